@@ -1,0 +1,57 @@
+# Every target only calls a command that a person could type; `bench` is at .venv/bin/bench after `make setup`.
+PYTHON ?= python3
+PROFILE ?= standard
+BENCH := .venv/bin/bench
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench test test-unit verify report serve list doctor clean lint lock tool dev
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tool:
+	@$(PYTHON) bench/bootstrap.py
+
+dev:
+	@$(PYTHON) bench/bootstrap.py dev
+
+setup: tool ## set up everything: the tool, one environment per application, static files
+	@$(BENCH) setup
+
+bench: tool ## run the benchmark and write the report (PROFILE=quick|standard, ARGS='...')
+	@$(BENCH) run --profile $(PROFILE) $(ARGS)
+
+verify: tool ## check that every deployed stack answers as apps/CONTRACT.md says (ARGS='STACK ...')
+	@$(BENCH) verify $(ARGS)
+
+report: tool ## rebuild the report of the latest run from stored data (ARGS=RUN)
+	@$(BENCH) report $(ARGS)
+
+serve: tool ## hold one stack up until Ctrl-C (STACK=flask/gunicorn-sync/nginx)
+	@$(BENCH) serve $(or $(STACK),flask/gunicorn-sync/nginx) $(ARGS)
+
+list: tool ## list stacks, scenarios and skipped combinations
+	@$(BENCH) list $(ARGS)
+
+doctor: tool ## say whether this machine is fit to measure on
+	@$(BENCH) doctor
+
+test: dev ## set up and pass all tests that need no browser and no container
+	@$(BENCH) setup
+	@.venv/bin/python -m pytest -m "not browser and not containers" $(ARGS)
+
+test-unit: dev ## only the tests that deploy nothing
+	@.venv/bin/python -m pytest -m "not stacks and not browser and not containers" $(ARGS)
+
+lint: dev ## ruff, mypy --strict, the import contracts
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+lock: tool ## refresh the pins of every environment and say what changed
+	@$(BENCH) lock
+
+clean: tool ## end what an interrupted command left behind; ARGS=--all also removes environments and caches
+	@$(BENCH) clean $(ARGS)

@@ -1,0 +1,1 @@
+"""forkloop's orchestrator: deploys stacks, verifies that they answer alike, loads them, and stores what was measured."""

@@ -1,0 +1,303 @@
+"""The command `bench`: each subcommand is one call of the layers below, and every mistake of the user's is one clear line."""
+
+import json
+import secrets
+import shlex
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from bench import catalog, environments, plan, session, store
+from bench.manifest import nearest
+from bench.model import BenchError, Stack
+
+RESULTS = catalog.ROOT / "results"
+
+app = App(
+    name="bench", help="Deploys Python web stacks on this machine, checks that they answer alike, loads them, and reports.",
+    version="0.1.0", help_format="plaintext", result_action="return_value",
+)  # fmt: skip
+console = Console(stderr=False, highlight=False, soft_wrap=False)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 all well, 1 a trial or a check failed, 2 a mistake in the call or the set-up, 130 interrupted."""
+    session.stop_on_signals()
+    try:
+        code = app()
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("bench: interrupted; nothing is left running", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+Stacks = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True)]
+
+
+@app.command
+def run(
+    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), seed: int | None = None, results: Path = RESULTS,
+) -> int:  # fmt: skip
+    """Deploy, verify, load, store and report.
+
+    Parameters
+    ----------
+    profile
+        quick (under 2 minutes, no intervals) or standard.
+    stacks
+        Stack ids, patterns such as 'flask/*/nginx', or tags (default, core, full); the profile's own when left out.
+    scenarios
+        Scenario names, patterns or tags; the profile's own when left out.
+    seed
+        Fixes the order of everything that is drawn; printed and stored.
+    results
+        The folder that holds the runs.
+    """
+    from bench import run as job
+    from bench.console import Progressing, readable, summary
+    from bench.machine import default_budget, topology
+
+    found = catalog.load()
+    if profile not in plan.PROFILES:
+        raise BenchError(f"unknown profile '{profile}'.{nearest(profile, list(plan.PROFILES))}")
+    chosen = plan.PROFILES[profile]
+    picked = catalog.select_stacks(found, _split(stacks) or chosen.stacks)
+    asked = catalog.select_scenarios(found, _split(scenarios) or chosen.scenarios)
+    made = plan.make(
+        chosen, picked, asked, default_budget(topology()), seed=seed if seed is not None else secrets.randbelow(10**6)
+    )
+    _prepare(found, picked)
+    began = time.monotonic()
+    cells = job.planned_seconds(made)
+    console.print(
+        f"{len(picked)} stacks x {len(asked)} scenarios, {chosen.blocks} block{'s' if chosen.blocks > 1 else ''} x "
+        f"{chosen.copies} cop{'ies' if chosen.copies > 1 else 'y'}, seed {made.seed}; about {readable(sum(cells) + 15 * chosen.blocks)}"
+    )
+    for note in made.notes:
+        console.print(f"note: {note}", markup=False)
+    interrupted: KeyboardInterrupt | None = None
+    with Progressing(cells, console=console) as progress:
+        outcome = job.Outcome()
+        try:
+            job.execute(
+                made, results=results, command=shlex.join(["bench", *sys.argv[1:]]), progress=progress, outcome=outcome
+            )
+        except KeyboardInterrupt as error:
+            interrupted = error
+    reported = job.write_report(outcome.folder, console.print) if outcome.folder and outcome.trials else False
+    if outcome.trials:
+        console.print(summary(outcome.trials, [scenario.name for scenario in asked]))
+    failed = sum(trial["status"] == "failed" for trial in outcome.trials)
+    flagged = sum(bool(trial["flags"]) for trial in outcome.trials)
+    skipped = sum(trial["status"] == "skipped" for trial in outcome.trials)
+    console.print(
+        f"\n{len(outcome.trials)} trials: {failed} failed, {skipped} skipped, {flagged} flagged (*: the report says why); "
+        f"{readable(time.monotonic() - began)}"
+    )
+    if chosen.blocks * chosen.copies < 6:
+        console.print("Too few replicates for intervals: these figures rank nothing.")
+    if outcome.folder:
+        shown = _shown(outcome.folder / "report" / "index.html" if reported else outcome.folder)
+        console.print(f"{'report' if reported else 'results'}: {shown}", soft_wrap=True)
+    if interrupted:
+        raise interrupted
+    return 1 if failed or not reported else 0
+
+
+@app.command
+def verify(
+    *stacks: str,
+    url: str | None = None,
+    omits: tuple[str, ...] = (),
+    static_dir: Path | None = None,
+    as_json: Annotated[bool, Parameter("--json")] = False,
+) -> int:
+    """Check deployed stacks (all when none is named), or the server at --url, against apps/CONTRACT.md.
+
+    Parameters
+    ----------
+    stacks
+        Stack ids, patterns or tags.
+    url
+        Base URL of a running server of your own, on this machine.
+    omits
+        Headers that the server at --url is known not to send (server, date).
+    static_dir
+        The folder whose files the server at --url serves under /static, to compare them byte for byte.
+    as_json
+        Print one JSON object instead of text.
+    """
+    from bench import check
+
+    if url:
+        if stacks:
+            raise BenchError("give stacks or --url, not both")
+        return check.one_url(url, omits=omits, static_dir=static_dir, as_json=as_json)
+    found = catalog.load()
+    picked = catalog.select_stacks(found, _split(stacks)) if stacks else list(found.stacks.values())
+    _prepare(found, picked, quiet=as_json)
+    return check.stacks(found, picked, as_json=as_json)
+
+
+@app.command
+def report(run: str | None = None, /, *, results: Path = RESULTS) -> int:
+    """Rebuild the report of a run (the latest when none is named) from stored data alone; prints its path.
+
+    Parameters
+    ----------
+    run
+        A run's id, or the path of its folder.
+    results
+        The folder that holds the runs.
+    """
+    from bench.run import write_report
+
+    folder = store.find_run(results, run)
+    if not write_report(folder, lambda text: print(f"bench: {text}", file=sys.stderr)):
+        return 1
+    console.print(_shown(folder / "report" / "index.html"), soft_wrap=True)
+    return 0
+
+
+@app.command
+def serve(stack: str, /, *, port: int | None = None) -> int:
+    """Hold one stack up until Ctrl-C; prints its URL, processes and the configuration it runs on.
+
+    Parameters
+    ----------
+    stack
+        A stack id, as `bench list` prints them.
+    port
+        The port on 127.0.0.1 that clients connect to; a free one when left out.
+    """
+    from bench import check
+
+    found = catalog.load()
+    picked = catalog.resolve(found, stack)
+    _prepare(found, [picked])
+    return check.serve(picked, port=port, say=lambda text: console.print(text, markup=False, soft_wrap=True))
+
+
+@app.command(name="list")
+def list_(*, as_json: Annotated[bool, Parameter("--json")] = False) -> int:
+    """List stacks, scenarios, and combinations that do not fit together, with the reason.
+
+    Parameters
+    ----------
+    as_json
+        One JSON object: stacks (id, app, server, front, tags), scenarios, skipped (id, reason).
+    """
+    found = catalog.load()
+    if as_json:
+        print(json.dumps(_listing(found), indent=1))
+        return 0
+    console.print("Stacks (app/server/front)")
+    for stack in found.stacks.values():
+        tags = [tag for tag in ("default", "core", "dev") if tag in stack.tags]
+        console.print(f"  {stack.id:<44} {' '.join(tags)}".rstrip(), markup=False)
+    console.print("\nScenarios")
+    for scenario in found.scenarios.values():
+        console.print(f"  {scenario.name:<16} {scenario.title}", markup=False)
+    console.print("\nDo not fit together")
+    for name, reason in found.refused.items():
+        console.print(f"  {name}\n      {reason}", markup=False)
+    return 0
+
+
+@app.command
+def doctor() -> int:
+    """Say whether this machine is fit to measure on: what is in order, what is not, and what to do about it."""
+    from bench import doctor as examination
+
+    results = examination.checks(examination.gather(RESULTS))
+    print(examination.render(results))
+    return examination.verdict(results)
+
+
+@app.command
+def setup() -> int:
+    """Make one environment per application, and the static files. Does nothing where all is there."""
+    found = catalog.load()
+    session.recover()
+    made = environments.prepare(found, found.apps.values(), lambda text: print(f"setup: {text}", flush=True))
+    if made:
+        print(f"setup: done, {made} environment{'s' if made > 1 else ''} made; everything works offline from here")
+    return 0
+
+
+@app.command
+def lock() -> int:
+    """Refresh the pins of every environment to the newest versions that fit, and say what changed."""
+    changes = environments.lock(catalog.load(), lambda text: print(f"lock: {text}", flush=True))
+    print("\n".join(changes) or "nothing changed")
+    return 0
+
+
+@app.command
+def clean(*, all_: Annotated[bool, Parameter("--all")] = False) -> int:
+    """End what an interrupted command left behind.
+
+    Parameters
+    ----------
+    all_
+        Also remove the applications' environments and caches (not the results); `make setup` makes them anew.
+    """
+    for line in session.recover():
+        print(line)
+    if all_:
+        for folder in (environments.HOME, environments.STATIC.parent):
+            shutil.rmtree(folder, ignore_errors=True)
+            print(f"removed {_shown(folder)}")
+    return 0
+
+
+def _prepare(found: catalog.Catalog, stacks: list[Stack], *, quiet: bool = False) -> None:
+    """Environments of the stacks' applications, made where they are missing."""
+    for line in session.recover():
+        print(f"note: {line}", file=sys.stderr)
+    apps = {stack.app.name: stack.app for stack in stacks}
+    environments.prepare(
+        found, apps.values(), lambda text: print(f"setup: {text}", file=sys.stderr if quiet else sys.stdout, flush=True)
+    )
+
+
+def _split(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Names may be given apart or with commas."""
+    return tuple(part for word in given for part in word.split(",") if part)
+
+
+def _listing(found: catalog.Catalog) -> dict[str, Any]:
+    return {
+        "stacks": [
+            {
+                "id": one.id,
+                "app": one.app.name,
+                "server": one.server.name,
+                "front": one.front.name,
+                "tags": sorted(one.tags),
+            }
+            for one in found.stacks.values()
+        ],
+        "scenarios": [
+            {"name": one.name, "title": one.title, "needs": sorted(one.needs)} for one in found.scenarios.values()
+        ],
+        "skipped": [{"id": name, "reason": reason} for name, reason in found.refused.items()],
+    }
+
+
+def _shown(path: Path) -> str:
+    """Relative to where the user stands, where that is shorter to read."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,95 @@
+"""What a run says while it goes: a line with a bar and the time left on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+
+class Progressing:
+    """Progress over cells of unequal length: `left` is what their planned seconds say, corrected by how true they were so far."""
+
+    def __init__(self, seconds: Sequence[float], *, console: Console) -> None:
+        self._seconds = list(seconds)
+        self._console = console
+        self._done_s = 0.0
+        self._began = time.monotonic()
+        self._at = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=18), TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[left]}"), console=console, transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("starting", total=max(sum(self._seconds), 1e-9), left="")
+
+    def __enter__(self) -> "Progressing":
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def cell(self, index: int, title: str) -> Callable[[float], None]:
+        """Begin the cell `index`; the function returned takes how much of it is done, 0 to 1."""
+        self._done_s = sum(self._seconds[:index])
+        if index == 0:
+            self._began = time.monotonic()
+        self._at = index
+        self._bar.update(self._task, description=title)
+        if not self._console.is_terminal:
+            self.say(f"{title}  ({self._left(0.0)})")
+
+        def advance(share: float) -> None:
+            done = self._done_s + min(share, 1.0) * self._seconds[self._at]
+            self._bar.update(self._task, completed=done, left=self._left(share))
+
+        advance(0.0)
+        return advance
+
+    def _left(self, share: float) -> str:
+        done = self._done_s + min(share, 1.0) * self._seconds[self._at]
+        rest = sum(self._seconds) - done
+        pace = (time.monotonic() - self._began) / done if done > 5 else 1.0
+        return f"{readable(rest * pace)} left"
+
+
+def readable(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `1 h 05 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def summary(trials: Sequence[Mapping[str, Any]], scenarios: Sequence[str]) -> Table:
+    """Capacity by stack and scenario, at 80 columns: total requests over total time of all replicates, in requests per second."""
+    table = Table(title="Capacity, requests/s (closed loop)", box=None, pad_edge=False, title_justify="left")
+    table.add_column("stack", no_wrap=True, overflow="ellipsis", ratio=1)
+    for scenario in scenarios:
+        table.add_column(scenario, justify="right", no_wrap=True, overflow="ellipsis")
+    table.expand = True
+    for stack in dict.fromkeys(trial["stack"] for trial in trials):
+        cells = []
+        for scenario in scenarios:
+            mine = [t for t in trials if (t["stack"], t["scenario"], t["view"]) == (stack, scenario, "capacity")]
+            good = [t for t in mine if t["status"] == "measured"]
+            if good:
+                rate = sum(t["requests"] for t in good) / sum(t["seconds"] for t in good)
+                marks = ("*" if any(t["flags"] for t in good) else "") + ("!" if len(good) < len(mine) else "")
+                cells.append(f"{rate:,.0f}{marks}" if rate >= 100 else f"{rate:.1f}{marks}")
+            else:
+                cells.append(mine[0]["status"] if mine else "-")
+        table.add_row(stack, *cells)
+    return table

@@ -1,0 +1,24 @@
+"""Holding a running deployment to apps/CONTRACT.md."""
+
+from bench import environments
+from bench.launch import Deployment
+from bench.verify import Report, verify
+
+DATABASE_ENDPOINTS = frozenset({"db", "queries", "fortunes", "updates", "cached-queries", "io-db"})
+ENDPOINTS = DATABASE_ENDPOINTS | {"healthz", "plaintext", "json", "io", "cpu", "upload", "blob", "static", "whoami"}
+
+
+def verify_deployment(deployment: Deployment, database_url: str | None) -> Report:
+    """The contract's verdict on one running deployment."""
+    stack = deployment.planned.stack
+    endpoints = None if database_url else frozenset(ENDPOINTS - DATABASE_ENDPOINTS)
+    lacking = stack.app.missing
+    if lacking:
+        endpoints = frozenset(endpoints or ENDPOINTS) - lacking
+    return verify(
+        deployment.client.url,
+        omits=stack.omits,
+        endpoints=endpoints,
+        database_url=database_url,
+        static_dir=environments.STATIC,
+    )

@@ -1,0 +1,160 @@
+"""Running the load generator: Locust in a process of its own, told what to do by a job file, in step with us over its pipes."""
+
+import contextlib
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.catalog import ROOT
+from bench.model import BenchError
+from bench.render import Endpoint
+from bench.session import Session, Spawned
+
+START_DEADLINE_S = 30.0
+"""For Python and Locust to start."""
+END_DEADLINE_S = 30.0
+"""For the records to be written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One server to load: `id` is how results name it."""
+
+    id: str
+    endpoint: Endpoint
+    connections: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What one load process does. Times are seconds for each target."""
+
+    scenario: str
+    mode: Literal["duet", "open", "closed"]
+    targets: Sequence[Target]
+    seed: int
+    warmup_s: float
+    measure_s: float
+    slice_s: float | None = None
+    rate_rps: float | None = None
+    arrivals: Literal["constant", "poisson"] = "poisson"
+    timeout_s: float = 10.0
+
+
+@dataclass
+class Deadline:
+    """A moment on the monotonic clock that moves on with every step the generator takes."""
+
+    at: float
+
+
+class LoadFailedError(BenchError):
+    """The load process gave no result. `log` is where it said why."""
+
+    def __init__(self, message: str, log: Path) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+def run(
+    session: Session, job: Job, *, folder: Path, name: str, log: Path, cpus: Collection[int],
+    on_ready: Callable[[int], None], on_measured: Callable[[int], None], on_progress: Callable[[float], None],
+    work: Path,
+) -> dict[str, Any]:  # fmt: skip
+    """Carry out `job` and return its result as `loadtests` wrote it.
+
+    `on_ready` is called with the process's id when connections are open and warm and before anything is measured,
+    `on_measured` when the last slice is over and before anything is written: the generator waits for both. Requests and slices
+    go to `folder`/requests and /slices under `name`. Raises LoadFailedError.
+    """
+    job_path, result_path = work / f"{name}.job.json", work / f"{name}.result.json"
+    paths = {
+        "requests_path": str(folder / "requests" / f"{name}.parquet"),
+        "slices_path": str(folder / "slices" / f"{name}.parquet"), "result_path": str(result_path),
+    }  # fmt: skip
+    job_path.write_text(json.dumps({**_encode(job), **paths}), encoding="utf-8")
+    argv = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless",
+            "--forkloop-job", str(job_path)]  # fmt: skip
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    spawned = session.spawn(argv, role="generator", cwd=ROOT, env=environment, log=log, cpus=cpus, pipes=True)
+    # Drains, ramps and requests that hang until their timeout come on top of the measured time.
+    allowance_s = 20.0 + 3 * len(job.targets) * (job.measure_s + job.warmup_s) + 2 * job.timeout_s * len(job.targets)
+    answers: Mapping[str, Callable[[int], None]] = {"ready": on_ready, "measured": on_measured}
+    replies = {"ready": "go\n", "measured": "end\n"}
+    deadline = Deadline(time.monotonic() + START_DEADLINE_S + allowance_s)
+    try:
+        for event in _events(spawned, deadline):
+            kind = str(event.get("event"))
+            if kind == "progress":
+                on_progress(float(event["done"]))
+            elif kind == "error":
+                raise LoadFailedError(f"the load generator: {event.get('message')}", log)
+            elif kind in answers:
+                answers[kind](spawned.pid)
+                deadline.at = time.monotonic() + (allowance_s if kind == "ready" else END_DEADLINE_S)
+                _reply(spawned, replies[kind])
+            elif kind == "done":
+                break
+        else:
+            raise LoadFailedError(f"the load generator ended early ({_exit(spawned)}); see {log.name}", log)
+        with contextlib.suppress(Exception):
+            spawned.popen.wait(timeout=5)
+        result: dict[str, Any] = json.loads(result_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LoadFailedError(f"the load generator's answer cannot be used: {error}", log) from None
+    finally:
+        session.stop([spawned])
+    return result
+
+
+def _encode(job: Job) -> dict[str, Any]:
+    targets = [
+        {
+            "id": target.id, "host": target.endpoint.host, "port": target.endpoint.port,
+            "unix": str(target.endpoint.socket) if target.endpoint.socket else None, "connections": target.connections,
+        }
+        for target in job.targets
+    ]  # fmt: skip
+    optional = {"slice_s": job.slice_s, "rate_rps": job.rate_rps}
+    return {
+        "version": 1, "scenario": job.scenario, "seed": job.seed, "mode": job.mode, "targets": targets, "parameters": {},
+        "warmup_s": job.warmup_s, "measure_s": job.measure_s, "timeout_s": job.timeout_s, "arrivals": job.arrivals,
+        **{key: value for key, value in optional.items() if value is not None},
+    }  # fmt: skip
+
+
+def _events(spawned: Spawned, deadline: Deadline) -> Iterator[dict[str, Any]]:
+    """JSON lines from the process's standard output until it closes. Raises LoadFailedError at the deadline."""
+    pipe = spawned.popen.stdout
+    assert pipe is not None
+    rest = b""
+    while True:
+        if time.monotonic() > deadline.at:
+            raise LoadFailedError("the load generator did not answer in time and was ended", spawned.log)
+        if not select.select([pipe], [], [], 0.5)[0]:
+            continue
+        read = os.read(pipe.fileno(), 65536)
+        if not read:
+            return
+        *lines, rest = (rest + read).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+
+def _reply(spawned: Spawned, text: str) -> None:
+    assert spawned.popen.stdin is not None
+    spawned.popen.stdin.write(text.encode())
+    spawned.popen.stdin.flush()
+
+
+def _exit(spawned: Spawned) -> str:
+    with contextlib.suppress(Exception):
+        spawned.popen.wait(timeout=2)
+    code = spawned.exit_code()
+    return "still running" if code is None else f"exit code {code}" if code >= 0 else f"signal {-code}"

@@ -1,0 +1,200 @@
+"""The values that pass between the stages: plain, frozen, and without behaviour beyond their own consistency."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Transport = Literal["tcp", "unix"]
+Role = Literal["app", "front", "database", "generator", "service"]
+
+
+class BenchError(Exception):
+    """A mistake or a condition the user can mend: one line that says what, where, and what to do. Shown without a traceback."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """Why a unit of work gave no figure: `reason` is one line, `log_tail` the end of the log that shows it, if there is one."""
+
+    reason: str
+    log_tail: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """Why a unit of work was not tried."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """CPU ids each side may use. `notes` say where the sides share a CPU and what that means for the figures.
+
+    `pinned` is False where the platform cannot pin processes (macOS): the sets then say only how many CPUs a side is meant to have.
+    """
+
+    server_cpus: frozenset[int]
+    load_cpus: frozenset[int]
+    database_cpus: frozenset[int]
+    notes: tuple[str, ...] = ()
+    pinned: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A labelled axis within one application, such as raw SQL instead of the ORM: what it sets in the environment."""
+
+    name: str
+    description: str
+    data: str
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """One folder under `apps/`: a framework's implementation of the contract."""
+
+    name: str
+    folder: Path
+    title: str
+    framework: str
+    language: str
+    source: str
+    data: str
+    interfaces: Mapping[str, str]
+    """From interface (`wsgi`, `aiohttp`, ...) to what a server is told to load."""
+    default: str | None
+    """The `server/front` that the framework's own documentation deploys."""
+    core: tuple[str, ...]
+    missing: frozenset[str]
+    """Endpoints of the contract that it does not have."""
+    variants: Mapping[str, Variant]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One command of a server or front, as its manifest gives it: `argv` still holds `{names}` for `render` to fill."""
+
+    role: Role
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    instances: str
+    """An expression over `workers` and `cpus`: how many copies run, each with a listening address of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One `+name=value` that a server's or front's part of a stack id may carry."""
+
+    name: str
+    description: str
+    default: str
+    values: tuple[str, ...] = ()
+    """The allowed values; empty: any positive integer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One folder under `deploy/servers/`: what hosts an application."""
+
+    name: str
+    folder: Path
+    title: str
+    description: str
+    source: str
+    accepts: tuple[str, ...]
+    speaks: str
+    transports: tuple[Transport, ...]
+    bind: Mapping[str, str]
+    """From transport to how this server writes an address, over `{host}`, `{port}` and `{socket}`."""
+    model: str
+    """The worker model, in the report's words: `sync`, `threads`, `greenlets`, `loop`, `loops`, `asgi`, `dev`, `native`."""
+    distributions: tuple[str, ...]
+    """Python distributions whose versions are recorded with every figure."""
+    omits: frozenset[str]
+    """Response headers, in lower case, that this server does not send by itself."""
+    tags: frozenset[str]
+    workers: str
+    threads: str
+    census: str
+    """An expression over `workers`, `threads` and `cpus`: the processes that run once it is up, masters included."""
+    endpoints: Literal["one", "many"]
+    """Whether its processes share one listening address or have one each."""
+    options: Mapping[str, Option]
+    processes: tuple[Process, ...]
+    restart: str
+    traps: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """One folder under `deploy/fronts/`: what stands between the clients and the server."""
+
+    name: str
+    folder: Path
+    title: str
+    description: str
+    source: str
+    speaks: str
+    """The protocol it talks to the server."""
+    transports: tuple[Transport, ...]
+    """Transports to the server, the preferred one first."""
+    accepts_many: bool
+    serves_static: bool
+    adds: frozenset[str]
+    """Response headers, in lower case, that it adds where the server omits them."""
+    template: str | None
+    options: Mapping[str, Option]
+    processes: tuple[Process, ...]
+    tags: frozenset[str]
+    traps: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """An application, a server and a front that fit together: one thing that can be deployed."""
+
+    id: str
+    app: App
+    variant: Variant | None
+    server: Server
+    front: Front
+    interface: str
+    transport: Transport
+    options: Mapping[str, str] = field(default_factory=dict)
+    front_options: Mapping[str, str] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+
+    @property
+    def slug(self) -> str:
+        """The id as a file name: injective, since no part of an id holds two hyphens in a row."""
+        return self.id.replace("/", "--")
+
+    @property
+    def data(self) -> str:
+        """How the database endpoints reach their data; never ranked across silently."""
+        return self.variant.data if self.variant else self.app.data
+
+    @property
+    def omits(self) -> frozenset[str]:
+        """Response headers that a client of the whole stack does not see."""
+        return self.server.omits - self.front.adds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What is asked of a stack: one file under `loadtests/scenarios/`."""
+
+    name: str
+    title: str
+    description: str
+    needs: frozenset[str]
+    order: int
+    """Scenarios run in ascending order; those that write come last."""
+    parameters: Mapping[str, int | str]
+    tags: frozenset[str]
+    windows: bool
+    """Whether the service is so slow (above about 10 ms) that it is loaded in windows of seconds rather than in slices."""
+    path: Path

@@ -1,0 +1,157 @@
+"""What a run will do, resolved to literal numbers before anything is started."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.expression import evaluate
+from bench.model import BenchError, Budget, Option, Scenario, Skipped, Stack
+
+View = Literal["capacity", "latency"]
+DATABASE_CONNECTIONS_PER_STACK = 12
+"""Every deployment may hold the same number of database connections, shared out among its processes."""
+RESERVED_CONNECTIONS = 10
+"""Left for ourselves and for the superuser."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """How much a run does. Times are seconds for each stack, copy and scenario."""
+
+    name: str
+    description: str
+    stacks: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    blocks: int
+    copies: int
+    capacity_s: float
+    latency_s: float
+    warmup_s: float
+    slice_s: float
+    load_until_s: float | None = None
+    """No load after this many seconds from the run's start: what is left gets shorter windows, or none and says so."""
+
+
+PROFILES: Mapping[str, Profile] = {
+    "quick": Profile(
+        name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
+        stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
+        capacity_s=2.4, latency_s=2.4, warmup_s=0.3, slice_s=0.05, load_until_s=108.0,
+    ),
+    "standard": Profile(
+        name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
+        stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"), blocks=6, copies=2,
+        capacity_s=0.6, latency_s=1.5, warmup_s=0.2, slice_s=0.05,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStack:
+    """A stack with every number resolved. Raises nothing: it has been checked."""
+
+    stack: Stack
+    workers: int
+    threads: int
+    processes: int
+    """Operating-system processes of the role `app` once it is up, masters included."""
+    pool_max: int
+    """Database connections that one process may hold."""
+    front_processes: int
+    values: Mapping[str, str]
+    """What `{option}` stands for in command lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One scenario of one block, seen one way, over all stacks that have its endpoints."""
+
+    block: int
+    scenario: Scenario
+    view: View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The whole run, in order."""
+
+    profile: Profile
+    stacks: tuple[PlannedStack, ...]
+    scenarios: tuple[Scenario, ...]
+    skipped: Mapping[str, Skipped]
+    """Deliberately left out: from stack id, or `stack scenario`, to the reason."""
+    budget: Budget
+    seed: int
+    mode: str = "native"
+    connections: int = 32
+    notes: tuple[str, ...] = field(default=())
+
+    def cells(self) -> list[Cell]:
+        """Block by block; within one, all scenarios in order (those that write last), capacity before latency."""
+        views: tuple[View, ...] = ("capacity", "latency")
+        return [
+            Cell(block=block, scenario=scenario, view=view)
+            for block in range(self.profile.blocks)
+            for scenario in self.scenarios
+            for view in views
+        ]
+
+
+def make(
+    profile: Profile, stacks: Sequence[Stack], scenarios: Sequence[Scenario], budget: Budget, *,
+    seed: int, max_connections: int | None = None, refused: Mapping[str, str] | None = None,
+) -> Plan:  # fmt: skip
+    """The plan for these stacks and scenarios. Raises BenchError where nothing is left or the database has too few connections."""
+    if not stacks:
+        raise BenchError("no stack was chosen; `bench list` prints them")
+    if not scenarios:
+        raise BenchError("no scenario was chosen; `bench list` prints them")
+    skipped = {name: Skipped(reason=reason) for name, reason in (refused or {}).items()}
+    for stack in stacks:
+        for scenario in scenarios:
+            lacking = sorted(scenario.needs & stack.app.missing)
+            if lacking:
+                skipped[f"{stack.id} {scenario.name}"] = Skipped(
+                    reason=f"{stack.app.title} has no {', '.join(lacking)}"
+                )
+    planned = tuple(plan_stack(stack, budget) for stack in stacks)
+    wanted = profile.copies * sum(one.pool_max * one.processes for one in planned) + RESERVED_CONNECTIONS
+    if max_connections is not None and wanted > max_connections:
+        raise BenchError(
+            f"the database allows {max_connections} connections, these stacks may hold {wanted}; "
+            f"choose fewer stacks with --stacks, or raise max_connections"
+        )
+    return Plan(
+        profile=profile,
+        stacks=planned,
+        scenarios=tuple(scenarios),
+        skipped=skipped,
+        budget=budget,
+        seed=seed,
+        notes=budget.notes,
+    )
+
+
+def plan_stack(stack: Stack, budget: Budget, *, cap: int = DATABASE_CONNECTIONS_PER_STACK) -> PlannedStack:
+    """Resolve worker rules and options of one stack against the CPUs its server side has."""
+    server = stack.server
+    where = f"deploy/servers/{server.name}/server.toml: key 'workers"
+    names = {"cpus": len(budget.server_cpus)}
+    workers = int(stack.options.get("workers") or evaluate(server.workers, names, where=f"{where}.rule'"))
+    names["workers"] = workers
+    threads = int(stack.options.get("threads") or evaluate(server.threads, names, where=f"{where}.threads'"))
+    names["threads"] = threads
+    processes = evaluate(server.census, names, where=f"{where}.processes'")
+    front_names = {"cpus": len(budget.server_cpus)}
+    return PlannedStack(
+        stack=stack, workers=workers, threads=threads, processes=processes, pool_max=max(1, cap // workers),
+        front_processes=1 + front_names["cpus"] if stack.front.processes else 0,
+        values={
+            **_values(server.options, stack.options), **_values(stack.front.options, stack.front_options),
+            "workers": str(workers), "threads": str(threads),
+        },
+    )  # fmt: skip
+
+
+def _values(known: Mapping[str, Option], given: Mapping[str, str]) -> dict[str, str]:
+    return {name: given.get(name, option.default) for name, option in known.items()}

@@ -1,0 +1,81 @@
+"""What `run.json` says of a run: the machine, the plan, and what was observed to run."""
+
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import environments
+from bench.database import observe
+from bench.launch import Deployment, application_name
+from bench.machine import describe, find_nginx
+from bench.model import BenchError
+from bench.plan import Plan, PlannedStack
+from bench.service import Database
+
+
+def header(plan: Plan, command: str) -> dict[str, Any]:
+    """`run.json` as it stands before anything was started."""
+    return {
+        "profile": plan.profile.name, "seed": plan.seed, "mode": plan.mode, "started": now(), "ended": None, "command": command,
+        "environment": describe(),
+        "placement": {
+            "server": sorted(plan.budget.server_cpus), "load": sorted(plan.budget.load_cpus),
+            "database": sorted(plan.budget.database_cpus), "pinned": plan.budget.pinned, "shared": list(plan.budget.notes),
+        },
+        "plan": {
+            "blocks": plan.profile.blocks, "copies": plan.profile.copies, "connections": plan.connections,
+            "capacity_s": plan.profile.capacity_s, "latency_s": plan.profile.latency_s, "slice_s": plan.profile.slice_s,
+            "scenarios": [scenario.name for scenario in plan.scenarios], "views": ["capacity", "latency"],
+            "titles": {scenario.name: scenario.title for scenario in plan.scenarios},
+            "stacks": [describe_stack(planned) for planned in plan.stacks],
+            "skipped": [{"id": name, "reason": skipped.reason} for name, skipped in plan.skipped.items()],
+        },
+        "observed": {}, "verified": {}, "notes": list(plan.notes),
+    }  # fmt: skip
+
+
+def describe_stack(planned: PlannedStack) -> dict[str, Any]:
+    """One stack as planned, for `run.json` and the report."""
+    stack = planned.stack
+    return {
+        "id": stack.id, "slug": stack.slug, "app": stack.app.name, "variant": stack.variant.name if stack.variant else None,
+        "version": None, "server": stack.server.name, "front": stack.front.name, "tags": sorted(stack.tags),
+        "framework": stack.app.framework, "title": stack.app.title, "model": stack.server.model, "data": stack.data,
+        "workers": planned.workers, "threads": planned.threads, "pool_max": planned.pool_max, "omits": sorted(stack.omits),
+        "transport": stack.transport, "options": {**stack.options, **stack.front_options},
+        "processes": [
+            {"role": process.role, "argv": list(process.argv), "instances": process.instances}
+            for process in (*stack.server.processes, *stack.front.processes)
+        ],
+    }  # fmt: skip
+
+
+def environment(tools: Mapping[str, Path], database: Database) -> dict[str, Any]:
+    """The machine, and the versions of the parts that all stacks share."""
+    nginx = str(find_nginx()) if "nginx" in tools else None
+    return {**describe(), "nginx": nginx, "postgresql": database.version}
+
+
+def observed(database: Database, deployment: Deployment) -> dict[str, Any]:
+    """What really ran, read back: versions, processes, connections; null where it did not run."""
+    if deployment.failure and not deployment.census:
+        return {"failure": deployment.failure.reason}
+    stack = deployment.planned.stack
+    used = None
+    if database.url:
+        with contextlib.suppress(BenchError):
+            used = observe.connections(database.url).get(application_name(deployment.id), 0)
+    return {
+        "versions": environments.versions(stack.app) if stack.app.language == "python" else {},
+        "processes": [
+            {"role": one.role, "pid": one.pid, "argv": list(one.argv), "cpus": list(one.cpus)} for one in deployment.census
+        ],
+        "workers": deployment.planned.workers, "startup_s": deployment.startup_s, "database_connections": used,
+    }  # fmt: skip
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

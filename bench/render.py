@@ -1,0 +1,208 @@
+"""Command lines and configuration files of a planned stack: one pure function for every way of launching it.
+
+The ways (on this machine, in containers) differ only in the `Site`: where things lie and who may listen where.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from bench.expression import evaluate
+from bench.model import BenchError, Role
+from bench.plan import PlannedStack
+
+FILE_LIMIT = 8192
+"""Descriptors that nginx asks for; each client connection takes two."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where one deployment lives. Every path is absolute where the processes run."""
+
+    host: str
+    ports: Sequence[int]
+    """At least as many as `ports_needed`; the first is the one that clients connect to."""
+    folder: Path
+    """Its own scratch folder, for sockets and the front's files; short, since a socket's path has at most 107 bytes."""
+    app_dir: Path
+    env_dir: Path
+    """The application's Python environment."""
+    runners: Path
+    static_dir: Path
+    shm: Path
+    """A folder in memory, for gunicorn's heartbeat files."""
+    tools: Mapping[str, str]
+    """Paths of programs that are not in the application's environment: `nginx`, `node`, ..."""
+    user: str | None
+    """Whom nginx's workers run as where it starts as root."""
+    database_url: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A listening address: TCP where `socket` is None."""
+
+    host: str
+    port: int
+    socket: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """As a base URL; for a unix socket only the Host header is meant."""
+        return f"http://{self.host}:{self.port}" if self.socket is None else "http://localhost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One process to start."""
+
+    role: Role
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    name: str
+    """For its log file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """All that a launcher needs, in the order of starting."""
+
+    commands: tuple[Command, ...]
+    files: Mapping[Path, str]
+    folders: tuple[Path, ...]
+    client: Endpoint
+    """What clients connect to."""
+    servers: tuple[Endpoint, ...]
+    """What the server's processes listen on."""
+
+
+def ports_needed(planned: PlannedStack) -> int:
+    """How many TCP ports this stack listens on."""
+    front = 1 if planned.stack.front.processes else 0
+    return front + (_instances(planned) if planned.stack.transport == "tcp" else 0)
+
+
+def render(planned: PlannedStack, site: Site) -> Rendered:
+    """Fill the manifests' command lines and templates. Raises BenchError, naming the manifest, for an unknown placeholder."""
+    stack, ports = planned.stack, list(site.ports)
+    client = Endpoint(host=site.host, port=ports[0])
+    if stack.front.processes:
+        ports = ports[1:]
+    servers = tuple(
+        Endpoint(host=site.host, port=ports[index])
+        if stack.transport == "tcp"
+        else Endpoint(host=site.host, port=0, socket=site.folder / f"app-{index}.sock")
+        for index in range(_instances(planned))
+    )
+    front_dir = site.folder / "front"
+    config = front_dir / "nginx.conf"
+    commands: list[Command] = []
+    for process in stack.server.processes:
+        names = {"workers": planned.workers, "threads": planned.threads}
+        where = f"deploy/servers/{stack.server.name}/server.toml"
+        for index in range(evaluate(process.instances, names, where=f"{where}: key 'process.instances'")):
+            words = _words(planned, site, servers[index])
+            argv = _fill(process.argv, words, where)
+            commands.append(
+                Command(
+                    role=process.role,
+                    argv=_program(argv, site),
+                    cwd=site.app_dir,
+                    name=f"{process.role}-{index}",
+                    env={
+                        **_environment(planned, site),
+                        **dict(zip(process.env, _fill(process.env.values(), words, where), strict=True)),
+                    },
+                )
+            )
+    files: dict[Path, str] = {}
+    for process in stack.front.processes:
+        words = {"front_dir": str(front_dir), "config": str(config), **planned.values}
+        argv = _fill(process.argv, words, f"deploy/fronts/{stack.front.name}/front.toml")
+        commands.append(
+            Command(
+                role=process.role, argv=_program(argv, site), cwd=front_dir, env={"PATH": "/usr/bin:/bin"}, name="front"
+            )
+        )
+    if stack.front.template:
+        files[config] = _configuration(planned, site, client, servers, front_dir)
+    return Rendered(
+        commands=tuple(commands), files=files, client=client, servers=servers,
+        folders=(site.folder, front_dir, front_dir / "logs") if stack.front.processes else (site.folder,),
+    )  # fmt: skip
+
+
+def _instances(planned: PlannedStack) -> int:
+    """Listening addresses of the server side."""
+    return planned.workers if planned.stack.server.endpoints == "many" else 1
+
+
+def _words(planned: PlannedStack, site: Site, endpoint: Endpoint) -> dict[str, str]:
+    stack = planned.stack
+    address = {"host": endpoint.host, "port": str(endpoint.port), "socket": str(endpoint.socket)}
+    where = f"deploy/servers/{stack.server.name}/server.toml"
+    return {
+        **planned.values, **address,
+        "bind": _fill([stack.server.bind[stack.transport]], address, where)[0],
+        "target": stack.app.interfaces[stack.interface], "interface": stack.interface,
+        "app_dir": str(site.app_dir), "env": str(site.env_dir), "runners": str(site.runners), "shm": str(site.shm),
+    }  # fmt: skip
+
+
+def _environment(planned: PlannedStack, site: Site) -> dict[str, str]:
+    """All that an application process sees: nothing of the caller's own environment reaches it."""
+    stack = planned.stack
+    own = dict(stack.variant.env) if stack.variant else {}
+    database = {"DATABASE_URL": site.database_url} if site.database_url else {}
+    return {
+        "PATH": f"{site.env_dir / 'bin'}:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(site.folder),
+        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
+        "DB_POOL_MAX": str(planned.pool_max), "STATIC_DIR": str(site.static_dir), **database, **own,
+    }  # fmt: skip
+
+
+def _fill(texts: Iterable[str], words: Mapping[str, str], where: str) -> tuple[str, ...]:
+    try:
+        return tuple(text.format_map(words) for text in texts)
+    except KeyError as error:
+        raise BenchError(
+            f"{where}: unknown placeholder {{{error.args[0]}}}; known: {', '.join(sorted(words))}"
+        ) from None
+    except (ValueError, IndexError) as error:
+        raise BenchError(
+            f"{where}: a placeholder is malformed ({error}); write {{name}}, and {{{{ for a brace"
+        ) from None
+
+
+def _program(argv: tuple[str, ...], site: Site) -> tuple[str, ...]:
+    """A bare name is a program of the application's environment, or one of the site's tools."""
+    name = argv[0]
+    if "/" in name:
+        return argv
+    return (site.tools.get(name, str(site.env_dir / "bin" / name)), *argv[1:])
+
+
+def _configuration(
+    planned: PlannedStack, site: Site, client: Endpoint, servers: Sequence[Endpoint], front_dir: Path
+) -> str:
+    front = planned.stack.front
+    source = (front.folder / (front.template or "")).resolve()
+    try:
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True,
+                                      trim_blocks=True).from_string(source.read_text(encoding="utf-8"))  # fmt: skip
+        return template.render(
+            user=site.user, cpus=planned.front_processes - 1, files=FILE_LIMIT, connections=FILE_LIMIT // 2,
+            listen=f"{client.host}:{client.port}", protocol=planned.stack.server.speaks, front_dir=front_dir,
+            static_dir=site.static_dir, upstreams=[_upstream(server) for server in servers], options=planned.values,
+        )  # fmt: skip
+    except OSError as error:
+        raise BenchError(f"deploy/fronts/{front.name}/front.toml: key 'template': {source}: {error.strerror}") from None
+    except jinja2.TemplateError as error:
+        raise BenchError(f"{source}: {error}") from None
+
+
+def _upstream(endpoint: Endpoint) -> str:
+    return f"unix:{endpoint.socket}" if endpoint.socket else f"{endpoint.host}:{endpoint.port}"

@@ -1,0 +1,91 @@
+"""What a deployment costs: CPU time, memory and processes by role, and how busy the host is, read from the kernel's own accounts."""
+
+import contextlib
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+_CPUCLOCK_SCHED = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """CPU seconds used so far, process by process; `at` is on the monotonic clock."""
+
+    at: float
+    cpu_s: Mapping[str, Mapping[int, float]]
+    """From group (a deployment's role, `database`, ...) to process id to seconds."""
+    steal: tuple[float, float] = field(default=(0.0, 0.0))
+    """Seconds stolen by the host's other guests, and seconds in all, over all CPUs."""
+
+
+def take(groups: Mapping[str, Iterable[int]]) -> Snapshot:
+    """Read the accounts of the processes in each group. Processes that are gone are left out."""
+    read: dict[str, dict[int, float]] = {}
+    for group, pids in groups.items():
+        read[group] = {}
+        for pid in pids:
+            with contextlib.suppress(OSError, psutil.Error):
+                read[group][pid] = cpu_seconds(pid)
+    return Snapshot(at=time.monotonic(), cpu_s=read, steal=_steal())
+
+
+def used(before: Snapshot, after: Snapshot, group: str) -> float | None:
+    """CPU seconds that a group used between two snapshots; None where a process ended in between, so that its share is unknown.
+
+    A process that started in between counts in full.
+    """
+    first, last = before.cpu_s.get(group, {}), after.cpu_s.get(group, {})
+    if not last or not first.keys() <= last.keys():
+        return None
+    return sum(seconds - first.get(pid, 0.0) for pid, seconds in last.items())
+
+
+def steal_share(before: Snapshot, after: Snapshot) -> float | None:
+    """The share of all CPU time between two snapshots that the hypervisor gave to others; None where it is not accounted."""
+    total = after.steal[1] - before.steal[1]
+    return (after.steal[0] - before.steal[0]) / total if total > 0 else None
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds of a process, threads that have ended included, from the scheduler's own nanosecond account.
+
+    On Linux every process has a clock whose id follows from its number (clock_getcpuclockid(3)): it sums the run time of all its
+    threads, where /proc/<pid>/stat counts in ticks of 10 ms. Raises OSError or psutil.Error when the process is gone.
+    """
+    if platform.system() == "Linux":
+        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def pss_bytes(pids: Iterable[int]) -> int | None:
+    """Proportional set size of the processes together: pages they share are counted once. None where the system does not tell."""
+    total = 0
+    for pid in pids:
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except OSError:
+            return None
+        for line in rollup.splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total or None
+
+
+def load_average() -> float | None:
+    """The host's 1-minute load average, None where there is none."""
+    with contextlib.suppress(OSError):
+        return psutil.getloadavg()[0]
+    return None
+
+
+def _steal() -> tuple[float, float]:
+    times = psutil.cpu_times()
+    return float(getattr(times, "steal", 0.0)), float(sum(times))

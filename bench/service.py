@@ -1,0 +1,46 @@
+"""The database of one command: the user's own (`DATABASE_URL`), or an embedded PostgreSQL for as long as the session lasts."""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.database import data, embedded, observe
+from bench.launch import tail
+from bench.model import BenchError, Budget, Failed
+from bench.session import Session
+
+
+@dataclass(kw_only=True)
+class Database:
+    """The run's database: `url` is None where there is none, and `failure` says why."""
+
+    url: str | None = None
+    failure: Failed | None = None
+    version: str | None = None
+    pids: tuple[int, ...] = ()
+
+
+def start_database(session: Session, budget: Budget, *, log: Path) -> Database:
+    """The database of `DATABASE_URL`, else an embedded one, filled. A failure is a value: stacks without it can still be measured.
+
+    Raises BenchError where `DATABASE_URL` names a database that must not be touched.
+    """
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        data.prepare(given)
+        return Database(url=given, version=f"{observe.server_version(given)} (DATABASE_URL)")
+    cpus = budget.database_cpus if budget.pinned else ()
+
+    def spawn(argv: list[str], **how: Any) -> Any:
+        return session.spawn(argv, cpus=cpus, stop_signal=signal.SIGINT, **how)
+
+    try:
+        running = embedded.start(session.scratch, spawn=spawn, log_path=log)
+        data.prepare(running.url)
+    except embedded.NotStartedError as error:
+        return Database(failure=error.failed())
+    except BenchError as error:
+        return Database(failure=Failed(reason=str(error), log_tail=tail(log)))
+    return Database(url=running.url, version=f"{running.version} (embedded)", pids=(running.pid,))

@@ -1,0 +1,293 @@
+"""What one command has running: every process it started, and its scratch folder, so that nothing outlives it, however it ends.
+
+A session is recorded in a file as it goes. A command that was killed outright leaves that file behind without its lock; the next command
+finds it, ends what still runs, by recorded process id *and* start time, never by name, and removes the scratch folder.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from bench.catalog import ROOT
+from bench.model import BenchError, Role
+
+HOME = ROOT / ".forkloop" / "sessions"
+TAG = "FORKLOOP_SESSION"
+TERM_GRACE_S = 2.0
+"""How long a process gets between the request to stop and SIGKILL: all must be down within 5 s."""
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(kw_only=True)
+class Spawned:
+    """A process group that this session started; `pid` leads it."""
+
+    pid: int
+    started: float
+    role: Role
+    argv: tuple[str, ...]
+    log: Path
+    popen: subprocess.Popen[bytes] = field(repr=False)
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    def exit_code(self) -> int | None:
+        """The leader's exit code, None while it runs."""
+        return self.popen.poll()
+
+
+class Session:
+    """Use as a context manager: at its end every process is gone and the scratch folder with it."""
+
+    def __init__(self, *, home: Path = HOME) -> None:
+        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        self._home = home
+        self._path = home / f"{self.id}.json"
+        self._spawned: list[Spawned] = []
+        self._stack = contextlib.ExitStack()
+        self.scratch = Path()
+
+    def __enter__(self) -> "Session":
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+            recover(self._home)
+            self._lock = self._stack.enter_context(self._path.open("w+", encoding="utf-8"))
+        except OSError as error:
+            raise BenchError(
+                f"{self._home}: cannot keep records of started processes there: {error.strerror}"
+            ) from None
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._stack.callback(self._path.unlink, missing_ok=True)
+        # Short, since the path of a unix socket has at most 107 bytes; open to all for searching, since nginx's workers
+        # and an embedded PostgreSQL run as another user when we are root.
+        self.scratch = Path(tempfile.mkdtemp(prefix="forkloop-"))
+        self.scratch.chmod(0o755)
+        self._stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+        self._record()
+        _become_subreaper()
+        self._stack.callback(self.stop, None)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with _signals_held():
+            self._stack.close()
+
+    def spawn(
+        self, argv: Sequence[str], *, role: Role, cwd: Path, env: Mapping[str, str], log: Path,
+        cpus: Collection[int] = (), user: int | None = None, group: int | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM, pipes: bool = False,
+    ) -> Spawned:  # fmt: skip
+        """Start `argv` in a process group of its own, pinned to `cpus`, its output appended to `log`.
+
+        With `pipes` its standard input and output are pipes (`popen.stdin`, `popen.stdout`) and only errors go to the log.
+        Raises BenchError where the command cannot be started.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output, _affinity(cpus):
+            try:
+                popen = subprocess.Popen(
+                    list(argv), cwd=cwd, env={**env, TAG: self.id}, start_new_session=True, user=user, group=group,
+                    extra_groups=[] if user is not None else None,
+                    stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if pipes else output, stderr=output,
+                )  # fmt: skip
+            except OSError as error:
+                raise BenchError(f"cannot start {argv[0]}: {error.strerror}") from None
+        try:
+            started = psutil.Process(popen.pid).create_time()
+        except psutil.NoSuchProcess:
+            started = time.time()
+        spawned = Spawned(
+            pid=popen.pid, started=started, role=role, argv=tuple(argv), log=log, popen=popen, stop_signal=stop_signal
+        )
+        self._spawned.append(spawned)
+        self._record()
+        return spawned
+
+    def stop(self, which: Sequence[Spawned] | None) -> None:
+        """End `which` (None: all), front before app before the rest, and everything that they started. Returns when they are gone."""
+        chosen = list(self._spawned if which is None else which)
+        order: dict[Role, int] = {"generator": 0, "front": 1, "app": 2, "service": 3, "database": 4}
+        chosen.sort(key=lambda spawned: order[spawned.role])
+        late = [spawned for spawned in chosen if spawned.role == "database"]
+        for group in ([spawned for spawned in chosen if spawned.role != "database"], late):
+            families = [process for spawned in group for process in members(spawned.pid, spawned.started)]
+            for spawned in group:
+                if spawned.exit_code() is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(spawned.pid, spawned.stop_signal)
+            _reap(families, [spawned.popen for spawned in group])
+        for spawned in chosen:
+            for pipe in (spawned.popen.stdin, spawned.popen.stdout):
+                if pipe:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            if spawned in self._spawned:
+                self._spawned.remove(spawned)
+        if not self._lock.closed:
+            self._record()
+
+    def _record(self) -> None:
+        state = {
+            "id": self.id, "scratch": str(self.scratch),
+            "processes": [[spawned.pid, spawned.started] for spawned in self._spawned],
+        }  # fmt: skip
+        self._lock.seek(0)
+        self._lock.truncate()
+        self._lock.write(json.dumps(state))
+        self._lock.flush()
+
+
+def members(pid: int, started: float) -> list[psutil.Process]:
+    """The process `pid`, if it is still the one that started at `started`, and all in its session or below it."""
+    found: dict[int, psutil.Process] = {}
+    leader_known = False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        leader = psutil.Process(pid)
+        if abs(leader.create_time() - started) >= 1.0:
+            return []  # the number was given to a stranger: then nothing of ours is left in that session
+        leader_known = True
+        found.update({process.pid: process for process in [leader, *leader.children(recursive=True)]})
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if (
+                process.pid not in found
+                and os.getsid(process.pid) == pid
+                and (leader_known or process.create_time() >= started - 1)
+            ):
+                found[process.pid] = process
+    return list(found.values())
+
+
+def recover(home: Path = HOME) -> list[str]:
+    """End what sessions without a living owner left behind; returns a line for each."""
+    said = []
+    for path in sorted(home.glob("*.json")):
+        with contextlib.suppress(OSError), path.open("r+", encoding="utf-8") as record:
+            try:
+                fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # its owner lives
+            state = _read(record.read())
+            families = [process for pid, started in state["processes"] for process in members(pid, started)]
+            _reap(families, [])
+            scratch = Path(state["scratch"])
+            if scratch.name.startswith("forkloop-") and scratch.parent == Path(tempfile.gettempdir()):
+                shutil.rmtree(scratch, ignore_errors=True)
+            path.unlink(missing_ok=True)
+            said.append(f"ended what {path.stem} left behind: {len(families)} processes")
+    return said
+
+
+def _read(text: str) -> dict[str, Any]:
+    """A record as written; one that was cut off while being written names nothing."""
+    try:
+        state = json.loads(text)
+        return {
+            "scratch": str(state["scratch"]),
+            "processes": [(int(pid), float(at)) for pid, at in state["processes"]],
+        }
+    except (ValueError, KeyError, TypeError):
+        return {"scratch": "", "processes": []}
+
+
+def _reap(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait for the processes to go; ask again with SIGTERM at once where nobody was asked yet, SIGKILL after the grace."""
+    if not popens:
+        for process in families:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+    _wait(families, popens, TERM_GRACE_S)
+    for process in families:
+        with contextlib.suppress(psutil.Error):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                process.kill()
+    _wait(families, popens, TERM_GRACE_S)
+
+
+def _wait(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[bytes]], patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        for popen in popens:
+            popen.poll()
+        _collect_orphans(families)
+        if not any(_alive(process) for process in families):
+            return
+        time.sleep(0.02)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _collect_orphans(families: Sequence[psutil.Process]) -> None:
+    """Workers whose master died become our children (see _become_subreaper): take their exit codes, or they stay as zombies."""
+    for process in families:
+        with contextlib.suppress(ChildProcessError, psutil.Error):
+            if process.ppid() == os.getpid():
+                os.waitpid(process.pid, os.WNOHANG)
+
+
+def _become_subreaper() -> None:
+    """Have orphaned descendants handed to us rather than to init (Linux), so that none gets out of sight."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def _affinity(cpus: Collection[int]) -> Iterator[None]:
+    """Children inherit the affinity of the thread that starts them: no moment in which they run elsewhere."""
+    if not cpus or sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError as error:
+        raise BenchError(
+            f"cannot pin to CPUs {sorted(cpus)}: {error.strerror}; this process may use {sorted(before)}"
+        ) from None
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Tearing down must not be interrupted half way: a second Ctrl-C waits until it is done."""
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.signal(name, signal.SIG_IGN) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def stop_on_signals() -> None:
+    """Make SIGTERM and SIGHUP end the command as Ctrl-C does: through its `finally` clauses."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)

@@ -1,0 +1,75 @@
+"""One trial's record: what was measured of one deployment in one scenario, or why nothing was. Keys: docs/results.md."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.launch import Deployment
+from bench.model import Failed, Skipped
+from bench.plan import Cell, Plan
+
+BUSY = 0.85
+"""Generator CPU share above which its own speed may be what was measured (MEASURING: generator headroom)."""
+
+
+def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: int) -> dict[str, Any]:
+    """The keys that name a trial."""
+    slug = stack_id.replace("/", "--")
+    return {
+        "trial_id": f"{cell.block}-{cell.scenario.name}-{cell.view}-{slug}-{copy}", "deployment_id": deployment_id,
+        "block": cell.block, "copy": copy, "stack": stack_id, "scenario": cell.scenario.name, "view": cell.view, "mode": plan.mode,
+        "parameters": dict(cell.scenario.parameters),
+    }  # fmt: skip
+
+
+_FIGURES = """
+    reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms
+    window_requests cpu_s generator_cpu pss_bytes processes host
+"""
+EMPTY: Mapping[str, Any] = dict.fromkeys(_FIGURES.split())
+"""What was not measured is null: never 0, never -1, never absent."""
+
+
+def without_figures(named: Mapping[str, Any], why: Failed | Skipped, *, offset_s: float) -> dict[str, Any]:
+    """The record of a trial that failed or was skipped."""
+    failed = isinstance(why, Failed)
+    return {
+        **named, **EMPTY, "status": "failed" if failed else "skipped", "reason": why.reason, "flags": [],
+        "log_tail": why.log_tail if isinstance(why, Failed) else None, "offset_s": round(offset_s, 3),
+    }  # fmt: skip
+
+
+def measured(
+    named: Mapping[str, Any], deployment: Deployment, answer: Mapping[str, Any], *, accounts: Mapping[str, Any],
+    generator: Mapping[str, Any], slice_s: float | None, started: str, offset_s: float,
+) -> dict[str, Any]:  # fmt: skip
+    """The record of a trial from the generator's answer for its target and the accounts kept beside it.
+
+    Without one correct answer it is a failed trial: there is no rate to state. Errors beside correct answers are kept and flagged.
+    """
+    kept = {
+        key: answer[key] for key in ("requests", "errors", "bytes", "seconds", "rps", "connections", "window_requests")
+    }
+    record = {
+        **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
+        **kept, **{key: answer.get(key) for key in ("slices", "offered_rps", "latency_ms", "late_ms")}, **accounts,
+        "generator_cpu": generator.get("cpu_share"), "flags": _flags(answer, generator),
+    }  # fmt: skip
+    if answer["requests"] == 0:
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in answer["errors"].items()) or "none was tried"
+        record |= {
+            "status": "failed",
+            "reason": f"no request was answered correctly: {kinds}",
+            "rps": None,
+            "latency_ms": None,
+        }
+    return record
+
+
+def _flags(answer: Mapping[str, Any], generator: Mapping[str, Any]) -> list[str]:
+    flags = []
+    share = answer.get("generator_cpu", generator.get("cpu_share"))
+    if share is not None and share > BUSY:
+        flags.append("generator-bound")
+    if sum(answer["errors"].values()):
+        flags.append("errors")
+    return flags
