@@ -1,6 +1,7 @@
 """The command `bench`: each subcommand is one call of the layers below, and every mistake of the user's is one clear line."""
 
 import json
+import os
 import secrets
 import shlex
 import shutil
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from bench import catalog, environments, plan, session, store
+from bench import catalog, database, environments, plan, session, store
 from bench.manifest import nearest
 from bench.model import BenchError, Stack
 
@@ -245,7 +246,7 @@ def lock() -> int:
 
 @app.command
 def clean(*, all_: Annotated[bool, Parameter("--all")] = False) -> int:
-    """End what an interrupted command left behind.
+    """End what an interrupted command left behind; with DATABASE_URL set, also drop our schema from that database.
 
     Parameters
     ----------
@@ -254,6 +255,9 @@ def clean(*, all_: Annotated[bool, Parameter("--all")] = False) -> int:
     """
     for line in session.recover():
         print(line)
+    given = os.environ.get("DATABASE_URL")
+    if given and database.drop(given):
+        print(f"dropped the schema {database.SCHEMA} from {database.masked(given)}")
     if all_:
         for folder in (environments.HOME, environments.STATIC.parent):
             shutil.rmtree(folder, ignore_errors=True)

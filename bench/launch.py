@@ -251,7 +251,7 @@ def probe(deployment: Deployment) -> str | None:
     servers = deployment.rendered.servers if stack.server.speaks == "http" else ()
     for endpoint in dict.fromkeys((*servers, deployment.client)):
         try:
-            transport = httpx.HTTPTransport(uds=str(endpoint.socket)) if endpoint.socket else None
+            transport = httpx.HTTPTransport(uds=str(endpoint.socket) if endpoint.socket else None, verify=False)
             with httpx.Client(transport=transport, timeout=2.0, trust_env=False) as client:
                 answer = client.get(f"{endpoint.url}/healthz")
         except httpx.HTTPError as error:

@@ -114,7 +114,7 @@ class Server:
     distributions: tuple[str, ...]
     """Python distributions whose versions are recorded with every figure."""
     omits: frozenset[str]
-    """Response headers, in lower case, that this server does not send by itself."""
+    """What of the contract it leaves out by itself: response headers in lower case, `chunked-request` for chunked bodies."""
     tags: frozenset[str]
     workers: str
     threads: str
@@ -144,7 +144,7 @@ class Front:
     accepts_many: bool
     serves_static: bool
     adds: frozenset[str]
-    """Response headers, in lower case, that it adds where the server omits them."""
+    """What it supplies where the server omits it."""
     template: str | None
     options: Mapping[str, Option]
     processes: tuple[Process, ...]
@@ -179,7 +179,7 @@ class Stack:
 
     @property
     def omits(self) -> frozenset[str]:
-        """Response headers that a client of the whole stack does not see."""
+        """What of the contract a client of the whole stack does not get."""
         return self.server.omits - self.front.adds
 
 

@@ -46,6 +46,9 @@ class Context:
     progress: Progressing
     began: float
     trials: list[Mapping[str, Any]]
+    load: Callable[..., dict[str, Any]] = load.run
+    """As bench.load.run; tests put another in its place."""
+    verify: Callable[[Deployment, str | None], Report] = verify_deployment
     verified: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -91,14 +94,19 @@ def execute(plan: Plan, *, results: Path, command: str, progress: Progressing, o
                 plan=plan, session=session, store=store, launcher=launcher, database=database,
                 progress=progress, began=began, trials=outcome.trials,
             )  # fmt: skip
-            for block in range(plan.profile.blocks):
-                run_block(context, block)
+            run_blocks(context)
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
         raise
     finally:
         store.update({"status": status, "ended": record.now(), "verified": context.verified if context else {}})
+
+
+def run_blocks(context: Context) -> None:
+    """All blocks in order. A block is the unit that stands by itself: fresh data, fresh deployments."""
+    for block in range(context.plan.profile.blocks):
+        run_block(context, block)
 
 
 def run_block(context: Context, block: int) -> None:
@@ -185,7 +193,7 @@ def run_job(
     started, offset_s = record.now(), context.offset_s
     snapshots: list[Snapshot] = []
     name = f"{cell.block}-{scenario.name}-{cell.view}"
-    answer = load.run(
+    answer = context.load(
         context.session,
         load.Job(
             scenario=scenario.name, mode="open" if rate else "duet", seed=plan.seed + plan.cells().index(cell),
@@ -208,7 +216,7 @@ def run_job(
             continue
         stored = trial.measured(
             named, deployment, found, accounts=account.accounts(deployment, snapshots), generator=answer["generator"],
-            slice_s=None if rate else slice_s, started=started, offset_s=offset_s,
+            slice_s=None if rate else slice_s, rate_rps=rate, started=started, offset_s=offset_s,
         )  # fmt: skip
         if ended:
             stored |= {"flags": [*stored["flags"], "died"], "log_tail": ended.log_tail}
@@ -221,13 +229,9 @@ def run_job(
 def verify_all(context: Context, deployments: Sequence[Deployment]) -> None:
     """Hold each deployed stack to the contract, side by side: it is checked for truth here, not for speed."""
     url = context.database.url
-
-    def check(deployment: Deployment) -> Report:
-        return verify_deployment(deployment, url)
-
     healthy = [one for one in deployments if one.failure is None]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        for deployment, report in zip(healthy, pool.map(check, healthy), strict=True):
+        for deployment, report in zip(healthy, pool.map(lambda one: context.verify(one, url), healthy), strict=True):
             stack = deployment.planned.stack
             failures = [
                 {"endpoint": one.endpoint, "rule": one.rule, "expected": one.expected, "got": one.got}

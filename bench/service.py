@@ -1,7 +1,6 @@
 """The database of one command: the user's own (`DATABASE_URL`), or an embedded PostgreSQL for as long as the session lasts."""
 
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,13 @@ def start_database(session: Session, budget: Budget, *, log: Path) -> Database:
     """
     given = os.environ.get("DATABASE_URL")
     if given:
+        session.enter(data.claim(given))
         data.prepare(given)
         return Database(url=given, version=f"{observe.server_version(given)} (DATABASE_URL)")
     cpus = budget.database_cpus if budget.pinned else ()
 
     def spawn(argv: list[str], **how: Any) -> Any:
-        return session.spawn(argv, cpus=cpus, stop_signal=signal.SIGINT, **how)
+        return session.spawn(argv, cpus=cpus, stop_signal=embedded.STOP_SIGNAL, **how)
 
     try:
         running = embedded.start(session.scratch, spawn=spawn, log_path=log)

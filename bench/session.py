@@ -119,6 +119,10 @@ class Session:
         self._record()
         return spawned
 
+    def enter[T](self, resource: contextlib.AbstractContextManager[T]) -> T:
+        """Hold a resource until the session ends."""
+        return self._stack.enter_context(resource)
+
     def stop(self, which: Sequence[Spawned] | None) -> None:
         """End `which` (None: all), front before app before the rest, and everything that they started. Returns when they are gone."""
         chosen = list(self._spawned if which is None else which)

@@ -40,7 +40,7 @@ def without_figures(named: Mapping[str, Any], why: Failed | Skipped, *, offset_s
 
 def measured(
     named: Mapping[str, Any], deployment: Deployment, answer: Mapping[str, Any], *, accounts: Mapping[str, Any],
-    generator: Mapping[str, Any], slice_s: float | None, started: str, offset_s: float,
+    generator: Mapping[str, Any], slice_s: float | None, rate_rps: float | None, started: str, offset_s: float,
 ) -> dict[str, Any]:  # fmt: skip
     """The record of a trial from the generator's answer for its target and the accounts kept beside it.
 
@@ -50,8 +50,8 @@ def measured(
         key: answer[key] for key in ("requests", "errors", "bytes", "seconds", "rps", "connections", "window_requests")
     }
     record = {
-        **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
-        **kept, **{key: answer.get(key) for key in ("slices", "offered_rps", "latency_ms", "late_ms")}, **accounts,
+        **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s, "offered_rps": rate_rps,
+        **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms")}, **accounts,
         "generator_cpu": generator.get("cpu_share"), "flags": _flags(answer, generator),
     }  # fmt: skip
     if answer["requests"] == 0:

@@ -1,0 +1,17 @@
+"""The rows of `world` from Django's cache, which is one per process."""
+
+from collections.abc import Callable, Iterable
+
+from django.core.cache import cache
+
+from endpoints.rows import WorldRow
+
+
+def cached_worlds(row_ids: Iterable[int], load: Callable[[], list[WorldRow]]) -> list[WorldRow]:
+    """The rows in the order given. If any is not there, all are put there first, by one call of `load`."""
+    row_ids = list(row_ids)
+    numbers = cache.get_many(row_ids)
+    if not numbers.keys() >= set(row_ids):
+        numbers = {row.id: row.number for row in load()}
+        cache.set_many(numbers)
+    return [WorldRow(row_id, numbers[row_id]) for row_id in row_ids]

@@ -1,0 +1,40 @@
+"""The contract on Flask: `application` is the WSGI callable, `create_app()` builds a new one."""
+
+import json
+from typing import Any
+
+import basic
+import bodies
+import data
+import work
+from flask import Flask
+from flask.json.provider import JSONProvider
+from parameters import BadParameterError
+
+
+class CompactJSONProvider(JSONProvider):
+    """JSON as the contract wants it: Flask's own provider sorts keys, escapes non-ASCII and ends with a newline."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return json.dumps(obj, separators=(",", ":"), ensure_ascii=False, **kwargs)
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return json.loads(s, **kwargs)
+
+
+def bad_parameter(error: BadParameterError) -> tuple[dict[str, str], int]:
+    return {"error": str(error)}, 400
+
+
+def create_app() -> Flask:
+    # Without `static_folder=None` Flask adds a `/static` route of its own; bodies.py has the contract's.
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # an address with `//` in it is unknown: 404, not a redirect
+    app.json = CompactJSONProvider(app)
+    app.register_error_handler(BadParameterError, bad_parameter)
+    for module in (basic, data, work, bodies):
+        app.register_blueprint(module.blueprint)
+    return app
+
+
+application = create_app()

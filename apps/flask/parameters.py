@@ -1,0 +1,41 @@
+"""Query parameters as the contract reads them: lenient ones are clamped, strict ones are refused."""
+
+import re
+import sys
+
+from flask import request
+
+# int() alone would also take `+1`, ` 1`, `1_0` and the digits of other scripts.
+INTEGER = re.compile(r"-?[0-9]+")
+
+
+class BadParameterError(ValueError):
+    """A strict parameter that cannot be used; the message is the reason that the client reads."""
+
+
+def integer(text: str) -> int | None:
+    if INTEGER.fullmatch(text) is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:  # more digits than Python converts: beyond every bound, on the side that the sign says
+        return -sys.maxsize if text.startswith("-") else sys.maxsize
+
+
+def lenient(name: str) -> int:
+    """Between 1 and 500; whatever is not a number counts as 1."""
+    value = integer(request.args.get(name, ""))
+    return 1 if value is None else min(max(value, 1), 500)
+
+
+def strict(name: str, highest: int) -> int:
+    """Between 0 and `highest`, or BadParameterError."""
+    text = request.args.get(name)
+    if not text:
+        raise BadParameterError(f"{name}: missing, give an integer from 0 to {highest}")
+    value = integer(text)
+    if value is None:
+        raise BadParameterError(f"{name}: not an integer")
+    if not 0 <= value <= highest:
+        raise BadParameterError(f"{name}: must be from 0 to {highest}")
+    return value
