@@ -158,7 +158,8 @@ def _check_options(text: str, part: str, known: Mapping[str, Option], given: Map
             raise BenchError(f"stack '{text}': {part} has no option '{name}'.{nearest(name, list(known))}")
         if option.values and value not in option.values:
             raise BenchError(f"stack '{text}': {name}={value}: must be one of {', '.join(option.values)}")
-        if not option.values and not (value.isascii() and value.isdigit() and int(value) >= 1):
+        # No leading zeros either, or one stack would have several ids.
+        if not option.values and not (value.isascii() and value.isdigit() and value[0] != "0"):
             raise BenchError(f"stack '{text}': {name}={value}: must be a positive integer")
 
 

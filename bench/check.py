@@ -78,14 +78,12 @@ def serve(stack: Stack, *, port: int | None, say: Callable[[str], None]) -> int:
 
 def _parts(session: Session, chosen: Sequence[Stack], *, port: int | None = None) -> tuple[Database, NativeLauncher]:
     budget = default_budget(topology())
-    tools, notes = find_tools([plan_stack(stack, budget) for stack in chosen])
+    tools = find_tools([plan_stack(stack, budget) for stack in chosen])
     database = start_database(session, budget, log=session.scratch / "postgresql.log")
     if database.failure:
         raise BenchError(f"no database: {_full(database.failure)}")
-    for note in notes:
-        print(f"note: {note}")
     launcher = NativeLauncher(
-        session, budget, tools={name: str(path) for name, path in tools.items()}, database_url=database.url,
+        session, budget, tools=tools, database_url=database.url,
         logs=session.scratch / "logs", port=port,
     )  # fmt: skip
     return database, launcher

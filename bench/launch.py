@@ -66,6 +66,14 @@ class Deployment:
         return sorted({p.pid for one in self.spawned if one.role == role for p in members(one.pid, one.started)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """Programs that come from no application's environment: where they are, or why they are not."""
+
+    paths: Mapping[str, str]
+    missing: Mapping[str, str]
+
+
 class Launcher(Protocol):
     """What the main job needs of a way of deploying."""
 
@@ -82,7 +90,7 @@ class NativeLauncher:
     """Processes on this machine, pinned to the server's CPUs, listening on 127.0.0.1 or unix sockets only."""
 
     def __init__(
-        self, session: Session, budget: Budget, *, tools: Mapping[str, str], database_url: str | None,
+        self, session: Session, budget: Budget, *, tools: Tools, database_url: str | None,
         logs: Path, configs: Path | None = None, port: int | None = None,
     ) -> None:  # fmt: skip
         self._session = session
@@ -129,10 +137,16 @@ class NativeLauncher:
             Site(
                 host=HOST, ports=self._ports(max(1, ports_needed(planned))), folder=folder, app_dir=stack.app.folder,
                 env_dir=environments.path_of(stack.app), runners=stack.server.folder.parent.parent / "runners",
-                static_dir=self._static_copy(), shm=_shm(folder), tools=self._tools, user=_nginx_user(), database_url=url,
+                static_dir=self._static_copy(), shm=_shm(folder), tools=self._tools.paths, user=_nginx_user(), database_url=url,
             ),
         )  # fmt: skip
         deployment = Deployment(id=number, planned=planned, copy=copy, rendered=rendered)
+        absent = [
+            self._tools.missing[one.argv[0]] for one in stack.front.processes if one.argv[0] in self._tools.missing
+        ]
+        if absent:
+            deployment.failure = Failed(reason=absent[0])
+            return deployment
         for path in rendered.folders:
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
         for path, text in rendered.files.items():
@@ -219,15 +233,15 @@ class NativeLauncher:
         return self._static
 
 
-def find_tools(stacks: Sequence[PlannedStack]) -> tuple[dict[str, Path], list[str]]:
-    """Programs that do not come from an application's environment. A missing one fails the stacks that need it, no others."""
+def find_tools(stacks: Sequence[PlannedStack]) -> Tools:
+    """Look for what `stacks` need. A missing program fails the stacks that need it, no others."""
     wanted = {process.argv[0] for planned in stacks for process in planned.stack.front.processes}
     if "nginx" not in wanted:
-        return {}, []
+        return Tools(paths={}, missing={})
     try:
-        return {"nginx": find_nginx().path}, []
+        return Tools(paths={"nginx": str(find_nginx().path)}, missing={})
     except BenchError as error:
-        return {}, [str(error)]
+        return Tools(paths={}, missing={"nginx": str(error)})
 
 
 def application_name(deployment_id: str) -> str:

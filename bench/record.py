@@ -1,14 +1,12 @@
 """What `run.json` says of a run: the machine, the plan, and what was observed to run."""
 
 import contextlib
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bench import environments
 from bench.database import observe
-from bench.launch import Deployment, application_name
+from bench.launch import Deployment, Tools, application_name
 from bench.machine import describe, find_nginx
 from bench.model import BenchError
 from bench.plan import Plan, PlannedStack
@@ -52,9 +50,9 @@ def describe_stack(planned: PlannedStack) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def environment(tools: Mapping[str, Path], database: Database) -> dict[str, Any]:
+def environment(tools: Tools, database: Database) -> dict[str, Any]:
     """The machine, and the versions of the parts that all stacks share."""
-    nginx = str(find_nginx()) if "nginx" in tools else None
+    nginx = str(find_nginx()) if "nginx" in tools.paths else None
     return {**describe(), "nginx": nginx, "postgresql": database.version}
 
 

@@ -28,8 +28,9 @@ LATENCY_SHARE = 0.5
 """Latency is read at one rate for all stacks of a scenario: this share of what the slowest of them can do."""
 SHORTEST_S = 0.2
 """A trial shorter than this says nothing; it is skipped instead."""
-JOB_OVERHEAD_S = 2.0
-"""Starting the load process, opening connections, draining, writing: about this much for each job beside its measured time."""
+JOB_OVERHEAD_S = 3.0
+"""Starting the load process, opening connections, draining, writing: a first guess of what each job takes beside its measured
+time, replaced by what this run's own jobs took."""
 WINDOW_S = 1.5
 """Length of a window for services too slow to be loaded in slices."""
 
@@ -49,6 +50,7 @@ class Context:
     load: Callable[..., dict[str, Any]] = load.run
     """As bench.load.run; tests put another in its place."""
     verify: Callable[[Deployment, str | None], Report] = verify_deployment
+    overheads_s: list[float] = field(default_factory=list)
     verified: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -81,13 +83,13 @@ def execute(plan: Plan, *, results: Path, command: str, progress: Progressing, o
     context: Context | None = None
     try:
         with Session() as session:
-            tools, notes = find_tools(plan.stacks)
+            tools = find_tools(plan.stacks)
             database = start_database(session, plan.budget, log=store.folder / "logs" / "postgresql.log")
             if database.failure:
                 progress.say(f"  no database: {database.failure.reason}")
-            store.update({"notes": [*plan.notes, *notes], "environment": record.environment(tools, database)})
+            store.update({"environment": record.environment(tools, database)})
             launcher = NativeLauncher(
-                session, plan.budget, tools={name: str(path) for name, path in tools.items()}, database_url=database.url,
+                session, plan.budget, tools=tools, database_url=database.url,
                 logs=store.folder / "logs", configs=store.folder / "configs",
             )  # fmt: skip
             context = Context(
@@ -206,6 +208,7 @@ def run_job(
         on_measured=lambda pid: snapshots.append(account.snapshot(context.database, ready, pid)),
         on_progress=advance,
     )  # fmt: skip
+    context.overheads_s.append(context.offset_s - offset_s - len(ready) * (measure_s + profile.warmup_s))
     by_id = {target["id"]: target for target in answer["targets"]}
     for deployment in ready:
         found = by_id[deployment.id]
@@ -291,7 +294,8 @@ def _measure_s(context: Context, cell: Cell, targets: int, index: int) -> float:
         return wanted
     rest = profile.load_until_s - context.offset_s
     cells = len(context.plan.cells()) - index
-    return min(wanted, (rest / cells - JOB_OVERHEAD_S) / targets - profile.warmup_s)
+    overhead_s = sum(context.overheads_s) / len(context.overheads_s) if context.overheads_s else JOB_OVERHEAD_S
+    return min(wanted, (rest / cells - overhead_s) / targets - profile.warmup_s)
 
 
 def _rate(ready: Sequence[Deployment], capacities: Mapping[str, float]) -> float | None:

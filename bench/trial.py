@@ -50,7 +50,8 @@ def measured(
         key: answer[key] for key in ("requests", "errors", "bytes", "seconds", "rps", "connections", "window_requests")
     }
     record = {
-        **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s, "offered_rps": rate_rps,
+        **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
+        "offered_rps": rate_rps,
         **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms")}, **accounts,
         "generator_cpu": generator.get("cpu_share"), "flags": _flags(answer, generator),
     }  # fmt: skip
