@@ -81,7 +81,7 @@ class Process:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     instances: str
-    """An expression over `workers` and `cpus`: how many copies run, each with a listening address of its own."""
+    """An expression over `workers` and `threads`: how many copies run."""
 
 
 @dataclass(frozen=True, kw_only=True)

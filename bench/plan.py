@@ -22,6 +22,8 @@ class Profile:
     description: str
     stacks: tuple[str, ...]
     scenarios: tuple[str, ...]
+    latency: tuple[str, ...]
+    """The scenarios whose latency is read as well: open loops take long."""
     blocks: int
     copies: int
     capacity_s: float
@@ -35,12 +37,12 @@ class Profile:
 PROFILES: Mapping[str, Profile] = {
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
-        stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
+        stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"), latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
         capacity_s=2.4, latency_s=2.4, warmup_s=0.3, slice_s=0.05, load_until_s=104.0,
     ),
     "standard": Profile(
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
-        stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"), blocks=6, copies=2,
+        stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"), latency=("db", "io"), blocks=6, copies=2,
         capacity_s=0.6, latency_s=1.5, warmup_s=0.2, slice_s=0.05,
     ),
 }  # fmt: skip
@@ -88,13 +90,17 @@ class Plan:
 
     def cells(self) -> list[Cell]:
         """Block by block; within one, all scenarios in order (those that write last), capacity before latency."""
-        views: tuple[View, ...] = ("capacity", "latency")
         return [
             Cell(block=block, scenario=scenario, view=view)
             for block in range(self.profile.blocks)
             for scenario in self.scenarios
-            for view in views
+            for view in self.views(scenario)
         ]
+
+    def views(self, scenario: Scenario) -> tuple[View, ...]:
+        """How one scenario is looked at. Where none of the profile's own scenarios was asked for, all get both views."""
+        own = any(one.name in self.profile.latency for one in self.scenarios)
+        return ("capacity", "latency") if scenario.name in self.profile.latency or not own else ("capacity",)
 
 
 def make(

@@ -104,7 +104,7 @@ def render(planned: PlannedStack, site: Site) -> Rendered:
         names = {"workers": planned.workers, "threads": planned.threads}
         where = f"deploy/servers/{stack.server.name}/server.toml"
         for index in range(evaluate(process.instances, names, where=f"{where}: key 'process.instances'")):
-            words = _words(planned, site, servers[index])
+            words = _words(planned, site, servers[index % len(servers)])
             argv = _fill(process.argv, words, where)
             commands.append(
                 Command(
@@ -171,7 +171,7 @@ def _fill(texts: Iterable[str], words: Mapping[str, str], where: str) -> tuple[s
         raise BenchError(
             f"{where}: unknown placeholder {{{error.args[0]}}}; known: {', '.join(sorted(words))}"
         ) from None
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
         raise BenchError(
             f"{where}: a placeholder is malformed ({error}); write {{name}}, and {{{{ for a brace"
         ) from None

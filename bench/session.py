@@ -66,12 +66,15 @@ class Session:
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             recover(self._home)
-            self._lock = self._stack.enter_context(self._path.open("w+", encoding="utf-8"))
+            # Named as a record only once it is locked: another command may be looking for abandoned ones right now.
+            unnamed = self._path.with_suffix(".new")
+            self._lock = self._stack.enter_context(unnamed.open("w+", encoding="utf-8"))
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            unnamed.replace(self._path)
         except OSError as error:
             raise BenchError(
                 f"{self._home}: cannot keep records of started processes there: {error.strerror}"
             ) from None
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._stack.callback(self._path.unlink, missing_ok=True)
         # Short, since the path of a unix socket has at most 107 bytes; open to all for searching, since nginx's workers
         # and an embedded PostgreSQL run as another user when we are root.
@@ -135,7 +138,11 @@ class Session:
                 if spawned.exit_code() is None:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(spawned.pid, spawned.stop_signal)
-            _reap(families, [spawned.popen for spawned in group])
+            popens = [spawned.popen for spawned in group]
+            _reap(families, popens, asked=True)
+            # What they started while they were told to stop.
+            left = [process for spawned in group for process in members(spawned.pid, spawned.started)]
+            _reap(left, popens, asked=False)
         for spawned in chosen:
             for pipe in (spawned.popen.stdin, spawned.popen.stdout):
                 if pipe:
@@ -167,14 +174,12 @@ def members(pid: int, started: float) -> list[psutil.Process]:
             return []  # the number was given to a stranger: then nothing of ours is left in that session
         leader_known = True
         found.update({process.pid: process for process in [leader, *leader.children(recursive=True)]})
-    for process in psutil.process_iter():
+    for other in psutil.pids():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if (
-                process.pid not in found
-                and os.getsid(process.pid) == pid
-                and (leader_known or process.create_time() >= started - 1)
-            ):
-                found[process.pid] = process
+            if other not in found and os.getsid(other) == pid:
+                process = psutil.Process(other)
+                if leader_known or process.create_time() >= started - 1:
+                    found[other] = process
     return list(found.values())
 
 
@@ -189,7 +194,7 @@ def recover(home: Path = HOME) -> list[str]:
                 continue  # its owner lives
             state = _read(record.read())
             families = [process for pid, started in state["processes"] for process in members(pid, started)]
-            _reap(families, [])
+            _reap(families, [], asked=False)
             scratch = Path(state["scratch"])
             if scratch.name.startswith("forkloop-") and scratch.parent == Path(tempfile.gettempdir()):
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -210,9 +215,12 @@ def _read(text: str) -> dict[str, Any]:
         return {"scratch": "", "processes": []}
 
 
-def _reap(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait for the processes to go; ask again with SIGTERM at once where nobody was asked yet, SIGKILL after the grace."""
-    if not popens:
+def _reap(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[bytes]], *, asked: bool) -> None:
+    """Wait for the processes to go; SIGTERM first where their leaders were not asked yet, SIGKILL after the grace.
+
+    `popens` are those among them that we started: their exit codes are taken through these.
+    """
+    if not asked:
         for process in families:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
@@ -226,10 +234,12 @@ def _reap(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[
 
 def _wait(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[bytes]], patience_s: float) -> None:
     deadline = time.monotonic() + patience_s
+    own = {popen.pid for popen in popens}
+    orphans = [process for process in families if process.pid not in own]
     while time.monotonic() < deadline:
         for popen in popens:
             popen.poll()
-        _collect_orphans(families)
+        _collect_orphans(orphans)
         if not any(_alive(process) for process in families):
             return
         time.sleep(0.02)
@@ -242,9 +252,9 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
-def _collect_orphans(families: Sequence[psutil.Process]) -> None:
+def _collect_orphans(orphans: Sequence[psutil.Process]) -> None:
     """Workers whose master died become our children (see _become_subreaper): take their exit codes, or they stay as zombies."""
-    for process in families:
+    for process in orphans:
         with contextlib.suppress(ChildProcessError, psutil.Error):
             if process.ppid() == os.getpid():
                 os.waitpid(process.pid, os.WNOHANG)

@@ -1,0 +1,35 @@
+"""`python -m analysis report RUN_DIR`: the report of a stored run. Prints the page's path as its last line."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.model import BenchError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0, or 2 with one line on stderr when there is nothing to report on."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis", description="Reports from stored runs; no server is started."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    report = commands.add_parser(
+        "report", help="build report/index.html and the pictures of a run from its stored data"
+    )
+    report.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's folder, such as results/latest")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where to write the report (default: RUN_DIR/report)")
+    arguments = parser.parse_args(argv)
+    try:
+        from analysis.report import (
+            build,  # pandas and matplotlib take seconds to import: not before the arguments are known to be good
+        )
+
+        print(build(arguments.run, out=arguments.out))
+    except BenchError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

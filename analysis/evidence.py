@@ -1,0 +1,144 @@
+"""What the charts and the page are made of: a run's frames with the estimates that follow from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.charts import FRAME_COLUMNS, Chart
+from analysis.frames import Frames, records
+from analysis.numbers import to_place
+from analysis.palette import framework_keys
+from analysis.stats import estimates, load_not_reached, replicates
+
+BOUNDING = frozenset({"generator-bound", "database-bound"})
+"""Flags of figures that are bounds only, since something else than the stack was the limit: never ranked."""
+
+Key = tuple[str, str, str, str]
+"""Scenario, view, stack, metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One estimate over `n` deployments; the bounds are NaN where there are too few for an interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A run with its estimates and the replicates behind each, by key; its stacks and cells as rows; each stack's colour key.
+
+    `cells` are those of the frames, with the flag `load-not-reached` added where the stack did not answer what was offered.
+    """
+
+    frames: Frames
+    figures: Mapping[Key, Figure]
+    replicates: Mapping[Key, Sequence[float]]
+    stacks: Sequence[Mapping[str, Any]]
+    cells: Sequence[Mapping[str, Any]]
+    colours: Mapping[str, str]
+
+    def deployments(self) -> tuple[int, int]:
+        """The fewest and the most deployments behind a figure; (0, 0) if there is none."""
+        counts = [figure.n for figure in self.figures.values()]
+        return (min(counts), max(counts)) if counts else (0, 0)
+
+    def of(self, stack: str, scenario: str | None = None, view: str | None = None) -> list[Mapping[str, Any]]:
+        """The cells of a stack, of all scenarios or one, in all views or one."""
+        wanted = (stack, scenario, view)
+        return [
+            cell
+            for cell in self.cells
+            if all(wish in (None, cell[key]) for key, wish in zip(("stack", "scenario", "view"), wanted, strict=True))
+        ]
+
+
+def gather(frames: Frames) -> Evidence:
+    """The estimates of a run."""
+    tidy = replicates(frames.trials)
+    values: dict[Key, list[float]] = {}
+    for row in records(tidy):
+        values.setdefault(_key(row), []).append(row["value"])
+    figures = {
+        _key(row): Figure(**{part: row[part] for part in ("value", "low", "high", "n")})
+        for row in records(estimates(tidy))
+    }
+    stacks = records(frames.stacks)
+    keys = framework_keys((stack["app"], stack["framework"]) for stack in stacks)
+    cells, short = records(frames.cells), load_not_reached(frames.trials)
+    for cell in cells:
+        if (cell["scenario"], cell["view"], cell["stack"]) in short:
+            cell["flags"] = (*cell["flags"], "load-not-reached")
+    return Evidence(
+        frames=frames,
+        figures=figures,
+        replicates=values,
+        stacks=stacks,
+        cells=cells,
+        colours={stack["stack"]: keys[stack["app"], stack["framework"]] for stack in stacks},
+    )
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["scenario"], row["view"], row["stack"], row["metric"]
+
+
+def load_words(evidence: Evidence, scenario: str) -> str:
+    """The offered load of a scenario's latency figures in words. A load that differs between stacks is not called equal."""
+    offered = [
+        figure.value
+        for (of, view, _, metric), figure in evidence.figures.items()
+        if (of, view, metric) == (scenario, "latency", "offered_rps")
+    ]
+    if not offered:
+        return "the offered load"
+    if max(offered) - min(offered) > 0.01 * max(offered):
+        return f"unequal loads, {_rate(min(offered))} to {_rate(max(offered))} req/s"
+    return f"an equal load of {_rate(max(offered))} req/s"
+
+
+def _rate(offered_rps: float) -> str:
+    """An offered rate: it was set, not measured, and is told to the unit."""
+    return to_place(offered_rps, 0 if offered_rps >= 10 else -1)
+
+
+def chart_frame(evidence: Evidence, chart: Chart, scenario: str) -> pd.DataFrame:
+    """The rows, with `charts.FRAME_COLUMNS`, that `chart` draws for `scenario` (`stats.ALL_SCENARIOS` for one of the whole run)."""
+    rows: list[dict[str, Any]] = []
+    for stack in evidence.stacks:
+        status, reason, flags = _state(evidence, chart, scenario, stack["stack"])
+        common = {
+            "stack": stack["stack"],
+            "colour": evidence.colours[stack["stack"]],
+            "model": stack["model"],
+            "flags": flags,
+        }
+        keys = [(scenario, chart.view, stack["stack"], metric) for metric in chart.metrics]
+        if keys[0] not in evidence.figures:
+            rows.append({**common, "status": status, "reason": reason, "n": 0})
+            continue
+        common |= {"status": "measured", "reason": ""}
+        for key in keys:
+            if key in evidence.figures:
+                rows.append({**common, "metric": key[3], "kind": "estimate", **vars(evidence.figures[key])})
+                replicate = {**common, "metric": key[3], "kind": "replicate", "n": 1}
+                rows += [{**replicate, "value": value} for value in evidence.replicates[key]]
+    return pd.DataFrame(rows, columns=list(FRAME_COLUMNS)).astype(dict.fromkeys(("value", "low", "high"), "float64"))
+
+
+def _state(evidence: Evidence, chart: Chart, scenario: str, stack: str) -> tuple[str, str, tuple[str, ...]]:
+    """Status, reason and flags of a stack in a chart, for the words that stand in the place of a missing figure."""
+    one = chart.each == "scenario"
+    cells = evidence.of(stack, scenario, chart.view) if one else evidence.of(stack)
+    if not cells:
+        return "missing", "no trial of it was recorded", ()
+    flags = tuple(cells[0]["flags"]) if one else ()
+    if any(cell["status"] == "measured" for cell in cells):
+        why = "too few answers for a percentile" if chart.view == "latency" else "the trial recorded no figure for it"
+        return "no figure", why, flags
+    return cells[0]["status"], cells[0]["reason"], flags

@@ -1,0 +1,212 @@
+"""From a stored run to tidy frames: one row a trial, one row a stack, one row a cell of the plan.
+
+Nothing is guessed and nothing is dropped in silence: what cannot be read is named in `Frames.damaged`, and what was planned but
+has no record is a cell with the status `missing`.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import outside
+from bench.store import read_run
+
+STATUSES = ("measured", "failed", "skipped")
+ROLES = ("app", "front", "database", "generator")
+PERCENTILES = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "p99_9": "p99_9_ms"}
+
+_NUMBERS = ("requests", "seconds", "rps", "offered_rps", "window_requests", "connections", "slices", "generator_cpu")
+_PARTS = {
+    **{("cpu_s", role): f"cpu_{role}_s" for role in ROLES},
+    **{("pss_bytes", role): f"pss_{role}_bytes" for role in ("app", "front")},
+    **{("latency_ms", key): column for key, column in PERCENTILES.items()},
+    ("latency_ms", "samples"): "samples",
+}
+TRIAL_COLUMNS = (
+    "trial_id", "stack", "scenario", "view", "block", "copy", "deployment_id", "status", "reason", "log_tail", "flags", "errors",
+    *_NUMBERS, *_PARTS.values(),
+)  # fmt: skip
+STACK_COLUMNS = ("stack", "app", "framework", "title", "model", "planned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """A stored run, ready to be analysed.
+
+    `trials` has `TRIAL_COLUMNS`: figures are floats, NaN where nothing was measured. `stacks` has `STACK_COLUMNS`, in the order of
+    the plan. `cells` has a row for each scenario, stack and view: its status, one reason if there is no figure, the counts of its
+    trials, and the flags and errors of the measured ones. `damaged` holds a line for every record that could not be read.
+    """
+
+    path: Path
+    header: Mapping[str, Any]
+    trials: pd.DataFrame
+    stacks: pd.DataFrame
+    cells: pd.DataFrame
+    damaged: tuple[str, ...]
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        """What was planned, or nothing if the run ended before it was."""
+        return mapping(self.header.get("plan"))
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """`value` if it is a mapping, else an empty one: a header may lack any part of itself."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def sequence(value: object) -> list[Any]:
+    """`value` if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame as mappings, by name of column."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def load(path: Path) -> Frames:
+    """The frames of the run stored in folder `path`. Raises BenchError if there is no run there, or a newer one than this reads."""
+    run = read_run(path)
+    damaged = [outside.line(entry) for entry in run.damaged]
+    trials = _trials(run.trials, damaged)
+    stacks = _stacks(mapping(run.header.get("plan")), trials)
+    return Frames(
+        path=path,
+        header=run.header,
+        trials=trials,
+        stacks=stacks,
+        cells=_cells(run.header, trials, stacks),
+        damaged=tuple(damaged),
+    )
+
+
+def _trials(stored: Sequence[Mapping[str, Any]], damaged: list[str]) -> pd.DataFrame:
+    rows: dict[str, dict[str, Any]] = {}
+    for number, record in enumerate(stored, 1):
+        try:
+            row = _trial(record)
+        except (KeyError, TypeError, ValueError) as error:
+            damaged.append(
+                f"trials.jsonl, record {number}: left out, {outside.line(error.args[0] if error.args else error)}"
+            )
+            continue
+        if row["trial_id"] in rows:
+            damaged.append(f"trials.jsonl, record {number}: left out, {row['trial_id']} was recorded before")
+            continue
+        rows[row["trial_id"]] = row
+    frame = pd.DataFrame(
+        list(rows.values()), columns=list(TRIAL_COLUMNS), dtype=object
+    )  # else an absent reason becomes NaN
+    figures = [*_NUMBERS, *_PARTS.values()]
+    return frame.astype(dict.fromkeys(figures, "float64") | dict.fromkeys(("block", "copy"), "int64"))
+
+
+def _trial(record: Mapping[str, Any]) -> dict[str, Any]:
+    """One record as a flat row. Raises if a key is missing or holds something else than the store's schema says."""
+    row: dict[str, Any] = {key: _text(record, key) for key in ("trial_id", "stack", "scenario", "view", "status")}
+    if row["status"] not in STATUSES:
+        raise ValueError(f"status {row['status']!r} is none of {', '.join(STATUSES)}")
+    row["block"], row["copy"] = int(record.get("block") or 0), int(record.get("copy") or 0)
+    row["deployment_id"] = str(record.get("deployment_id") or f"{row['stack']}#{row['block']}.{row['copy']}")
+    row["reason"] = None if record.get("reason") is None else outside.line(record["reason"])
+    row["log_tail"] = None if record.get("log_tail") is None else outside.block(record["log_tail"])
+    row["flags"] = tuple(outside.line(flag) for flag in sequence(record.get("flags")))
+    row["errors"] = {outside.line(kind): int(n) for kind, n in mapping(record.get("errors")).items() if n}
+    row |= {key: _figure(record.get(key), key) for key in _NUMBERS}
+    row |= {column: _figure(mapping(record.get(part)).get(key), column) for (part, key), column in _PARTS.items()}
+    return row
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"key {key!r} is missing or not a text")
+    return outside.line(value)
+
+
+def _figure(value: object, key: str) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"key {key!r} holds {value!r}, which is no figure")
+    return float(value)
+
+
+def _stacks(plan: Mapping[str, Any], trials: pd.DataFrame) -> pd.DataFrame:
+    """The planned stacks, then any that has trials without being in the plan."""
+    rows: dict[str, dict[str, Any]] = {}
+    for entry in map(mapping, sequence(plan.get("stacks"))):
+        if isinstance(entry.get("id"), str):
+            stack = outside.line(entry["id"])
+            text = {key: outside.line(entry.get(key) or "") for key in ("app", "framework", "title", "model")}
+            rows[stack] = {"stack": stack, "planned": True, **text}
+    for stack in trials["stack"].unique():
+        app = stack.split("/")[0].split("+")[0].split("@")[0]
+        rows.setdefault(
+            stack, {"stack": stack, "planned": False, "app": app, "framework": app, "title": app, "model": ""}
+        )
+    return pd.DataFrame(list(rows.values()), columns=list(STACK_COLUMNS))
+
+
+def _cells(header: Mapping[str, Any], trials: pd.DataFrame, stacks: pd.DataFrame) -> pd.DataFrame:
+    """A row for each scenario, view and stack that was planned or has trials.
+
+    A pair of scenario and view without any record was not part of a run that finished; in one that did not, it is missing.
+    """
+    plan = mapping(header.get("plan"))
+    seen = dict.fromkeys(zip(trials["scenario"], trials["view"], strict=True))
+    planned = dict.fromkeys(
+        (outside.line(scenario), outside.line(view))
+        for scenario in sequence(plan.get("scenarios"))
+        for view in sequence(plan.get("views"))
+        if header.get("status") != "finished" or (scenario, view) in seen
+    )
+    groups = dict(tuple(trials.groupby(["scenario", "view", "stack"], sort=False)))
+    rows = [
+        {
+            "scenario": scenario,
+            "view": view,
+            "stack": stack,
+            **_cell(groups.get((scenario, view, stack)), header.get("status")),
+        }
+        for scenario, view in {**planned, **seen}
+        for stack in stacks["stack"]
+    ]
+    columns = ["scenario", "view", "stack", "status", "reason", "measured", "failed", "skipped", "flags", "errors"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def _cell(trials: pd.DataFrame | None, run_status: object) -> dict[str, Any]:
+    if trials is None:
+        why = {"interrupted": "the run was interrupted before it", "running": "the run had not come to it"}
+        reason = why.get(str(run_status), "no trial of it was recorded")
+        return {
+            "status": "missing",
+            "reason": reason,
+            "measured": 0,
+            "failed": 0,
+            "skipped": 0,
+            "flags": (),
+            "errors": {},
+        }
+    counts = {status: int((trials["status"] == status).sum()) for status in STATUSES}
+    status = next(status for status in STATUSES if counts[status])
+    reasons = [reason for reason in trials.loc[trials["status"] == status, "reason"] if reason]
+    measured = trials[trials["status"] == "measured"]
+    errors: Counter[str] = Counter()
+    for kinds in measured["errors"]:
+        errors.update(kinds)
+    return {
+        "status": status,
+        "reason": None if status == "measured" else (reasons[-1] if reasons else "no reason was recorded"),
+        **counts,
+        "flags": tuple(dict.fromkeys(flag for flags in measured["flags"] for flag in flags)),
+        "errors": dict(errors),
+    }

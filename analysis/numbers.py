@@ -1,0 +1,41 @@
+"""Figures as text: no more digits than the measurement supports.
+
+With an interval, its half-width is rounded to one significant digit (two if it starts with 1) and the value and both bounds to
+that place. Without one there are two digits, and the reader is told n beside it.
+"""
+
+import math
+
+MIB = 1024 * 1024
+
+
+def _place(value: float, digits: int) -> int:
+    """The power of ten of the last of `digits` significant digits of `value`, after rounding to them."""
+    for _ in range(2):  # rounding may carry into a new digit: 9.96 is 10 with two digits, not 10.0
+        exponent = math.floor(math.log10(abs(value)))
+        value = round(value, digits - 1 - exponent)
+    return exponent - digits + 1
+
+
+def to_place(value: float, place: int) -> str:
+    """`value` rounded to the power of ten `place`, with thousands separators: (4123.4, 1) is "4,120"."""
+    return f"{round(value, -place):,.{max(0, -place)}f}"
+
+
+def parts(value: float, low: float = math.nan, high: float = math.nan) -> tuple[str, str]:
+    """An estimate and its interval: ("4,120", "[4,030, 4,200]"), or ("4,100", "") where the bounds are NaN."""
+    if not high - low > 0:  # NaN, or replicates that do not differ at all, which justify no digit more
+        return ("0" if value == 0 else to_place(value, _place(value, 2))), ""
+    half = (high - low) / 2
+    place = _place(half, 2 if f"{half:e}".startswith("1") else 1)
+    return to_place(value, place), f"[{to_place(low, place)}, {to_place(high, place)}]"
+
+
+def estimate(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    """`parts` as one text: "4,120 [4,030, 4,200]", or "4,100" without an interval."""
+    return " ".join(parts(value, low, high)).rstrip()
+
+
+def count(value: float) -> str:
+    """A whole number, exactly, with thousands separators."""
+    return f"{round(value):,}"

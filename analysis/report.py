@@ -1,0 +1,180 @@
+"""The report of a run: its pictures and its page, built from what is stored and nothing else.
+
+    load -> gather -> draw -> write
+
+The page is one file that asks nothing of the network; the pictures lie beside it, each readable by itself.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis import page, pictures, tables
+from analysis.charts import Chart, Sheet, discover
+from analysis.evidence import Evidence, chart_frame, gather, load_words
+from analysis.frames import load
+from analysis.palette import COLOURS, INK, mark
+from analysis.setups import setups
+from analysis.stats import ALL_SCENARIOS, MIN_REPLICATES
+from analysis.troubles import not_planned, troubles
+from bench.model import BenchError
+
+TEMPLATES = Path(__file__).parent / "templates"
+KINDS = {
+    "contract": "Contract",
+    "failed": "Failed",
+    "skipped": "Skipped",
+    "missing": "Not run",
+    "flagged": "Flagged",
+    "damaged": "Damaged record",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A chart as the page shows it: its words, its SVG, and the files beside the page with the same content."""
+
+    title: str
+    subtitle: str
+    svg: Markup
+    files: tuple[str, ...]
+
+
+def build(run: Path, *, out: Path | None = None) -> Path:
+    """Write the report of the run stored in folder `run` to `out` (default: `report` inside it); returns the page's path.
+
+    Raises BenchError if there is no readable run or the folder cannot be written. Pictures of an earlier report are replaced.
+    """
+    evidence = gather(load(run))
+    out = out or run / "report"
+    try:
+        charts, blank = draw_all(evidence, out / "charts")
+        target = out / "index.html"
+        _replace(target, render(evidence, charts, blank, data=_link(run, out)).encode("utf-8", "replace"))
+    except OSError as error:
+        raise BenchError(
+            f"{error.filename or out}: cannot write the report, {error.strerror}; choose another folder with --out"
+        ) from error
+    return target
+
+
+def render(evidence: Evidence, charts: dict[str, list[Picture]], blank: dict[str, list[str]], *, data: str) -> str:
+    """The page as text. `charts` and `blank` (titles of charts without a figure) are by scenario, `data` links the run's folder."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = lambda stack: Markup("<wbr>").join(re.split(r"(?<=/)|(?=[+@])", stack))
+    frames = evidence.frames
+    return environment.get_template("page.html").render(
+        heading=page.heading(frames),
+        limits=page.limits(evidence),
+        sureness=page.shortly_sure(evidence),
+        troubles=troubles(evidence),
+        not_planned=not_planned(evidence),
+        kinds=KINDS,
+        tables=tables.scenario_tables(evidence),
+        charts=charts,
+        blank=blank,
+        data=data,
+        whole_run=ALL_SCENARIOS,
+        setups=setups(frames),
+        marks=list(dict.fromkeys(mark(model) for model in frames.stacks["model"])),
+        environment=page.environment(frames),
+        colours={**INK, **{f"fw-{name}": colour for name, colour in COLOURS.items()}},
+        style=Markup((TEMPLATES / "style.css").read_text("utf-8")),
+    )
+
+
+def draw_all(evidence: Evidence, folder: Path) -> tuple[dict[str, list[Picture]], dict[str, list[str]]]:
+    """Draw every chart into `folder`. Returns, by scenario, the pictures, and the titles of charts for which no stack has a figure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn: dict[str, list[Picture]] = {scenario: [] for scenario in [*tables.scenarios(evidence), ALL_SCENARIOS]}
+    blank: dict[str, list[str]] = {scenario: [] for scenario in drawn}
+    written: set[str] = set()
+    with pictures.settings():
+        for number, scenario in enumerate(drawn, 1):
+            for chart in discover():
+                if (chart.each == "run") != (scenario == ALL_SCENARIOS):
+                    continue
+                title = chart.question.format(scenario=scenario, load=load_words(evidence, scenario))
+                frame = chart_frame(evidence, chart, scenario)
+                if frame["metric"].isna().all():
+                    blank[scenario].append(title)
+                    continue
+                stem = chart.name if chart.each == "run" else f"{chart.name}-{_slug(scenario, number)}"
+                picture, files = _draw(chart, frame, evidence, title, stem)
+                for name, content in files.items():
+                    _replace(folder / name, content)
+                written |= set(files)
+                drawn[scenario].append(picture)
+    _remove_others(folder, written)
+    return drawn, blank
+
+
+def _draw(
+    chart: Chart, frame: pd.DataFrame, evidence: Evidence, title: str, stem: str
+) -> tuple[Picture, dict[str, bytes]]:
+    head = page.heading(evidence.frames)
+    counts = frame.loc[frame["kind"] == "estimate", "n"].astype(int)
+    said = f"{chart.measure}; {_deployments(counts)}"
+    subtitle = f"{said}; {head['date']}; mode {head['mode']}, profile {head['profile']}"
+    footer = (
+        f"forkloop run {head['run_id']} on {head['host']}: {head['machine']}. Loopback; relative to this machine only."
+    )
+    sheet = Sheet(
+        width_in=pictures.FILE_WIDTH_IN, title=title, subtitle=f"{subtitle[:1].upper()}{subtitle[1:]}", footer=footer
+    )
+    figure = chart.draw(frame, sheet)
+    files = {f"{stem}.png": pictures.png(figure), f"{stem}.svg": pictures.svg(figure)}
+    small = chart.draw(frame, Sheet(width_in=pictures.PAGE_WIDTH_IN))
+    picture = Picture(
+        title=title,
+        subtitle=f"{said[:1].upper()}{said[1:]}",
+        svg=pictures.inline_svg(small, name=stem, label=f"{title} The table above holds the figures."),
+        files=tuple(f"charts/{name}" for name in files),
+    )
+    return picture, files
+
+
+def _deployments(counts: "pd.Series[int]") -> str:
+    least, most = int(counts.min()), int(counts.max())
+    n = f"n = {least}" if least == most else f"n = {least} to {most}"
+    n = n.replace(" ", "\N{NO-BREAK SPACE}")
+    said = f"{n} deployment{'s' * (most != 1)} of each stack"
+    return f"{said}, no intervals" if most < MIN_REPLICATES else f"{said}, 95% intervals by Student's t on logarithms"
+
+
+def _link(run: Path, out: Path) -> str:
+    """From the page to the run's folder, as a relative URL."""
+    return quote(Path(os.path.relpath(run.resolve(), out.resolve())).as_posix())
+
+
+def _slug(scenario: str, number: int) -> str:
+    """A scenario's name as part of a file name; its number where the name is not one."""
+    plain = all(character.isascii() and (character.isalnum() or character in "-_") for character in scenario)
+    return scenario if plain else f"scenario-{number}"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file in one step, so that a reader sees the old one or the new one."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
+def _remove_others(folder: Path, written: Sequence[str] | set[str]) -> None:
+    """Take away pictures of an earlier report that this one does not have: they would be read as its own."""
+    for path in folder.iterdir():
+        if path.suffix in (".png", ".svg") and path.name not in written:
+            path.unlink()

@@ -1,0 +1,159 @@
+"""Estimates from trials: known answers, computed apart from the code under test."""
+
+import math
+import statistics
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.frames import load
+from analysis.stats import (
+    ALL_SCENARIOS,
+    MIN_REPLICATES,
+    TooFewReplicates,
+    estimates,
+    geometric_mean,
+    load_not_reached,
+    ratio_interval,
+    replicates,
+)
+
+
+def test_interval_is_students_t_on_logarithms() -> None:
+    ratios = [1.02, 0.98, 1.05, 1.01, 0.99, 1.04]
+    logs = [math.log(ratio) for ratio in ratios]
+    half = 2.570581835636314 * statistics.stdev(logs) / math.sqrt(6)  # t of 0.975 with 5 degrees, from a table
+    found = ratio_interval(logs)
+    assert found.n == 6
+    assert found.estimate == pytest.approx(statistics.geometric_mean(ratios))
+    assert (found.low, found.high) == pytest.approx(
+        (math.exp(statistics.mean(logs) - half), math.exp(statistics.mean(logs) + half))
+    )
+
+
+def test_a_higher_level_is_a_wider_interval() -> None:
+    logs = [0.01 * n for n in range(8)]
+    assert ratio_interval(logs, level=0.99).high > ratio_interval(logs, level=0.95).high
+
+
+@pytest.mark.parametrize("n", range(MIN_REPLICATES))
+def test_too_few_replicates_give_no_interval(n: int) -> None:
+    with pytest.raises(TooFewReplicates, match=f"needs 6 replicates, there are {n}"):
+        ratio_interval([0.0] * n)
+
+
+def test_what_is_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        ratio_interval([0.0, 0.1, 0.2, math.inf, 0.1, 0.0])
+    with pytest.raises(ValueError, match="level"):
+        ratio_interval([0.0] * 6, level=95)
+
+
+@given(st.lists(st.floats(0.01, 1e6), min_size=MIN_REPLICATES, max_size=20), st.floats(0.01, 100))
+@settings(max_examples=50, deadline=None)
+def test_the_unit_of_a_figure_does_not_matter(values: list[float], unit: float) -> None:
+    plain, scaled = geometric_mean(values), geometric_mean([value * unit for value in values])
+    assert scaled == pytest.approx(tuple(bound * unit for bound in plain), rel=1e-6)
+    assert plain[1] <= plain[0] * (1 + 1e-9)
+    assert plain[0] <= plain[2] * (1 + 1e-9)
+
+
+def _one(frame: pd.DataFrame, **keys: str) -> pd.Series:  # type: ignore[type-arg]
+    for key, value in keys.items():
+        frame = frame[frame[key] == value]
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
+def test_capacity_is_total_requests_over_total_time_within_a_deployment(make_run: Callable[..., object]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
+    first = run.find("flask/gunicorn-sync/nginx", "db", "capacity") | {"requests": 3000, "seconds": 1.0}
+    second = first | {"trial_id": "again", "requests": 1000, "seconds": 3.0}
+    run.trials = [first, second]
+    found = _one(estimates(replicates(load(run.write()).trials)), metric="capacity_rps")
+    assert found["value"] == pytest.approx(1000)  # not 1,667, the mean of both rates
+    assert found["n"] == 1
+
+
+def test_replicates_are_deployments_and_their_mean_is_geometric(make_run: Callable[..., object]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=2, copies=2)
+    rates = [t["requests"] / t["seconds"] for t in run.trials if t["view"] == "capacity"]
+    found = _one(estimates(replicates(load(run.write()).trials)), metric="capacity_rps")
+    assert found["n"] == 4
+    assert found["value"] == pytest.approx(statistics.geometric_mean(rates))
+    assert math.isnan(found["low"])
+
+
+def test_six_deployments_give_an_interval_around_the_estimate(make_run: Callable[..., object]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=3, copies=2)
+    found = _one(estimates(replicates(load(run.write()).trials)), metric="capacity_rps")
+    assert found["low"] < found["value"] < found["high"]
+
+
+def test_cpu_per_request_is_split_by_role_and_adds_up(make_run: Callable[..., object]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=3)
+    capacity = [t for t in run.trials if t["view"] == "capacity"]
+    totals = [
+        sum(t["cpu_s"][role] for role in ("app", "front", "database")) * 1000 / t["window_requests"] for t in capacity
+    ]
+    table = estimates(replicates(load(run.write()).trials))
+    metrics = ("cpu_ms", "cpu_app_ms", "cpu_front_ms", "cpu_database_ms")
+    found = {metric: _one(table, view="capacity", metric=metric)["value"] for metric in metrics}
+    assert found["cpu_ms"] == pytest.approx(statistics.geometric_mean(totals))
+    assert found["cpu_app_ms"] + found["cpu_front_ms"] + found["cpu_database_ms"] == pytest.approx(found["cpu_ms"])
+    assert found["cpu_front_ms"] / found["cpu_app_ms"] == pytest.approx(0.5 / 2.4)
+
+
+def test_a_stack_without_front_is_charged_with_its_app_alone(make_run: Callable[..., object]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
+    for trial in run.trials:
+        trial["cpu_s"]["front"] = trial["pss_bytes"]["front"] = None
+    table = estimates(replicates(load(run.write()).trials))
+    assert "cpu_front_ms" not in set(table["metric"])
+    trial = run.find("flask/gunicorn-sync/nginx", "db", "capacity")
+    assert _one(table, view="capacity", metric="cpu_ms")["value"] == pytest.approx(
+        3.0 * 1000 / trial["window_requests"]
+    )
+    assert _one(table, view="capacity", metric="pss_bytes")["value"] == pytest.approx(trial["pss_bytes"]["app"])
+
+
+def test_without_the_apps_own_figure_there_is_no_sum(make_run: Callable[..., object]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
+    for trial in run.trials:
+        trial["cpu_s"]["app"] = None
+        trial["pss_bytes"] = None
+    metrics = set(estimates(replicates(load(run.write()).trials))["metric"])
+    assert "cpu_ms" not in metrics
+    assert "pss_bytes" not in metrics
+
+
+def test_peak_memory_is_that_of_the_scenario_that_held_most(make_run: Callable[..., object]) -> None:
+    run = make_run(stacks=["flask/gunicorn-sync/nginx"])
+    most = max(sum(t["pss_bytes"].values()) for t in run.trials)
+    table = estimates(replicates(load(run.write()).trials))
+    assert _one(table, scenario=ALL_SCENARIOS, view="peak", metric="pss_bytes")["value"] == pytest.approx(most)
+
+
+def test_a_percentile_that_was_not_measured_has_no_estimate(make_run: Callable[..., object]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
+    metrics = set(estimates(replicates(load(run.write()).trials))["metric"])
+    assert "p99_ms" in metrics
+    assert "p99_9_ms" not in metrics
+
+
+@pytest.mark.parametrize(
+    ("requests", "short"),
+    [
+        (1200, False),
+        (1080, False),
+        (1060, True),
+        (600, True),
+    ],  # 1,200 are expected, three deviations of that count are 104
+)
+def test_a_shortfall_is_told_from_chance_arrivals(make_run: Callable[..., object], requests: int, short: bool) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
+    run.find("flask/gunicorn-sync/nginx", "db", "latency")["requests"] = requests
+    assert bool(load_not_reached(load(run.write()).trials)) == short
