@@ -156,17 +156,13 @@ def _stacks(plan: Mapping[str, Any], trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(header: Mapping[str, Any], trials: pd.DataFrame, stacks: pd.DataFrame) -> pd.DataFrame:
-    """A row for each scenario, view and stack that was planned or has trials.
-
-    A pair of scenario and view without any record was not part of a run that finished; in one that did not, it is missing.
-    """
+    """A row for each scenario, view and stack that was planned or has trials."""
     plan = mapping(header.get("plan"))
     seen = dict.fromkeys(zip(trials["scenario"], trials["view"], strict=True))
     planned = dict.fromkeys(
         (outside.line(scenario), outside.line(view))
         for scenario in sequence(plan.get("scenarios"))
-        for view in sequence(plan.get("views"))
-        if header.get("status") != "finished" or (scenario, view) in seen
+        for view in sequence(mapping(plan.get("views")).get(scenario))
     )
     groups = dict(tuple(trials.groupby(["scenario", "view", "stack"], sort=False)))
     rows = [

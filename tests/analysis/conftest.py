@@ -61,7 +61,7 @@ def header(*, scenarios: list[str], stacks: list[str], blocks: int, copies: int)
             "blocks": blocks,
             "copies": copies,
             "scenarios": scenarios,
-            "views": ["capacity", "latency"],
+            "views": {scenario: ["capacity", "latency"] for scenario in scenarios},
             "titles": {name: TITLES.get(name, name) for name in scenarios},
             "stacks": [stack(name) for name in stacks],
             "skipped": [{"id": "flask/runserver/nginx", "reason": "runserver hosts django-manage, flask offers wsgi"}],
