@@ -1,0 +1,78 @@
+"""The engine under ordinary Locust: every Locust user is one pooled connection in a closed loop."""
+
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from locust import User, task
+from locust.env import Environment
+
+from loadtests import address, scenario
+from loadtests.closed import ClosedLoop
+from loadtests.connection import Connection
+from loadtests.errors import LoadError
+from loadtests.pool import Pool
+from loadtests.recorder import Recorder
+from loadtests.stats_feed import StatsFeed
+
+_FEED_S = 0.5
+
+
+class Load:
+    """One test run: from Locust's `test_start` to its `test_stop`. Raises LoadError where the options are wrong."""
+
+    def __init__(self, environment: Environment) -> None:
+        options: Any = environment.parsed_options
+        request = scenario.resolve(options.scenario, _parameters(options.parameter or []))
+        host = environment.host or options.host or ""
+        if not host and not options.unix:
+            raise LoadError("name a target: --host http://127.0.0.1:PORT, or --unix PATH")
+        self.pool = Pool(
+            address=address.from_url(host, options.unix or None),
+            request=request,
+            connections=0,
+            recorder=Recorder(),
+            timeout_s=options.request_timeout,
+        )
+        self.loop = ClosedLoop(self.pool)
+        self._feed = StatsFeed(environment.stats, self.pool.recorder, name=request.path, method=request.method)
+        self._timer: Any = gevent.get_hub().loop.timer(_FEED_S, _FEED_S)
+        self._timer.start(self._feed.flush)
+
+    def close(self) -> None:
+        """Close all connections and hand the last rows to Locust."""
+        self._timer.stop()
+        self.pool.close()
+        self._feed.flush()
+
+
+class PooledUser(User):
+    """One connection that sends the scenario's request again and again."""
+
+    load: Load | None = None
+    """The run under way; set for all users by the locustfile."""
+
+    def on_start(self) -> None:
+        self._connection: Connection | None = None
+        if self.load is not None:
+            self._connection = self.load.pool.add()
+            self.load.loop.join(self._connection)
+
+    @task
+    def drive(self) -> None:
+        """Nothing to do here: the event loop's callbacks drive the connection until Locust stops this user."""
+        Event().wait()
+
+    def on_stop(self) -> None:
+        if self.load is not None and self._connection is not None:
+            self.load.pool.remove(self._connection)
+
+
+def _parameters(pairs: list[str]) -> dict[str, int | str]:
+    parameters: dict[str, int | str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise LoadError(f"--parameter {pair}: expected NAME=VALUE")
+        parameters[key] = int(value) if value.lstrip("-").isdigit() else value
+    return parameters

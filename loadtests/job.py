@@ -1,0 +1,86 @@
+"""What a job file says: the orders of one measurement, as JSON. Read strictly: unknown keys and impossible values are errors."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from loadtests.errors import LoadError
+from loadtests.schema import build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One thing to load: `host` and `port`, or the path of a unix socket."""
+
+    id: str
+    connections: int
+    host: str | None = None
+    port: int | None = None
+    unix: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One measurement of one scenario on one or more targets. Times of `warmup_s` and `measure_s` are for each target."""
+
+    version: Literal[1]
+    scenario: str
+    mode: Literal["duet", "closed", "open"]
+    targets: tuple[Target, ...]
+    measure_s: float
+    requests_path: Path | None
+    slices_path: Path | None
+    result_path: Path
+    seed: int = 0
+    warmup_s: float = 0.0
+    timeout_s: float = 10.0
+    """A request is given up so long after its intended start."""
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
+    slice_s: float | None = None
+    """duet: how long a target is loaded at a time."""
+    rate_rps: float | None = None
+    """open: arrivals a second, for each target; targets are loaded one after the other."""
+    arrivals: Literal["constant", "poisson"] = "constant"
+    check_every: int | None = None
+    """Overrides the scenario's `check.every`."""
+
+
+def read(path: Path) -> Job:
+    """The job in the file at `path`. Raises LoadError."""
+    try:
+        table = json.loads(path.read_text())
+    except OSError as error:
+        raise LoadError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise LoadError(f"{path}: not JSON ({error})") from None
+    job = build(Job, table, str(path))
+    _check(job, str(path))
+    return job
+
+
+def _check(job: Job, where: str) -> None:
+    if not job.targets:
+        raise LoadError(f"{where}: targets: name at least one")
+    ids = [target.id for target in job.targets]
+    if len(set(ids)) != len(ids):
+        raise LoadError(f"{where}: targets: an id occurs twice")
+    for target in job.targets:
+        if target.connections < 1:
+            raise LoadError(f"{where}: targets: {target.id}: connections must be 1 or more")
+        if target.unix is None and not (target.host and 0 < (target.port or 0) < 65536):
+            raise LoadError(f"{where}: targets: {target.id}: needs a host and a port from 1 to 65535, or unix, a path")
+    needed = {"duet": "slice_s", "open": "rate_rps"}.get(job.mode)
+    if needed and getattr(job, needed) is None:
+        raise LoadError(f"{where}: {needed} is needed in mode {job.mode!r}")
+    for key in ("measure_s", "timeout_s", "slice_s", "rate_rps", "check_every"):
+        value = getattr(job, key)
+        if value is not None and not value > 0:
+            raise LoadError(f"{where}: {key} must be above 0, got {value}")
+    if job.warmup_s < 0:
+        raise LoadError(f"{where}: warmup_s must not be negative, got {job.warmup_s}")
+    for key in ("requests_path", "slices_path", "result_path"):
+        path = getattr(job, key)
+        if path is not None and not path.parent.is_dir():
+            raise LoadError(f"{where}: {key}: the folder {path.parent} does not exist; make it first")

@@ -1,0 +1,155 @@
+"""Runs a job: warms up, waits for the word, measures, and hands back what was recorded, also when it is stopped half-way."""
+
+import resource
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gevent
+
+from loadtests import address, duet, opened, scenario
+from loadtests.closed import ClosedLoop
+from loadtests.control import Control, Stopped
+from loadtests.errors import LoadError
+from loadtests.generator import Meter
+from loadtests.job import Job
+from loadtests.opened import OpenLoop
+from loadtests.pool import Pool
+from loadtests.recorder import Phase, Recorder, clock
+
+_PROGRESS_S = 0.5
+
+
+@dataclass(slots=True)
+class Measured:
+    """What a job has recorded. One entry of each list for every target, in the job's order."""
+
+    request: scenario.Request
+    recorder: Recorder
+    origin_s: float
+    """The job's start on `clock()`."""
+    pools: list[Pool]
+    loops: list[ClosedLoop | OpenLoop]
+    connects: list[int]
+    """Connections opened while it measured."""
+    generator: dict[str, object]
+    stopped: bool = False
+
+
+class Session:
+    """One job. The constructor finds what is wrong with it (LoadError) before anything is sent."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.origin_s = clock()
+        request = scenario.resolve(job.scenario, job.parameters)
+        if job.check_every is not None:
+            request = replace(request, every=job.check_every)
+        self.request = request
+        self.recorder = Recorder()
+        _allow_files(sum(target.connections for target in job.targets) + 64)
+        self.pools = [
+            Pool(
+                address=address.resolve(target.host or "", target.port or 0, target.unix),
+                request=request,
+                connections=target.connections,
+                recorder=self.recorder,
+                timeout_s=job.timeout_s,
+            )
+            for target in job.targets
+        ]
+
+    def run(self, control: Control) -> Measured:
+        """Warm up, say `ready`, wait for `go`, measure, say `measured`, wait for `end`. Blocks the calling greenlet only."""
+        gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
+        meter = Meter()
+        loops: list[ClosedLoop | OpenLoop] = [
+            OpenLoop(pool) if self.job.mode == "open" else ClosedLoop(pool) for pool in self.pools
+        ]
+        measured = Measured(self.request, self.recorder, self.origin_s, self.pools, loops, [], {})
+        before = [0] * len(self.pools)
+        try:
+            if self.job.warmup_s:
+                for target in range(len(loops)):
+                    self._window(loops, target, "warm", -1, self.job.warmup_s)
+            control.emit("ready")
+            control.wait("go")
+            self._forget_warmup(loops)
+            before = [pool.tally.connects for pool in self.pools]
+            meter.start()
+            progress: Any = gevent.get_hub().loop.timer(_PROGRESS_S, _PROGRESS_S)
+            progress.start(lambda: control.emit("progress", **self._progress(loops)))
+            try:
+                self._measure(loops)
+            finally:
+                progress.stop()
+                measured.generator = meter.stop()
+            control.emit("measured")
+            control.wait("end")
+        except Stopped:
+            measured.stopped = True
+            if self.recorder.windows:
+                last = self.recorder.windows[-1]
+                last.end_s = min(last.end_s, clock())
+        finally:
+            for pool in self.pools:
+                pool.close()
+        measured.generator = measured.generator or meter.stop()
+        measured.connects = [pool.tally.connects - was for pool, was in zip(self.pools, before, strict=True)]
+        return measured
+
+    def _measure(self, loops: list[ClosedLoop | OpenLoop]) -> None:
+        job = self.job
+        if job.mode == "duet":
+            assert job.slice_s is not None
+            rounds = max(1, round(job.measure_s / job.slice_s))
+            for number, target in enumerate(duet.order(len(loops), rounds, job.seed)):
+                self._window(loops, target, "measure", number, job.slice_s)
+        else:
+            for target in range(len(loops)):
+                self._window(loops, target, "measure", target, job.measure_s)
+
+    def _window(
+        self, loops: list[ClosedLoop | OpenLoop], target: int, phase: Phase, number: int, seconds: float
+    ) -> None:
+        loop = loops[target]
+        is_open = isinstance(loop, OpenLoop)
+        window = self.recorder.open(
+            target=target, phase=phase, slice=number, start_s=clock(), seconds=seconds, keeps_late=is_open
+        )
+        if isinstance(loop, OpenLoop):
+            assert self.job.rate_rps is not None
+            window.start_s += 0.002  # so that the first arrival is not late already
+            window.end_s += 0.002
+            seed = (self.job.seed, target, len(self.recorder.windows))
+            loop.run(window, opened.schedule(self.job.arrivals, self.job.rate_rps, seconds, seed))
+        else:
+            loop.run(window)
+
+    def _forget_warmup(self, loops: list[ClosedLoop | OpenLoop]) -> None:
+        for loop in loops:
+            loop.ended = 0
+            if isinstance(loop, OpenLoop):
+                loop.queued = 0
+                loop.late_s.clear()
+
+    def _progress(self, loops: list[ClosedLoop | OpenLoop]) -> dict[str, object]:
+        elapsed = [0.0] * len(loops)
+        now = clock()
+        for window in self.recorder.windows:
+            if window.phase == "measure":
+                elapsed[window.target] += max(min(window.end_s, now) - window.start_s, 0.0)
+        rates = {
+            target.id: round(loop.ended / seconds, 1)
+            for target, loop, seconds in zip(self.job.targets, loops, elapsed, strict=True)
+            if seconds
+        }
+        return {"done": round(min(sum(elapsed) / (self.job.measure_s * len(loops)), 1.0), 4), "rps": rates}
+
+
+def _allow_files(needed: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise LoadError(f"{needed} open files are needed, the limit is {hard}; raise it: ulimit -Hn {needed}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,0 +1,99 @@
+"""Runs jobs on the engine within the test's process: gevent's event loop here, the servers in threads."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_servers import Respond, ScriptedServer, StallingServer
+
+# Here servers need real threads; only the engine's own process is patched. For this import alone, since processes inherit it.
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+import locust  # noqa: F401
+
+del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
+
+from loadtests import results
+from loadtests.job import Job, Target
+from loadtests.session import Measured, Session
+
+
+class Deaf:
+    """A control that says yes to everything and remembers what was said."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def emit(self, event: str, **fields: Any) -> None:
+        self.events.append(event)
+
+    def wait(self, word: str) -> None:
+        self.events.append(f"<{word}")
+
+
+class Outcome:
+    """What a job left: its summaries, its rows, and the parts they were made from."""
+
+    def __init__(self, job: Job, measured: Measured, result: dict[str, Any], control: Deaf) -> None:
+        self.job, self.measured, self.result, self.control = job, measured, result, control
+        self.table = results.Table(measured)
+        self.targets: list[dict[str, Any]] = result["targets"]
+        self.first = self.targets[0]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., ScriptedServer]]:
+    servers: list[ScriptedServer] = []
+
+    def start(respond: Respond, *, unix: bool = False) -> ScriptedServer:
+        servers.append(ScriptedServer(respond, unix=tmp_path / f"{len(servers)}.sock" if unix else None))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def stalling() -> Iterator[Callable[..., StallingServer]]:
+    servers: list[StallingServer] = []
+
+    def start(*, period_s: float, stall_s: float) -> StallingServer:
+        servers.append(StallingServer(period_s=period_s, stall_s=stall_s))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs a job on the ports (or unix paths) given, and returns what it left."""
+
+    def run(*places: int | Path, connections: int = 4, **keys: Any) -> Outcome:
+        targets = tuple(
+            Target(id=f"t{number}", connections=connections, host="127.0.0.1", port=place)
+            if isinstance(place, int)
+            else Target(id=f"t{number}", connections=connections, unix=str(place))
+            for number, place in enumerate(places)
+        )
+        orders: dict[str, Any] = {
+            "version": 1,
+            "scenario": "plaintext",
+            "mode": "closed",
+            "measure_s": 0.3,
+            "requests_path": tmp_path / "requests.parquet",
+            "slices_path": tmp_path / "slices.parquet",
+            "result_path": tmp_path / "result.json",
+            **keys,
+        }
+        job = Job(targets=targets, **orders)
+        control = Deaf()
+        measured = Session(job).run(control)  # type: ignore[arg-type]
+        results.write(job, measured, results.Table(measured))
+        return Outcome(job, measured, json.loads(job.result_path.read_text()), control)
+
+    return run

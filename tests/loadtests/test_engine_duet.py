@@ -1,0 +1,72 @@
+"""Slices: every target in turn, in a seeded order in which each comes after each other equally often."""
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from scripted_servers import GOOD
+
+from loadtests.duet import order
+
+
+@pytest.mark.parametrize("targets", range(2, 14))
+def test_order_is_balanced(targets: int) -> None:
+    rounds = targets * (2 if targets % 2 else 1)
+    slices = order(targets, rounds, 5)
+    chunks = [slices[i : i + targets] for i in range(0, len(slices), targets)]
+    assert all(sorted(chunk) == list(range(targets)) for chunk in chunks), "each round has every target once"
+    after = Counter(pair for chunk in chunks for pair in pairwise(chunk))
+    assert len(after) == targets * (targets - 1)
+    assert len(set(after.values())) == 1, "each comes after each other equally often"
+    places = Counter((place, target) for chunk in chunks for place, target in enumerate(chunk))
+    assert len(set(places.values())) == 1, "each takes each place equally often"
+
+
+def test_order_follows_the_seed_and_the_number_of_rounds() -> None:
+    assert order(5, 7, 1) == order(5, 7, 1)
+    assert order(5, 7, 1) != order(5, 7, 2)
+    assert len(order(5, 7, 1)) == 35
+    assert order(1, 3, 1) == [0, 0, 0]
+
+
+def test_slices_are_loaded_in_turn_and_the_drain_is_left_out(serve: Any, load: Any) -> None:
+    servers = [serve(lambda number: [GOOD]) for _ in range(3)]
+    ports = [server.port for server in servers]
+    outcome = load(*ports, mode="duet", slice_s=0.02, measure_s=0.12, warmup_s=0.05, seed=9)
+    expected = order(3, 6, 9)
+    slices = pq.read_table(outcome.job.slices_path).to_pylist()
+    assert [row["target"] for row in slices] == [f"t{target}" for target in expected]
+    assert [row["slice"] for row in slices] == list(range(18))
+    assert [row["preceded_by"] for row in slices] == [None, *(f"t{target}" for target in expected[:-1])]
+    for row, following in pairwise(slices):
+        assert abs(row["end_s"] - row["start_s"] - 0.02) < 1e-6
+        assert row["end_s"] <= following["start_s"]
+    ends = {row["slice"]: row["end_s"] for row in slices}
+    requests = pq.read_table(outcome.job.requests_path, columns=["target", "phase", "end_s", "slice"]).to_pylist()
+    for number, target in enumerate(outcome.targets):
+        mine = [row for row in requests if row["target"] == f"t{number}"]
+        assert len(mine) == servers[number].requests
+        measured = [row for row in mine if row["phase"] == "measure"]
+        drained = [row for row in mine if row["phase"] == "drain"]
+        assert target["requests"] == len(measured)
+        assert target["requests"] == sum(row["requests"] for row in slices if row["target"] == f"t{number}")
+        assert target["window_requests"] == len(measured) + len(drained)
+        assert target["slices"] == 6
+        assert abs(target["seconds"] - 0.12) < 1e-6
+        assert target["rps"] == pytest.approx(target["requests"] / target["seconds"])
+        assert 0 < len(drained) <= 6 * 4, "at most what was in flight at each slice's end"
+        assert all(row["end_s"] >= ends[row["slice"]] for row in drained)
+        assert all(row["end_s"] < ends[row["slice"]] for row in measured)
+    assert outcome.control.events[:2] == ["ready", "<go"]
+    assert outcome.control.events[-2:] == ["measured", "<end"]
+
+
+def test_no_two_targets_are_loaded_at_once(serve: Any, load: Any) -> None:
+    first, second = serve(lambda number: [GOOD]), serve(lambda number: [GOOD])
+    outcome = load(first.port, second.port, mode="duet", slice_s=0.02, measure_s=0.1)
+    rows, windows = outcome.table.rows, outcome.measured.recorder.windows
+    for number, window in enumerate(windows[1:], 1):
+        before = rows[: window.row]
+        assert (before["end_s"] <= window.start_s + 1e-9).all(), number

@@ -1,0 +1,99 @@
+"""The open loop keeps its schedule whatever the server does, and latency counts from when a request was due."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scripted_servers import GOOD, HANG
+
+from loadtests.opened import schedule
+from loadtests.recorder import ROW
+from loadtests.results import latency_ms
+
+
+def test_constant_arrivals_are_even() -> None:
+    times = schedule("constant", 200.0, 1.5, (1,))
+    assert len(times) == 300
+    assert np.allclose(np.diff(times), 1 / 200)
+    assert len(schedule("constant", 10.0, 0.35, (1,))) == 4
+    assert len(schedule("constant", 3.0, 1.0, (1,))) == 3
+
+
+def test_poisson_arrivals_have_exponential_gaps_and_follow_the_seed() -> None:
+    times = schedule("poisson", 1000.0, 50.0, (1, 2))
+    assert math.isclose(len(times), 50_000, rel_tol=0.03)
+    gaps = np.diff(times)
+    assert math.isclose(gaps.std(), gaps.mean(), rel_tol=0.05)
+    assert times[-1] < 50.0
+    assert np.array_equal(times, schedule("poisson", 1000.0, 50.0, (1, 2)))
+    assert not np.array_equal(times[:10], schedule("poisson", 1000.0, 50.0, (1, 3))[:10])
+    assert len(schedule("poisson", 0.5, 0.1, (1,))) < 5
+
+
+@pytest.mark.parametrize("arrivals", ["constant", "poisson"])
+def test_every_arrival_is_sent_and_answered(arrivals: str, serve: Any, load: Any) -> None:
+    server = serve(lambda number: [GOOD])
+    outcome = load(server.port, mode="open", arrivals=arrivals, rate_rps=500.0, measure_s=0.4, warmup_s=0.1, seed=3)
+    due = schedule(arrivals, 500.0, 0.4, (3, 0, 2))  # type: ignore[arg-type]
+    assert outcome.first["requests"] == outcome.first["window_requests"] == len(due)
+    assert outcome.first["offered_rps"] == len(due) / 0.4
+    assert server.requests == len(outcome.table.rows)
+    rows = outcome.table.rows[outcome.table.measuring]
+    start = outcome.measured.recorder.windows[-1].start_s
+    assert np.allclose(np.sort(rows["intended_s"]) - start, due)
+
+
+def test_a_stall_is_seen_by_all_whom_it_hits_in_an_open_loop_and_by_hardly_any_in_a_closed_one(
+    stalling: Any, load: Any
+) -> None:
+    """A stall of S in every P: of even arrivals (S - x) / P wait longer than x. A closed loop sees one for each connection."""
+    server = stalling(period_s=0.4, stall_s=0.2)
+    opened = load(server.port, mode="open", rate_rps=500.0, measure_s=2.0, connections=8)
+    rows, stalls = opened.table.rows, list(server.stalls)
+    assert len(rows) == 1000
+    latency = rows["end_s"] - rows["intended_s"]
+    due = np.sort(rows["intended_s"])
+    for x in (0.05, 0.1):
+        expected = sum(int(((due > begin) & (due < end - x)).sum()) for begin, end in stalls)
+        assert expected > 100
+        assert math.isclose((latency > x).sum(), expected, rel_tol=0.25), x
+    assert opened.first["queued"] > 100, "arrivals that find no connection free wait, and are counted"
+
+    closed = load(server.port, mode="closed", measure_s=2.0, connections=8)
+    rows = closed.table.rows
+    slow = (rows["end_s"] - rows["start_s"] > 0.05).sum()
+    assert slow <= 8 * (len(server.stalls) - len(stalls) + 1)
+    assert slow / len(rows) < 0.1 * (latency > 0.05).mean()
+
+
+def test_what_cannot_be_sent_is_timed_out_and_counted_not_dropped(serve: Any, load: Any) -> None:
+    server = serve(lambda number: [HANG])
+    outcome = load(server.port, mode="open", rate_rps=200.0, measure_s=0.3, connections=2, timeout_s=0.2)
+    rows = outcome.table.rows
+    assert outcome.first["errors"] == {"timeout": 60}
+    assert len(rows) == 60
+    assert np.isnan(rows["start_s"]).sum() == 60 - server.requests
+    assert outcome.first["latency_ms"]["samples"] == 60
+    assert outcome.first["latency_ms"]["p50"] >= 200
+    assert outcome.first["requests"] == 0
+
+
+def test_connections_take_turns(serve: Any, load: Any) -> None:
+    """So that a server with several workers is loaded as its many clients would, also at a low rate."""
+    server = serve(lambda number: [GOOD])
+    load(server.port, mode="open", rate_rps=100.0, measure_s=0.2, connections=5)
+    assert server.connections == 5
+
+
+def test_a_percentile_without_enough_samples_is_null() -> None:
+    rows = np.zeros(999, ROW)
+    rows["end_s"] = np.arange(999) / 1000
+    found = latency_ms(rows)
+    assert found["p50"] is not None
+    assert found["p90"] is not None
+    assert found["p99"] is None
+    assert found["p99_9"] is None
+    assert found["max"] == 998
+    assert latency_ms(np.concatenate([rows, rows[:1]]))["p99"] is not None
+    assert latency_ms(rows[:0]) == {"p50": None, "p90": None, "p99": None, "p99_9": None, "max": None, "samples": 0}

@@ -1,0 +1,223 @@
+"""The engine's own process: Locust, its events on standard output, its words on standard input, and how it ends."""
+
+import json
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from scripted_servers import BODY, GOOD, ScriptedServer, head
+
+REPOSITORY = Path(__file__).parents[2]
+LOCUST = [sys.executable, "-m", "locust", "-f", str(REPOSITORY / "loadtests" / "locustfile.py"), "--headless"]
+
+
+class Engine:
+    """A process with a job, and what it says."""
+
+    def __init__(self, folder: Path, orders: dict[str, Any]) -> None:
+        self.folder = folder
+        job = folder / "job.json"
+        job.write_text(json.dumps(orders))
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [*LOCUST, "--forkloop-job", str(job)],
+                cwd=REPOSITORY,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    def next(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        assert select.select([self.process.stdout], [], [], 30)[0], (self.folder / "log").read_text()
+        line = self.process.stdout.readline()
+        assert line, (self.folder / "log").read_text()
+        return dict(json.loads(line))
+
+    def until(self, event: str) -> list[dict[str, Any]]:
+        said = [self.next()]
+        while said[-1]["event"] != event:
+            said.append(self.next())
+        return said
+
+    def say(self, word: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(word.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def rest(self) -> bytes:
+        assert self.process.stdout is not None
+        rest = self.process.stdout.read()
+        self.process.wait(30)
+        return rest
+
+    def result(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "result.json").read_text()))
+
+    def close(self) -> None:
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedServer]:
+    server = ScriptedServer(lambda number: [GOOD])
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Iterator[dict[str, Engine]]:
+    """All processes of this module, started at once: most of a test's time would be Locust's imports."""
+    names = ["whole", "interrupted", "hung up", "terminated", "wrong"]
+    engines: dict[str, Engine] = {}
+    for name in names:
+        folder = tmp_path_factory.mktemp("engine")
+        orders = {
+            "version": 1,
+            "scenario": "plaintext",
+            "seed": 7,
+            "mode": "duet",
+            "targets": [
+                {"id": f"t{n}", "host": "127.0.0.1", "port": server.port, "unix": None, "connections": 4}
+                for n in range(2)
+            ],
+            "parameters": {},
+            "warmup_s": 0.1,
+            "measure_s": 0.4 if name == "whole" else 60.0,
+            "slice_s": 0.1,
+            "timeout_s": 10.0,
+            "requests_path": str(folder / "requests.parquet"),
+            "slices_path": str(folder / "slices.parquet"),
+            "result_path": str(folder / "result.json"),
+        }
+        if name == "wrong":
+            orders["scenario"] = "plantext"
+        engines[name] = Engine(folder, orders)
+    yield engines
+    for engine in engines.values():
+        engine.close()
+
+
+def test_a_job_from_ready_to_done(engines: dict[str, Engine]) -> None:
+    engine = engines["whole"]
+    assert [said["event"] for said in engine.until("ready")] == ["ready"]
+    engine.say("go")
+    *progress, _ = engine.until("measured")
+    assert len(progress) >= 1
+    assert all(said["event"] == "progress" for said in progress)
+    assert all(0 < said["done"] <= 1 for said in progress)
+    assert progress[-1]["done"] > 0.3
+    assert set(progress[-1]["rps"]) == {"t0", "t1"}
+    engine.say("end")
+    assert engine.next()["event"] == "done"
+    assert engine.rest() == b""
+    assert engine.process.returncode == 0, (engine.folder / "log").read_text()
+    result = engine.result()
+    assert result["version"] == 1
+    assert result["stopped"] is False
+    assert 0 < result["generator"]["cpu_share"] <= 1.1
+    assert result["generator"]["loop_lag_ms"]["p50"] >= 0
+    requests = pq.read_table(engine.folder / "requests.parquet")
+    assert requests.schema.names == [
+        *["target", "intended_s", "start_s", "first_byte_s", "end_s", "status", "bytes", "error", "phase", "slice"]
+    ]
+    types = {name: str(requests.schema.field(name).type) for name in ("end_s", "status", "bytes", "slice")}
+    assert types == {"end_s": "double", "status": "int16", "bytes": "int64", "slice": "int32"}
+    assert str(requests.schema.field("error").type).startswith("dictionary<values=string")
+    rows = requests.drop_columns(["intended_s", "first_byte_s", "end_s"]).to_pylist()
+    assert {row["phase"] for row in rows} == {"warm", "measure", "drain"}
+    assert all(row["status"] == 200 and row["bytes"] == len(BODY) and row["error"] is None for row in rows)
+    assert min(row["start_s"] for row in rows) >= 0
+    for target in result["targets"]:
+        mine = [row for row in rows if row["target"] == target["id"]]
+        assert target["requests"] == sum(row["phase"] == "measure" for row in mine)
+        assert target["window_requests"] == sum(row["phase"] != "warm" for row in mine)
+        assert target["bytes"] == target["requests"] * len(BODY)
+        assert target["slices"] == 4
+        assert target["connects"] == 0, "they were opened while warming up"
+        assert target["latency_ms"] is None
+    assert not list(engine.folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", ["interrupted", "hung up", "terminated"])
+def test_stopping_half_way_keeps_what_was_recorded(name: str, engines: dict[str, Engine]) -> None:
+    engine = engines[name]
+    engine.until("ready")
+    engine.say("go")
+    engine.until("progress")
+    if name == "hung up":
+        assert engine.process.stdin is not None
+        engine.process.stdin.close()
+    else:
+        engine.process.send_signal(signal.SIGINT if name == "interrupted" else signal.SIGTERM)
+    assert engine.until("done")[-1]["stopped"] is True
+    engine.rest()
+    assert engine.process.returncode == 0, (engine.folder / "log").read_text()
+    result = engine.result()
+    assert result["stopped"] is True
+    assert result["targets"][0]["requests"] > 0
+    assert 0 < result["targets"][0]["seconds"] < 60
+    rows = pq.read_table(engine.folder / "requests.parquet")
+    assert rows.num_rows > result["targets"][0]["requests"]
+    assert pq.read_table(engine.folder / "slices.parquet").num_rows == sum(t["slices"] for t in result["targets"])
+
+
+def test_a_bad_job_is_one_clear_line_and_exit_2(engines: dict[str, Engine]) -> None:
+    engine = engines["wrong"]
+    assert engine.next() == {"event": "error", "message": "unknown scenario 'plantext'; did you mean 'plaintext'?"}
+    assert engine.rest() == b""
+    assert engine.process.returncode == 2
+    assert b"Traceback" not in (engine.folder / "log").read_bytes()
+
+
+def test_by_hand_locust_shows_the_totals_that_the_server_counted(tmp_path: Path) -> None:
+    """One request in nine fails: Locust's own statistics agree with the server's count but for what was in flight at the end."""
+    server = ScriptedServer(lambda number: [GOOD] if number % 9 else [head(0, status=b"500 Oops")])
+    try:
+        done = subprocess.run(
+            [
+                *LOCUST,
+                "--host",
+                f"http://127.0.0.1:{server.port}",
+                "-u",
+                "5",
+                "-r",
+                "5",
+                "-t",
+                "1s",
+                "--json",
+                "--csv",
+                "s",
+                "--html",
+                "s.html",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        server.close()
+    (entry,) = json.loads(done.stdout)
+    assert (entry["method"], entry["name"]) == ("GET", "/plaintext")
+    assert 0 <= server.requests - entry["num_requests"] <= 5
+    assert abs(entry["num_failures"] - entry["num_requests"] / 9) <= 5
+    assert entry["num_requests"] == sum(entry["response_times"].values()) == sum(entry["num_reqs_per_sec"].values())
+    assert entry["num_failures"] == sum(entry["num_fail_per_sec"].values())
+    assert entry["total_content_length"] == (entry["num_requests"] - entry["num_failures"]) * len(BODY)
+    assert entry["min_response_time"] > 0
+    assert done.returncode == 1, "as Locust does when requests have failed"
+    assert b"Traceback" not in done.stderr
+    failures = (tmp_path / "s_failures.csv").read_text().splitlines()
+    assert failures[1].split(",")[:3] == ["GET", "/plaintext", "status"]
+    assert "/plaintext" in (tmp_path / "s.html").read_text()
