@@ -35,7 +35,7 @@ def main(extras: list[str]) -> None:
     if not (venv / "bin" / "python").exists() or _made_with(venv) != (python or WANTED):
         _run([uv, "venv", "-q", "--clear", "--python", python or WANTED, str(venv)])
     environment = dict(os.environ, VIRTUAL_ENV=str(venv))
-    _run([uv, "pip", "sync", "-q", "--require-hashes", *map(str, locks)], env=environment)
+    _run([uv, "pip", "sync", "-q", "--compile-bytecode", "--require-hashes", *map(str, locks)], env=environment)
     _run([uv, "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT)], env=environment)
     (venv / "forkloop-python").write_text(python or WANTED, encoding="utf-8")
     stamp.write_text("\n".join([digest, *extras]), encoding="utf-8")

@@ -57,7 +57,7 @@ def prepare(catalog: Catalog, apps: Iterable[App], say: Callable[[str], None]) -
         _uv("venv", "-q", "--clear", "--python", _base_python(), str(folder))
         # The same file of pins may come from several servers, and the same package at the same version from several files.
         requirements = [word for lock in locks for word in ("-r", str(lock))]
-        _uv("pip", "install", "-q", "--require-hashes", *requirements, environment=folder)
+        _uv("pip", "install", "-q", "--compile-bytecode", "--require-hashes", *requirements, environment=folder)
         stamp.write_text(digest, encoding="utf-8")
         made += 1
     return made

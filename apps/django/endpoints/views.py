@@ -25,6 +25,7 @@ from endpoints.responses import TEXT, json_response
 data: Any = import_module(settings.DATA_MODULE)
 
 WAIT_MS_MAX = 10_000
+UPLOAD_BYTES_MAX = 67_108_864
 ROUNDS_MAX = 10_000_000
 BLOB_BYTES_MAX = 268_435_456
 
@@ -104,7 +105,10 @@ def upload(request: HttpRequest) -> HttpResponse:
         if not request.META.get("wsgi.input_terminated"):
             return json_response({"error": "request: a body must have a Content-Length"}, status=411)
         body = request.META["wsgi.input"]
-    size_bytes, sha256 = work.digest(body)
+    found = work.digest(body, at_most_bytes=UPLOAD_BYTES_MAX)
+    if found is None:
+        return json_response({"error": f"request: a body may have {UPLOAD_BYTES_MAX} bytes"}, status=413)
+    size_bytes, sha256 = found
     return json_response({"bytes": size_bytes, "sha256": sha256})
 
 

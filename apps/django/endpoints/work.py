@@ -31,11 +31,13 @@ def blob_pieces(size_bytes: int) -> Iterator[bytes]:
         yield _PIECE[:rest]
 
 
-def digest(body: Readable) -> tuple[int, str]:
-    """The length in bytes and the SHA-256 in lower-case hex of all that `body` yields, never held whole."""
+def digest(body: Readable, *, at_most_bytes: int) -> tuple[int, str] | None:
+    """The length in bytes and the SHA-256 in lower-case hex of all that `body` yields, never held whole; None where it is longer."""
     sha256 = hashlib.sha256()
     size_bytes = 0
     while piece := body.read(PIECE_BYTES):
         sha256.update(piece)
         size_bytes += len(piece)
+        if size_bytes > at_most_bytes:
+            return None
     return size_bytes, sha256.hexdigest()

@@ -1,0 +1,79 @@
+"""Reads the application's tables past the application, to see whether what it says is so."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from bench.model import BenchError
+
+LOCK_KEY = 0x666C
+"""First key of the advisory lock by which verifiers of one schema take turns; the second is the schema's own."""
+
+APPLICATION_NAME = "forkloop bench"
+"""Marks our connections, so that they are not counted as an application's."""
+
+
+class PostgresTables:
+    """World and Fortune through one connection of our own, in autocommit mode."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        self._connection = connection
+
+    def world(self) -> dict[int, int]:
+        rows = self._connection.execute("SELECT id, randomnumber FROM world").fetchall()
+        return {_integer(row[0]): _integer(row[1]) for row in rows}
+
+    def fortunes(self) -> list[tuple[int, str]]:
+        rows = self._connection.execute("SELECT id, message FROM fortune").fetchall()
+        return [(_integer(row[0]), str(row[1])) for row in rows]
+
+    def sleeping(self) -> bool:
+        row = self._connection.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE state = 'active' AND query ILIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
+        ).fetchone()
+        return row is not None and _integer(row[0]) > 0
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Stacks that share a database may be verified side by side: their updates must not disturb a comparison."""
+        self._connection.execute("SELECT pg_advisory_lock(%s, hashtext(current_schema()))", (LOCK_KEY,))
+        try:
+            yield
+        finally:
+            self._connection.execute("SELECT pg_advisory_unlock(%s, hashtext(current_schema()))", (LOCK_KEY,))
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int):
+        raise psycopg.DataError(f"{value!r} where a whole number was expected")
+    return value
+
+
+@contextmanager
+def opened(url: str, *, timeout_s: float) -> Iterator[PostgresTables]:
+    """The tables that `url` leads to, as it does for the application.
+
+    No statement runs longer than three times `timeout_s`. Raises BenchError where there are no such tables to read.
+    """
+    try:
+        connection: psycopg.Connection[tuple[object, ...]] = psycopg.connect(
+            url, autocommit=True, application_name=APPLICATION_NAME, connect_timeout=max(2, round(timeout_s))
+        )
+    except psycopg.Error as error:
+        raise BenchError(_unreadable(error, "is it up, and is database_url right?")) from error
+    with connection:
+        try:
+            connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{round(3000 * timeout_s)}ms",))
+            connection.execute("SELECT id, randomnumber FROM world LIMIT 1")
+            connection.execute("SELECT id, message FROM fortune LIMIT 1")
+        except psycopg.Error as error:
+            raise BenchError(_unreadable(error, "give the application's own DATABASE_URL")) from error
+        yield PostgresTables(connection)
+
+
+def _unreadable(error: psycopg.Error, remedy: str) -> str:
+    # The first line only, and never the URL: it may hold a password.
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"verify cannot read the tables world and fortune: {reason}; {remedy}"

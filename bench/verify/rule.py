@@ -1,0 +1,93 @@
+"""What a rule is, and what it may use: the seam between the tables of rules and the one that checks them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from bench.verify.report import shown
+from bench.verify.wire import Answer, Wire
+
+
+class BrokenError(Exception):
+    """A rule does not hold; the message is what was got instead."""
+
+
+class NotCheckedError(Exception):
+    """A rule cannot be checked here; the message is the reason."""
+
+
+class Tables(Protocol):
+    """The application's tables, read past the application."""
+
+    def world(self) -> dict[int, int]:
+        """All rows: randomnumber by id."""
+
+    def fortunes(self) -> list[tuple[int, str]]:
+        """All rows, (id, message)."""
+
+    def sleeping(self) -> bool:
+        """Whether some connection runs `pg_sleep` at this moment."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """No other verifier of the same tables is in such a block at the same time."""
+
+
+@dataclass(kw_only=True)
+class Probe:
+    """What rules work with.
+
+    `written` grows: the last number that /updates reported for an id. `answers`: see `once`.
+    """
+
+    wire: Wire
+    tables: Tables | None = None
+    static_dir: Path | None = None
+    omits: frozenset[str] = frozenset()
+    endpoints: frozenset[str] = frozenset()
+    written: dict[int, int] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    def get(self, target: str) -> Answer:
+        return self.wire.ask("GET", target)
+
+    def once(self, target: str) -> Answer:
+        """As `get`, but asked only the first time: for rules that look at one answer from several sides."""
+        if target not in self.answers:
+            self.answers[target] = self.get(target)
+        return self.answers[target]
+
+    @property
+    def database(self) -> Tables:
+        if self.tables is None:
+            raise NotCheckedError("needs the database: no database_url was given")
+        return self.tables
+
+    def alone(self) -> AbstractContextManager[None]:
+        return self.tables.alone() if self.tables is not None else nullcontext()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One line of the contract. `check` returns where it holds, and raises BrokenError or NotCheckedError."""
+
+    endpoint: str
+    name: str
+    expected: str
+    check: Callable[[Probe], None]
+
+
+@contextmanager
+def within(what: str) -> Iterator[None]:
+    """Put `what` (a request, mostly) in front of what was got."""
+    try:
+        yield
+    except BrokenError as error:
+        raise BrokenError(f"{what}: {error}") from error
+
+
+def require(holds: bool, got: object) -> None:
+    """Raise BrokenError with `got`, shortened, unless `holds`."""
+    if not holds:
+        raise BrokenError(shown(got))
