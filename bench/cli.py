@@ -21,7 +21,7 @@ RESULTS = catalog.ROOT / "results"
 
 app = App(
     name="bench", help="Deploys Python web stacks on this machine, checks that they answer alike, loads them, and reports.",
-    version="0.1.0", help_format="plaintext", result_action="return_value",
+    version="0.1.0", help_format="plaintext", result_action="return_value", suppress_keyboard_interrupt=False,
 )  # fmt: skip
 console = Console(stderr=False, highlight=False, soft_wrap=False)
 
@@ -54,7 +54,7 @@ def run(
     Parameters
     ----------
     profile
-        quick (under 2 minutes, no intervals) or standard.
+        quick (under 2 minutes, no intervals), standard, or smoke (does everything work? its figures mean nothing).
     stacks
         Stack ids, patterns such as 'flask/*/nginx', or tags (default, core, full); the profile's own when left out.
     scenarios

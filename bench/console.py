@@ -1,13 +1,17 @@
 """What a run says while it goes: a line with a bar and the time left on a terminal, plain lines elsewhere."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+
+SCENARIOS_BESIDE = 4
+"""Columns of the summary that leave room for a stack's id at 80 columns."""
 
 
 class Progressing:
@@ -33,7 +37,8 @@ class Progressing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -73,8 +78,12 @@ def readable(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def summary(trials: Sequence[Mapping[str, Any]], scenarios: Sequence[str]) -> Table:
+def summary(trials: Sequence[Mapping[str, Any]], scenarios: Sequence[str]) -> Group:
     """Capacity by stack and scenario, at 80 columns: total requests over total time of all replicates, in requests per second."""
+    return Group(*(_table(trials, some) for some in itertools.batched(scenarios, SCENARIOS_BESIDE)))
+
+
+def _table(trials: Sequence[Mapping[str, Any]], scenarios: Sequence[str]) -> Table:
     table = Table(title="Capacity, requests/s (closed loop)", box=None, pad_edge=False, title_justify="left")
     table.add_column("stack", no_wrap=True, overflow="ellipsis", ratio=1)
     for scenario in scenarios:

@@ -264,6 +264,8 @@ def probe(deployment: Deployment) -> str | None:
     stack = deployment.planned.stack
     servers = deployment.rendered.servers if stack.server.speaks == "http" else ()
     for endpoint in dict.fromkeys((*servers, deployment.client)):
+        if endpoint.socket and (refused := _refused(endpoint.socket)):
+            return f"{endpoint.socket}: {refused}"
         try:
             transport = httpx.HTTPTransport(uds=str(endpoint.socket) if endpoint.socket else None, verify=False)
             with httpx.Client(transport=transport, timeout=2.0, trust_env=False) as client:
@@ -304,6 +306,17 @@ def refuse_if_answered(endpoint: Endpoint) -> None:
         )
 
 
+def _refused(path: Path) -> str | None:
+    """Why nobody can connect to a unix socket, None where one can. httpx leaves its socket open where connecting fails."""
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(2.0)
+        try:
+            one.connect(str(path))
+        except OSError as error:
+            return error.strerror or "timed out"
+    return None
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -320,7 +333,8 @@ def _runs_as_told(spawned: Spawned, found: Sequence[Census]) -> bool:
     if spawned.role != "app":
         return True
     seen = next((one.argv for one in found if one.pid == spawned.pid), ())
-    return seen[-(len(spawned.argv) - 1) :] == spawned.argv[1:]
+    wanted = spawned.argv[1:]
+    return seen[len(seen) - len(wanted) :] == wanted
 
 
 def _owned(endpoint: Endpoint, pids: set[int]) -> bool:

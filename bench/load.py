@@ -20,6 +20,8 @@ START_DEADLINE_S = 30.0
 """For Python and Locust to start."""
 END_DEADLINE_S = 30.0
 """For the records to be written."""
+EXIT_PATIENCE_S = 5.0
+"""For the process to end by itself after its last word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,27 +87,31 @@ def run(
     spawned = session.spawn(argv, role="generator", cwd=ROOT, env=environment, log=log, cpus=cpus, pipes=True)
     # Drains, ramps and requests that hang until their timeout come on top of the measured time.
     allowance_s = 20.0 + 3 * len(job.targets) * (job.measure_s + job.warmup_s) + 2 * job.timeout_s * len(job.targets)
-    answers: Mapping[str, Callable[[int], None]] = {"ready": on_ready, "measured": on_measured}
+    answers: dict[str, Callable[[int], None]] = {"ready": on_ready, "measured": on_measured}
     replies = {"ready": "go\n", "measured": "end\n"}
     deadline = Deadline(time.monotonic() + START_DEADLINE_S + allowance_s)
     try:
         for event in _events(spawned, deadline):
             kind = str(event.get("event"))
             if kind == "progress":
-                on_progress(float(event["done"]))
+                on_progress(float(event.get("done", 0.0)))
             elif kind == "error":
                 raise LoadFailedError(f"the load generator: {event.get('message')}", log)
             elif kind in answers:
-                answers[kind](spawned.pid)
+                answers.pop(kind)(spawned.pid)
                 deadline.at = time.monotonic() + (allowance_s if kind == "ready" else END_DEADLINE_S)
                 _reply(spawned, replies[kind])
             elif kind == "done":
+                if answers:
+                    raise LoadFailedError("the load generator was stopped before it had measured", log)
                 break
         else:
             raise LoadFailedError(f"the load generator ended early ({_exit(spawned)}); see {log.name}", log)
         with contextlib.suppress(Exception):
-            spawned.popen.wait(timeout=5)
-        result: dict[str, Any] = json.loads(result_path.read_text(encoding="utf-8"))
+            spawned.popen.wait(timeout=EXIT_PATIENCE_S)
+        result = json.loads(result_path.read_text(encoding="utf-8"))
+        if not isinstance(result, dict) or {target.id for target in job.targets} != _answered(result):
+            raise ValueError(f"{result_path.name} does not answer for the targets of the job")
     except (OSError, ValueError) as error:
         raise LoadFailedError(f"the load generator's answer cannot be used: {error}", log) from None
     finally:
@@ -130,7 +136,10 @@ def _encode(job: Job) -> dict[str, Any]:
 
 
 def _events(spawned: Spawned, deadline: Deadline) -> Iterator[dict[str, Any]]:
-    """JSON lines from the process's standard output until it closes. Raises LoadFailedError at the deadline."""
+    """JSON lines from the process's standard output until it closes.
+
+    Raises LoadFailedError at the deadline, ValueError for what is no event.
+    """
     pipe = spawned.popen.stdout
     assert pipe is not None
     rest = b""
@@ -144,7 +153,14 @@ def _events(spawned: Spawned, deadline: Deadline) -> Iterator[dict[str, Any]]:
             return
         *lines, rest = (rest + read).split(b"\n")
         for line in lines:
-            yield json.loads(line)
+            event = json.loads(line)
+            if not isinstance(event, dict):
+                raise ValueError(f"{line[:80]!r} is no event")
+            yield event
+
+
+def _answered(result: Mapping[str, Any]) -> set[str]:
+    return {str(target.get("id")) for target in result.get("targets", [])}
 
 
 def _reply(spawned: Spawned, text: str) -> None:
@@ -155,6 +171,6 @@ def _reply(spawned: Spawned, text: str) -> None:
 
 def _exit(spawned: Spawned) -> str:
     with contextlib.suppress(Exception):
-        spawned.popen.wait(timeout=2)
+        spawned.popen.wait(timeout=EXIT_PATIENCE_S)
     code = spawned.exit_code()
     return "still running" if code is None else f"exit code {code}" if code >= 0 else f"signal {-code}"

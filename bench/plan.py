@@ -35,6 +35,11 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
+    "smoke": Profile(
+        name="smoke", description="does everything work? half a second for each trial: its figures mean nothing",
+        stacks=("default",), scenarios=("plaintext", "db"), latency=("plaintext", "db"), blocks=1, copies=1,
+        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.05,
+    ),
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
         stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"), latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,

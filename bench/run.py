@@ -1,6 +1,5 @@
 """The main job: plan, launch, verify, load and account, store. One pass over the blocks, readable from `execute` down."""
 
-import contextlib
 import subprocess
 import sys
 import time
@@ -115,7 +114,11 @@ def run_block(context: Context, block: int) -> None:
     """Deploy every stack afresh, `copies` times each, and take all scenarios through them."""
     plan = context.plan
     if context.database.url:
-        data.restore(context.database.url)
+        try:
+            data.restore(context.database.url)
+            context.database.failure = None
+        except BenchError as error:
+            context.database.failure = Failed(reason=str(error))
     wanted = [(planned, copy) for planned in plan.stacks for copy in range(plan.profile.copies)]
     context.progress.say(f"block {block + 1} of {plan.profile.blocks}: starting {len(wanted)} deployments")
     deployments = context.launcher.start(wanted, block=block)
@@ -145,8 +148,7 @@ def run_block(context: Context, block: int) -> None:
                 }
             )
     finally:
-        with contextlib.suppress(KeyboardInterrupt):
-            context.launcher.stop(deployments)
+        context.launcher.stop(deployments)
 
 
 def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment], capacities: dict[str, float]) -> None:
@@ -170,10 +172,12 @@ def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment], ca
         stop = Skipped(reason=f"no time left: load stops {plan.profile.load_until_s:.0f} s after the start")
     elif cell.view == "latency" and rate is None:
         stop = Skipped(reason="no capacity was measured to derive an offered load from")
+    if cell.view == "capacity":
+        capacities.clear()  # those of another scenario say nothing here
     if stop is None:
-        if context.database.url and any(need in DATABASE_ENDPOINTS for need in scenario.needs):
-            data.settle(context.database.url)
         try:
+            if context.database.url and scenario.needs & DATABASE_ENDPOINTS:
+                data.settle(context.database.url)
             run_job(context, cell, ready, measure_s=measure_s, rate=rate, advance=advance, capacities=capacities)
             return
         except BenchError as error:

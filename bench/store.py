@@ -134,10 +134,12 @@ def _read_trials(path: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             trial = json.loads(line)
-            missing = [key for key in ("stack", "scenario", "block", "copy", "view", "status") if key not in trial]
-        except (ValueError, TypeError):
-            damaged.append(f"{path.name}, line {number}: is no JSON")
+        except ValueError:
+            trial = None
+        if not isinstance(trial, dict):
+            damaged.append(f"{path.name}, line {number}: is no JSON object")
             continue
+        missing = [key for key in ("stack", "scenario", "block", "copy", "view", "status") if key not in trial]
         if missing:
             damaged.append(f"{path.name}, line {number}: key '{missing[0]}' is missing")
         elif trial.get("schema") != SCHEMA:

@@ -1,7 +1,8 @@
-"""The rows of World and Fortune, exactly: the same in every run, on every machine.
+"""The rows of World, Fortune and Item, exactly: the same in every run, on every machine.
 
-Schema and messages are TechEmpower's (`toolset/databases/postgres/create-postgres.sql` in its repository). The random
-numbers come from a fixed seed and not from the server, so that a digest tells whether the tables are as they were made.
+Schema and messages of the first two are TechEmpower's (`toolset/databases/postgres/create-postgres.sql` in its
+repository). The random numbers come from a fixed seed and not from the server, so that a digest tells whether the tables
+are as they were made.
 """
 
 import hashlib
@@ -29,6 +30,40 @@ FORTUNES: tuple[tuple[int, str], ...] = (
     (12, "フレームワークのベンチマーク"),
 )
 
+ITEMS: tuple[tuple[int, str, int], ...] = tuple(
+    (row, name, quantity)
+    for row, (name, quantity) in enumerate(
+        (
+            ("Ballpoint pen", 1200),
+            ("Pencil, HB", 3400),
+            ("Eraser", 560),
+            ("Ruler, 30 cm", 210),
+            ("Notebook A5", 900),
+            ("Notebook A4", 750),
+            ("Sketchbook", 80),
+            ("Stapler", 45),
+            ("Staples (box of 1000)", 640),
+            ("Paper clips", 5000),
+            ("Folder, grey", 320),
+            ("Folder, blue", 310),
+            ("Envelope C5", 8000),
+            ("Envelope C4", 4000),
+            ("Label <65 × 38 mm>", 150),
+            ("Sticky notes", 2400),
+            ('Marker "permanent"', 330),
+            ("Scissors & sheath", 60),
+            ("Glue stick", 410),
+            ("Füllfederhalter", 25),
+            ("万年筆", 12),
+            ("Ink, black", 0),
+            ("Desk lamp", 18),
+            ("Whiteboard", 1000000),
+        ),
+        start=1,
+    )
+)
+"""`(id, name, quantity)`: more than one page of `/api/items`, both bounds of the quantity, and text that JSON leaves as it is."""
+
 
 def world() -> list[tuple[int, int]]:
     """`(id, randomnumber)` for every row, in ascending order of id.
@@ -41,12 +76,12 @@ def world() -> list[tuple[int, int]]:
 
 def digest() -> str:
     """What `row_digest` reads from tables that hold exactly these rows."""
-    return combined(_lines(world()), _lines(FORTUNES))
+    return combined(_lines(world()), _lines(FORTUNES), _lines((row, f"{count}:{name}") for row, name, count in ITEMS))
 
 
-def combined(world_lines: str, fortune_lines: str) -> str:
-    """One SHA-256, in hex, over both tables: each as lines `id:value`, in ascending order of id, joined by newlines."""
-    return hashlib.sha256(f"{world_lines}\n\n{fortune_lines}".encode()).hexdigest()
+def combined(*tables: str) -> str:
+    """One SHA-256, in hex, over all tables: each as lines `id:value`, in ascending order of id, joined by newlines."""
+    return hashlib.sha256("\n\n".join(tables).encode()).hexdigest()
 
 
 def _lines(rows: Iterable[tuple[int, object]]) -> str:

@@ -27,7 +27,7 @@ def _trials(run: Path) -> list[dict[str, object]]:
 
 def test_a_run_measures_stores_and_reports(bench: Bench, tmp_path: Path) -> None:
     done = bench(
-        "run", "--profile", "quick", "--stacks", "tornado/single/direct,flask/gunicorn-sync/nginx",
+        "run", "--profile", "smoke", "--stacks", "tornado/single/direct,flask/gunicorn-sync/nginx",
         "--scenarios", "plaintext,db", "--seed", "3", "--results", str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -60,7 +60,7 @@ def test_a_run_measures_stores_and_reports(bench: Bench, tmp_path: Path) -> None
 def test_a_stack_that_cannot_start_fails_alone(bench: Bench, tmp_path: Path) -> None:
     """nginx is not there: what needs it fails with that reason, the rest is measured, and the exit code tells."""
     done = bench(
-        "run", "--profile", "quick", "--stacks", "tornado/single/direct,tornado/single/nginx", "--scenarios", "plaintext",
+        "run", "--profile", "smoke", "--stacks", "tornado/single/direct,tornado/single/nginx", "--scenarios", "plaintext",
         "--results", str(tmp_path), FORKLOOP_NGINX=str(tmp_path / "no-nginx"),
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
@@ -74,7 +74,7 @@ def test_a_stack_that_cannot_start_fails_alone(bench: Bench, tmp_path: Path) -> 
 
 def test_a_run_that_is_killed_outright_leaves_nothing_after_the_next_command(tmp_path: Path) -> None:
     before = set(HOME.glob("*.json"))
-    command = [BENCH, "run", "--profile", "quick", "--stacks", "flask/gunicorn-sync/nginx", "--scenarios", "plaintext"]
+    command = [BENCH, "run", "--profile", "smoke", "--stacks", "flask/gunicorn-sync/nginx", "--scenarios", "plaintext"]
     run = subprocess.Popen([*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     state = None
     deadline = time.monotonic() + 60
@@ -96,7 +96,7 @@ def test_a_run_that_is_killed_outright_leaves_nothing_after_the_next_command(tmp
 
 
 def test_sigterm_ends_everything_and_keeps_the_run_readable(tmp_path: Path) -> None:
-    command = [BENCH, "run", "--profile", "quick", "--stacks", "tornado/single/direct", "--scenarios", "plaintext,json"]
+    command = [BENCH, "run", "--profile", "smoke", "--stacks", "tornado/single/direct", "--scenarios", "plaintext,json"]
     run = subprocess.Popen([*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 90
     stored: list[dict[str, object]] = []
