@@ -1,5 +1,6 @@
 """The main job, end to end, with real servers and real load, as small as it gets."""
 
+import functools
 import json
 import signal
 import subprocess
@@ -9,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import psycopg
 
-from bench.session import HOME, recover
+from bench import database
+from bench.session import HOME, Session, recover
 from tests.stacks.conftest import BENCH, ROOT
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
@@ -75,7 +78,9 @@ def test_a_stack_that_cannot_start_fails_alone(bench: Bench, tmp_path: Path) -> 
 def test_a_run_that_is_killed_outright_leaves_nothing_after_the_next_command(tmp_path: Path) -> None:
     before = set(HOME.glob("*.json"))
     command = [BENCH, "run", "--profile", "smoke", "--stacks", "flask/gunicorn-sync/nginx", "--scenarios", "plaintext"]
-    run = subprocess.Popen([*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = subprocess.Popen(
+        [*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     state = None
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (state is None or len(state["processes"]) < 3):
@@ -97,7 +102,9 @@ def test_a_run_that_is_killed_outright_leaves_nothing_after_the_next_command(tmp
 
 def test_sigterm_ends_everything_and_keeps_the_run_readable(tmp_path: Path) -> None:
     command = [BENCH, "run", "--profile", "smoke", "--stacks", "tornado/single/direct", "--scenarios", "plaintext,json"]
-    run = subprocess.Popen([*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = subprocess.Popen(
+        [*command, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     deadline = time.monotonic() + 90
     stored: list[dict[str, object]] = []
     while time.monotonic() < deadline and not stored:
@@ -140,3 +147,25 @@ def test_verify_names_what_a_foreign_server_breaks(bench: Bench, tmp_path: Path)
     assert done.returncode == 1
     assert "json" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_users_database_is_used_kept_to_our_schema_and_cleaned_on_request(bench: Bench) -> None:
+    with Session() as session:
+        spawn = functools.partial(session.spawn, stop_signal=database.STOP_SIGNAL)
+        theirs = database.start(session.scratch, spawn=spawn, log_path=session.scratch / "postgresql.log")
+        with psycopg.connect(theirs.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE public.precious AS SELECT 1 AS one")
+            done = bench("verify", "flask/gunicorn-sync/direct", DATABASE_URL=theirs.url)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert connection.execute("SELECT count(*) FROM forkloop.world").fetchone() == (10_000,)
+            cleaned = bench("clean", DATABASE_URL=theirs.url)
+            assert "dropped the schema forkloop" in cleaned.stdout
+            schemas = {row[0] for row in connection.execute("SELECT nspname FROM pg_namespace").fetchall()}
+            assert "forkloop" not in schemas
+            assert connection.execute("SELECT one FROM public.precious").fetchone() == (1,)
+            connection.execute("CREATE SCHEMA forkloop CREATE TABLE world (id integer)")
+            refused = bench("verify", "flask/gunicorn-sync/direct", DATABASE_URL=theirs.url)
+            assert refused.returncode == 2
+            assert len(refused.stderr.strip().splitlines()) == 1
+            assert "marker" in refused.stderr
+            assert connection.execute("SELECT count(*) FROM forkloop.world").fetchone() == (0,)
