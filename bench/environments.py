@@ -75,7 +75,10 @@ def versions(app: App) -> dict[str, str]:
     """From distribution to version: what is installed in the application's environment, asked of its own interpreter."""
     code = "import importlib.metadata as m, json; print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
     python = path_of(app) / "bin" / "python"
-    run = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+    try:
+        run = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise BenchError(f"{python} does not run: {error.strerror}; `make setup` mends it") from None
     if run.returncode:
         raise BenchError(f"{python} does not run: {run.stderr.strip()[-200:]}; `make setup` mends it")
     found: dict[str, str] = json.loads(run.stdout)
@@ -111,6 +114,7 @@ def lock(catalog: Catalog, say: Callable[[str], None]) -> list[str]:
     for source in own:
         changes += _compile(root, source, [], say)
     together = root / ".cache" / "together.txt"
+    together.parent.mkdir(exist_ok=True)
     _uv("pip", "compile", "-q", *_COMPILE, "-o", str(together), "--upgrade", *map(str, [*apps, *servers]))
     for source in [*apps, *servers]:
         changes += _compile(root, source, ["-c", str(together)], say)

@@ -42,12 +42,14 @@ PROFILES: Mapping[str, Profile] = {
     ),
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
-        stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"), latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
+        stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"),
+        latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
         capacity_s=2.4, latency_s=2.4, warmup_s=0.3, slice_s=0.05, load_until_s=104.0,
     ),
     "standard": Profile(
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
-        stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"), latency=("db", "io"), blocks=6, copies=2,
+        stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
+        latency=("db", "io"), blocks=6, copies=2,
         capacity_s=0.6, latency_s=1.5, warmup_s=0.2, slice_s=0.05,
     ),
 }  # fmt: skip

@@ -25,7 +25,8 @@ def header(plan: Plan, command: str) -> dict[str, Any]:
         "plan": {
             "blocks": plan.profile.blocks, "copies": plan.profile.copies, "connections": plan.connections,
             "capacity_s": plan.profile.capacity_s, "latency_s": plan.profile.latency_s, "slice_s": plan.profile.slice_s,
-            "scenarios": [scenario.name for scenario in plan.scenarios], "views": {scenario.name: list(plan.views(scenario)) for scenario in plan.scenarios},
+            "scenarios": [scenario.name for scenario in plan.scenarios],
+            "views": {scenario.name: list(plan.views(scenario)) for scenario in plan.scenarios},
             "titles": {scenario.name: scenario.title for scenario in plan.scenarios},
             "stacks": [describe_stack(planned) for planned in plan.stacks],
             "skipped": [{"id": name, "reason": skipped.reason} for name, skipped in plan.skipped.items()],

@@ -1,0 +1,422 @@
+"""The command: every mistake of the user's is one clear line on standard error and exit code 2."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import catalog, check, cli, database, environments, run, session, store
+from bench.model import BenchError
+from bench.plan import Plan
+from bench.store import RunStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    code: object
+    out: str
+    err: str
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Done]:
+    """Call the command in this process; nothing is set up or run, and sessions of others are left alone."""
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("this was not to be run")
+
+    for module, name in (
+        (run, "execute"),
+        (run, "write_report"),
+        (check, "stacks"),
+        (check, "serve"),
+        (check, "one_url"),
+    ):
+        monkeypatch.setattr(module, name, never)
+    monkeypatch.setattr(session, "stop_on_signals", lambda: None)
+    monkeypatch.setattr(session, "recover", list)
+    monkeypatch.setattr(environments, "prepare", lambda *_: 0)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+    app = cli.app
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        monkeypatch.setattr(cli, "app", lambda: app(arguments))  # under pytest it does not like to read sys.argv
+        monkeypatch.setattr(cli, "console", cli.Console(highlight=False, width=80, force_terminal=False))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Done(code=ended.value.code, out=out, err=err)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "--profile", "quik"), "unknown profile 'quik'. Did you mean quick?"),
+        (("run", "--stacks", "flask/gunicorn-snyc/nginx"), "unknown server 'gunicorn-snyc'. Did you mean gunicorn-sync"),
+        (("run", "--stacks", "flsk/gunicorn-sync/nginx"), "unknown app 'flsk'. Did you mean flask?"),
+        (("run", "--stacks", "defualt"), "unknown stack or tag 'defualt'. Did you mean default"),
+        (("run", "--stacks", "koa/*"), "no stack matches 'koa/*'; `bench list` prints them all"),
+        (("run", "--stacks", "default", "nope/x"), "unknown stack or tag 'nope/x'."),
+        (("run", "--scenarios", "plaintext,fortuens"), "unknown scenario 'fortuens'. Did you mean fortunes"),
+        (("verify", "flask/gunicorn-sync+worker=2/nginx"), "has no option 'worker'. Did you mean workers?"),
+        (("verify", "flask", "--url", "http://127.0.0.1:1"), "give stacks or --url, not both"),
+        (("serve", "tornado/multi/direct"), "multi listens on several addresses, direct takes one"),
+        (("report", "20260101-000000-abcd", "--results", "/nonexistent"), "no run '20260101-000000-abcd' in /nonexistent"),
+        (("report", "--results", "/nonexistent"), "/nonexistent holds no run yet; `make bench` makes one"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    bench: Callable[..., Done], arguments: tuple[str, ...], expected: str
+) -> None:
+    done = bench(*arguments)
+    assert done.code == 2
+    assert done.err.startswith("bench: ")
+    assert done.err.count("\n") == 1
+    assert expected in done.err
+    assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "--profil", "quick"), "--profile"),
+        (("run", "--seed", "many"), "seed"),
+        (("rnu",), "rnu"),
+        (("serve",), "STACK"),
+        (("serve", "a/b/c", "--port", "x"), "port"),
+    ],
+)
+def test_a_call_that_cannot_be_read_is_exit_code_2(
+    bench: Callable[..., Done], arguments: tuple[str, ...], expected: str
+) -> None:
+    done = bench(*arguments)
+    assert done.code == 2
+    assert expected in done.out + done.err
+    assert "Traceback" not in done.out + done.err
+
+
+def test_a_mistake_has_no_traceback_in_a_process_of_its_own_either() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from bench.cli import main; main()", "verify", "flask/gunicorn-snyc/nginx"],
+        capture_output=True, text=True, check=False, cwd=catalog.ROOT,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(
+        "bench: stack 'flask/gunicorn-snyc/nginx': unknown server 'gunicorn-snyc'. Did you mean"
+    )
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "bench: interrupted; nothing is left running\n"),
+        (BrokenPipeError(), 1, ""),
+        (BenchError("no space"), 2, "bench: no space\n"),
+    ],
+)
+def test_exit_codes_of_what_ends_early(
+    bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, failure: BaseException, code: int, said: str
+) -> None:
+    def fail() -> None:
+        raise failure
+
+    monkeypatch.setattr(catalog, "load", fail)
+    done = bench("list")
+    assert (done.code, done.err) == (code, said)
+
+
+# list
+
+
+def test_the_list_as_json(bench: Callable[..., Done]) -> None:
+    done = bench("list", "--json")
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)
+    assert found.keys() == {"stacks", "scenarios", "skipped"}
+    for stack in found["stacks"]:
+        assert stack.keys() == {"id", "app", "server", "front", "tags"}
+        assert stack["id"].split("/") == [stack["id"].split("/")[0], stack["server"], stack["front"]]
+    by_id = {stack["id"]: stack for stack in found["stacks"]}
+    assert {"core", "default", "full"} <= set(by_id["flask/gunicorn-sync/nginx"]["tags"])
+    assert all(scenario.keys() == {"name", "title", "needs"} for scenario in found["scenarios"])
+    assert {"db", "fortunes", "json", "plaintext"} <= {scenario["name"] for scenario in found["scenarios"]}
+    assert all(skipped.keys() == {"id", "reason"} and skipped["reason"] for skipped in found["skipped"])
+
+
+def test_the_list_for_people(bench: Callable[..., Done]) -> None:
+    done = bench("list")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert any(line.split() == ["flask/gunicorn-sync/nginx", "default", "core"] for line in lines)
+    assert any(line.split() == ["django/runserver/direct", "core", "dev"] for line in lines)
+    assert "multi listens on several addresses, direct takes one" in done.out
+    assert max(map(len, lines)) <= 80
+
+
+# run
+
+
+@pytest.fixture
+def job(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """In the place of the main job: keeps the plan it was given, leaves `trials`, and may be interrupted."""
+    seen: dict[str, Any] = {"trials": [], "raises": None, "reported": True}
+
+    def execute(plan: Plan, *, results: Path, command: str, progress: Any, outcome: run.Outcome) -> None:
+        seen.update(plan=plan, results=results, command=command)
+        outcome.folder = results / "20260101-000000-abcd"
+        outcome.trials.extend(seen["trials"])
+        if seen["raises"]:
+            raise seen["raises"]
+
+    monkeypatch.setattr(run, "execute", execute)
+    monkeypatch.setattr(run, "write_report", lambda folder, say: seen.update(report=folder) or seen["reported"])
+    monkeypatch.chdir(tmp_path)
+    return seen
+
+
+def trial(**changes: Any) -> dict[str, Any]:
+    return {
+        "stack": "flask/gunicorn-sync/nginx", "scenario": "json", "view": "capacity", "status": "measured", "requests": 2000,
+        "seconds": 2.0, "flags": [], **changes,
+    }  # fmt: skip
+
+
+def test_a_run_plans_what_was_asked_for_and_names_the_report_last(
+    bench: Callable[..., Done], job: dict[str, Any], tmp_path: Path
+) -> None:
+    job["trials"] = [trial(), trial(view="latency", flags=["errors"])]
+    done = bench(
+        "run", "--profile", "quick", "--stacks", "flask/gunicorn-sync/nginx", "tornado/*", "--stacks", "aiohttp/single/direct",
+        "--scenarios", "fortunes,json", "--seed", "7", "--results", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    made = job["plan"]
+    assert made.seed == 7
+    ids = [planned.stack.id for planned in made.stacks]
+    assert ids[0] == "flask/gunicorn-sync/nginx"
+    assert ids[-1] == "aiohttp/single/direct"
+    assert "tornado/multi/nginx" in ids
+    assert [scenario.name for scenario in made.scenarios] == ["json", "fortunes"]
+    assert job["results"] == tmp_path / "out"
+    assert job["command"].startswith("bench run --profile quick --stacks flask/gunicorn-sync/nginx 'tornado/*'")
+    lines = done.out.splitlines()
+    assert "seed 7; about " in done.out
+    assert any(line.split() == ["flask/gunicorn-sync/nginx", "1,000", "-"] for line in lines)
+    assert any(line.startswith("2 trials: 0 failed, 0 skipped, 1 flagged") for line in lines)
+    assert "Too few replicates for intervals: these figures rank nothing." in lines
+    assert lines[-1] == "report: out/20260101-000000-abcd/report/index.html"
+
+
+def test_the_profile_says_what_is_left_out(bench: Callable[..., Done], job: dict[str, Any]) -> None:
+    job["trials"] = [trial()]
+    assert bench("run", "--profile", "quick").code == 0
+    made = job["plan"]
+    assert {planned.stack.id for planned in made.stacks} == {
+        stack.id for stack in catalog.load().stacks.values() if "default" in stack.tags
+    }
+    assert [scenario.name for scenario in made.scenarios] == ["plaintext", "json", "db", "fortunes"]
+    seeds = {made.seed}
+    for _ in range(3):
+        bench("run", "--profile", "quick")
+        seeds.add(job["plan"].seed)
+    assert len(seeds) > 1
+
+
+def test_standard_is_what_is_run_without_a_word_and_has_intervals(
+    bench: Callable[..., Done], job: dict[str, Any]
+) -> None:
+    done = bench("run")
+    assert job["plan"].profile.name == "standard"
+    assert job["results"] == cli.RESULTS
+    assert "Too few replicates" not in done.out
+    assert "6 blocks x 2 copies" in done.out
+
+
+def test_a_failed_trial_is_exit_code_1(bench: Callable[..., Done], job: dict[str, Any]) -> None:
+    job["trials"] = [trial(), trial(status="failed", requests=None, seconds=None), trial(status="skipped")]
+    done = bench("run", "--profile", "quick")
+    assert done.code == 1
+    assert "3 trials: 1 failed, 1 skipped, 0 flagged" in done.out
+
+
+def test_a_report_that_cannot_be_made_is_exit_code_1_and_the_results_are_named(
+    bench: Callable[..., Done], job: dict[str, Any], tmp_path: Path
+) -> None:
+    job.update(trials=[trial()], reported=False)
+    done = bench("run", "--profile", "quick", "--results", str(tmp_path / "out"))
+    assert done.code == 1
+    assert done.out.splitlines()[-1] == "results: out/20260101-000000-abcd"
+
+
+def test_an_interrupted_run_still_reports_what_is_finished(bench: Callable[..., Done], job: dict[str, Any]) -> None:
+    job.update(trials=[trial()], raises=KeyboardInterrupt())
+    done = bench("run", "--profile", "quick")
+    assert done.code == 130
+    assert "report" in job
+    assert "1 trials: 0 failed" in done.out
+    assert done.err == "bench: interrupted; nothing is left running\n"
+
+
+def test_an_interrupted_run_without_trials_makes_no_report(bench: Callable[..., Done], job: dict[str, Any]) -> None:
+    job["raises"] = KeyboardInterrupt()
+    assert bench("run", "--profile", "quick").code == 130
+    assert "report" not in job
+
+
+# The rest
+
+
+def test_a_report_is_rebuilt_from_a_stored_run(
+    bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stored = RunStore.create(tmp_path / "results", {})
+    made: list[Path] = []
+    monkeypatch.setattr(run, "write_report", lambda folder, say: made.append(folder) or True)
+    monkeypatch.chdir(tmp_path)
+    for arguments in ((), (stored.run_id,)):
+        done = bench("report", *arguments, "--results", "results")
+        assert (done.code, done.out) == (0, f"results/{stored.run_id}/report/index.html\n")
+    assert made == [stored.folder.resolve()] * 2
+    monkeypatch.setattr(run, "write_report", lambda folder, say: say("no trials") or False)
+    done = bench("report", str(stored.folder))
+    assert (done.code, done.err) == (1, "bench: no trials\n")
+
+
+def test_verify_takes_all_stacks_or_those_named(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[list[str], bool]] = []
+
+    def stacks(found: catalog.Catalog, chosen: list[Any], *, as_json: bool) -> int:
+        asked.append(([stack.id for stack in chosen], as_json))
+        return 1
+
+    monkeypatch.setattr(check, "stacks", stacks)
+    assert bench("verify").code == 1
+    assert bench("verify", "default", "aiohttp/single/direct", "--json").code == 1
+    everything, some = asked
+    assert everything == (list(catalog.load().stacks), False)
+    assert len(some[0]) == 5
+    assert some[1]
+
+
+def test_verify_a_server_of_ones_own(
+    bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(check, "one_url", lambda url, **how: asked.update(url=url, **how) or 0)
+    done = bench(
+        "verify", "--url", "http://127.0.0.1:1", "--omits", "server", "--omits", "date", "--static-dir", str(tmp_path)
+    )
+    assert done.code == 0
+    assert asked == {"url": "http://127.0.0.1:1", "omits": ("server", "date"), "static_dir": tmp_path, "as_json": False}
+
+
+def test_serve_holds_up_what_is_named(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        check, "serve", lambda stack, *, port, say: asked.append((stack.id, port)) or say("[b]up[/b]") or 0
+    )
+    done = bench("serve", "flask/gunicorn-sync+workers=2/nginx", "--port", "8080")
+    assert (done.code, done.out) == (0, "[b]up[/b]\n")
+    assert asked == [("flask/gunicorn-sync+workers=2/nginx", 8080)]
+
+
+def test_setup_says_what_it_made_and_else_nothing(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bench("setup") == Done(code=0, out="", err="")
+
+    def prepare(found: catalog.Catalog, apps: Any, say: Callable[[str], None]) -> int:
+        say("environment of flask: flask")
+        return len(list(apps))
+
+    monkeypatch.setattr(environments, "prepare", prepare)
+    lines = bench("setup").out.splitlines()
+    assert lines[0] == "setup: environment of flask: flask"
+    assert lines[1] == f"setup: done, {len(catalog.load().apps)} environments made; everything works offline from here"
+
+
+def test_environments_are_made_before_a_stack_is_used_and_json_stays_clean(
+    bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apps: list[str] = []
+
+    def prepare(found: catalog.Catalog, chosen: Any, say: Callable[[str], None]) -> int:
+        apps.extend(app.name for app in chosen)
+        say("environment of flask")
+        return 1
+
+    monkeypatch.setattr(environments, "prepare", prepare)
+    monkeypatch.setattr(session, "recover", lambda: ["ended what x left behind: 2 processes"])
+    monkeypatch.setattr(check, "stacks", lambda *_, **__: 0)
+    done = bench("verify", "flask/*", "--json")
+    assert apps == ["flask"]
+    assert done.out == ""
+    assert "note: ended what x left behind: 2 processes\n" in done.err
+    assert "setup: environment of flask\n" in done.err
+    assert bench("verify", "flask/*").out == "setup: environment of flask\n"
+
+
+def test_lock_says_what_changed(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "lock", lambda found, say: say("apps/flask") or [])
+    assert bench("lock").out == "lock: apps/flask\nnothing changed\n"
+    monkeypatch.setattr(environments, "lock", lambda found, say: ["a: x 1 -> 2", "b: y 1 -> 2"])
+    assert bench("lock").out == "a: x 1 -> 2\nb: y 1 -> 2\n"
+
+
+def test_doctor_gives_its_verdict(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import doctor
+
+    monkeypatch.setattr(doctor, "gather", lambda results: results)
+    monkeypatch.setattr(doctor, "checks", lambda facts: [facts])
+    monkeypatch.setattr(doctor, "render", lambda results: f"checked {results}")
+    monkeypatch.setattr(doctor, "verdict", lambda results: 1)
+    done = bench("doctor")
+    assert done.code == 1
+    assert "checked" in done.out
+
+
+def test_clean_ends_what_is_left_and_drops_our_schema_only_where_one_is_named(
+    bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "recover", lambda: ["ended what x left behind: 2 processes"])
+    monkeypatch.setattr(database, "drop", lambda url: url.endswith("mine"))
+    assert bench("clean").out == "ended what x left behind: 2 processes\n"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@db/mine")
+    done = bench("clean")
+    assert "dropped the schema forkloop from " in done.out
+    assert "secret" not in done.out
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/other")
+    assert "dropped" not in bench("clean").out
+
+
+def test_clean_all_removes_what_setup_made_and_no_results(
+    bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("envs", "cache/static", "results"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(environments, "HOME", tmp_path / "envs")
+    monkeypatch.setattr(environments, "STATIC", tmp_path / "cache" / "static")
+    monkeypatch.chdir(tmp_path)
+    assert bench("clean", "--all").out == "removed envs\nremoved cache\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_help_names_every_command(bench: Callable[..., Done]) -> None:
+    done = bench("--help")
+    assert done.code == 0
+    for name in ("run", "verify", "report", "serve", "list", "doctor", "setup", "lock", "clean"):
+        assert f" {name} " in done.out
+
+
+def test_results_lie_beside_the_code() -> None:
+    assert cli.RESULTS.parent == catalog.ROOT
+    assert store.SCHEMA >= 1

@@ -1,0 +1,58 @@
+"""A deployment is held to what its stack claims: no less than its application's endpoints, no more than its front adds."""
+
+from typing import Any
+
+import pytest
+from made_stacks import Tree, budget
+
+from bench import contract, environments
+from bench.launch import Deployment
+from bench.plan import plan_stack
+from bench.render import Endpoint, Rendered
+from bench.verify import Report
+from bench.verify.endpoints import ENDPOINTS
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    calls: list[dict[str, Any]] = []
+
+    def verify(url: str, **how: Any) -> Report:
+        calls.append({"url": url, **how})
+        return Report(target=url, checks=(), skipped=())
+
+    monkeypatch.setattr(contract, "verify", verify)
+    return calls
+
+
+def deployment(tree: Tree, missing: list[str]) -> Deployment:
+    tree.app("ant", missing=missing)
+    tree.server("plain", omits=["server", "date"])
+    tree.front("direct", adds=["date"])
+    endpoint = Endpoint(host="127.0.0.1", port=8123)
+    rendered = Rendered(commands=(), files={}, folders=(), client=endpoint, servers=(endpoint,))
+    return Deployment(id="x", planned=plan_stack(tree.stack("ant/plain/direct"), budget()), copy=0, rendered=rendered)
+
+
+def test_all_endpoints_with_a_database(tree: Tree, asked: list[dict[str, Any]]) -> None:
+    contract.verify_deployment(deployment(tree, []), "postgresql://x")
+    assert asked == [{
+        "url": "http://127.0.0.1:8123", "omits": {"server"}, "endpoints": None, "database_url": "postgresql://x",
+        "static_dir": environments.STATIC,
+    }]  # fmt: skip
+
+
+def test_without_a_database_only_what_needs_none(tree: Tree, asked: list[dict[str, Any]]) -> None:
+    contract.verify_deployment(deployment(tree, []), None)
+    assert asked[0]["endpoints"] == contract.ENDPOINTS - contract.DATABASE_ENDPOINTS
+    assert {"json", "static", "io"} <= asked[0]["endpoints"]
+    assert not {"db", "io-db"} & asked[0]["endpoints"]
+
+
+def test_what_an_application_lacks_is_not_asked_for(tree: Tree, asked: list[dict[str, Any]]) -> None:
+    contract.verify_deployment(deployment(tree, ["upload", "db"]), "postgresql://x")
+    assert asked[0]["endpoints"] == contract.ENDPOINTS - {"upload", "db"}
+
+
+def test_the_endpoints_are_those_of_the_verifier() -> None:
+    assert {endpoint.name for endpoint in ENDPOINTS} == contract.ENDPOINTS

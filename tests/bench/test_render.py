@@ -1,0 +1,313 @@
+"""Command lines and configurations are lists of literal words, the same for every way of launching."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_stacks import Tree, budget
+
+from bench import catalog
+from bench.model import BenchError
+from bench.plan import PlannedStack, plan_stack
+from bench.render import Endpoint, Rendered, Site, ports_needed, render
+
+ENV = Path("/e")
+
+
+@pytest.fixture(scope="module")
+def real() -> catalog.Catalog:
+    return catalog.load()
+
+
+def site(folder: Path = Path("/run/s"), **changes: object) -> Site:
+    values: dict[str, object] = {
+        "host": "127.0.0.1", "ports": range(20001, 20020), "folder": folder, "app_dir": Path("/a"), "env_dir": ENV,
+        "runners": Path("/r"), "static_dir": Path("/static files"), "shm": Path("/dev/shm"),
+        "tools": {"nginx": "/usr/sbin/nginx"}, "user": None, "database_url": "postgresql://db",
+    }  # fmt: skip
+    return Site(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def rendered(found: catalog.Catalog, name: str, cpus: int = 1, **changes: object) -> Rendered:
+    return render(plan_stack(catalog.resolve(found, name), budget(cpus)), site(**changes))
+
+
+def argvs(made: Rendered, role: str = "app") -> list[list[str]]:
+    return [list(command.argv) for command in made.commands if command.role == role]
+
+
+NGINX = [["/usr/sbin/nginx", "-p", "/run/s/front", "-c", "/run/s/front/nginx.conf"]]
+SOCKET = "unix:/run/s/app-0.sock"
+GUNICORN = ["--no-control-socket", "--worker-tmp-dir=/dev/shm", "--log-level=warning"]
+
+
+def gunicorn(bind: str, target: str, *options: str, last: tuple[str, ...] = ()) -> list[str]:
+    return ["/e/bin/gunicorn", *options, f"--bind={bind}", "--backlog=2048", *last, *GUNICORN, target]
+
+
+SYNC = ("--worker-class=sync", "--workers=3")
+THREADS = ("--worker-class=gthread", "--workers=2", "--threads=16")
+GEVENT = ("--worker-class=gevent", "--workers=3", "--worker-connections=1000")
+KEEP = ("--keep-alive=75",)
+FLASK, DJANGO = "app:application", "project.wsgi:application"
+EXPECTED: dict[str, list[list[str]]] = {
+    "flask/gunicorn-sync/direct": [gunicorn("127.0.0.1:20001", FLASK, *SYNC)],
+    "flask/gunicorn-sync/nginx": [gunicorn(SOCKET, FLASK, *SYNC)],
+    "flask/gunicorn-gthread/direct": [gunicorn("127.0.0.1:20001", FLASK, *THREADS, last=KEEP)],
+    "flask/gunicorn-gthread/nginx": [gunicorn(SOCKET, FLASK, *THREADS, last=KEEP)],
+    "flask/gunicorn-gevent/direct": [gunicorn("127.0.0.1:20001", FLASK, *GEVENT, last=KEEP)],
+    "flask/gunicorn-gevent/nginx": [gunicorn(SOCKET, FLASK, *GEVENT, last=KEEP)],
+    "django/gunicorn-sync/nginx": [gunicorn(SOCKET, DJANGO, *SYNC)],
+    "django+raw/gunicorn-sync/nginx": [gunicorn(SOCKET, DJANGO, *SYNC)],
+    "flask/gunicorn-gthread+threads=2+workers=7/nginx": [
+        gunicorn(SOCKET, FLASK, "--worker-class=gthread", "--workers=7", "--threads=2", last=KEEP)
+    ],
+    "django/uwsgi/nginx-uwsgi": [[
+        "/e/bin/uwsgi", "--master", "--processes=3", "--enable-threads", "--lazy-apps", "--single-interpreter", "--need-app",
+        "--die-on-term", "--disable-logging", "--listen=1024", "--buffer-size=32768", "--harakiri=60",
+        "--socket=/run/s/app-0.sock", "--chmod-socket=666", "--chdir=/a", "--virtualenv=/e", f"--module={DJANGO}",
+    ]],
+    **{
+        f"django/runserver/{front}": [["/e/bin/python", "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]]
+        for front, port in (("direct", 20001), ("nginx", 20002))
+    },
+    "tornado/single/direct": [[
+        "/e/bin/python", "/r/run_tornado.py", "--bind=tcp:127.0.0.1:20001", "--backlog=2048", "--loop=asyncio", "app:make_app",
+    ]],
+    "aiohttp/single+loop=uvloop/nginx": [[
+        "/e/bin/python", "/r/run_aiohttp.py", f"--bind={SOCKET}", "--backlog=2048", "--loop=uvloop", "app:make_app",
+    ]],
+    **{
+        f"{name}/multi/nginx": [[
+            "/e/bin/python", f"/r/run_{name}.py", f"--bind=unix:/run/s/app-{index}.sock", "--backlog=2048", "--loop=asyncio",
+            "--xheaders", "app:make_app",
+        ] for index in range(2)]
+        for name in ("tornado", "aiohttp")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(EXPECTED))
+def test_command_lines_word_by_word(real: catalog.Catalog, name: str) -> None:
+    made = rendered(real, name)
+    assert argvs(made) == EXPECTED[name]
+    assert argvs(made, "front") == ([] if name.endswith("/direct") else NGINX)
+    assert [command.role for command in made.commands][-1] == ("app" if name.endswith("/direct") else "front")
+
+
+def test_every_server_with_every_front_is_among_them(real: catalog.Catalog) -> None:
+    pairs = {(stack.server.name, stack.front.name) for stack in real.stacks.values()}
+    listed = {(stack.server.name, stack.front.name) for name in EXPECTED for stack in [catalog.resolve(real, name)]}
+    missing = {f"{server}/{front}" for server, front in pairs - listed}
+    assert not missing, "write down their command lines above"
+
+
+@pytest.mark.parametrize("cpus", [1, 3])
+def test_nothing_in_a_rendered_stack_is_left_to_be_guessed(real: catalog.Catalog, cpus: int) -> None:
+    for name in real.stacks:
+        made = rendered(real, name, cpus)
+        for command in made.commands:
+            for word in command.argv:
+                assert not re.search(r"[{}]|\bauto\b|nproc|cpu_count|0\.0\.0\.0", word), (name, word)
+            assert command.argv[0].startswith("/"), name
+            assert command.cwd.is_absolute()
+        for text in made.files.values():
+            assert not re.search(r"\{\{|\{%|\bauto\b|0\.0\.0\.0", text), name
+        assert made.client == Endpoint(host="127.0.0.1", port=20001)
+        for path in (*made.files, *made.folders):
+            assert path.is_relative_to("/run/s")
+
+
+def test_an_application_sees_nothing_of_the_callers_environment(
+    real: catalog.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "99")
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers=99")
+    (command,) = (one for one in rendered(real, "django+raw/gunicorn-sync/nginx").commands if one.role == "app")
+    assert command.env == {
+        "PATH": "/e/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/run/s", "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1", "DB_POOL_MAX": "4", "STATIC_DIR": "/static files", "DATABASE_URL": "postgresql://db",
+        "DJANGO_DATA": "raw",
+    }  # fmt: skip
+    assert command.cwd == Path("/a")
+    bare = rendered(real, "django/gunicorn-sync/nginx", database_url=None).commands[0]
+    assert "DATABASE_URL" not in bare.env
+    assert "DJANGO_DATA" not in bare.env
+
+
+# nginx
+
+
+def config(made: Rendered) -> str:
+    assert list(made.files) == [Path("/run/s/front/nginx.conf")]
+    return made.files[Path("/run/s/front/nginx.conf")]
+
+
+def directives(text: str) -> list[str]:
+    return [" ".join(part.split()) for part in re.split(r"[;{}]", text) if part.strip()]
+
+
+def test_nginx_speaks_http_1_1_and_keeps_connections(real: catalog.Catalog) -> None:
+    found = directives(config(rendered(real, "flask/gunicorn-gthread/nginx", 3)))
+    for wanted in (
+        "proxy_http_version 1.1", 'proxy_set_header Connection ""', "proxy_set_header Host $http_host", "keepalive 64",
+        "proxy_pass http://app", "worker_processes 3", "daemon off", "listen 127.0.0.1:20001 backlog=2048",
+        "server unix:/run/s/app-0.sock fail_timeout=0", "access_log off", "worker_rlimit_nofile 8192",
+        "worker_connections 4096", "client_max_body_size 64m",
+    ):  # fmt: skip
+        assert found.count(wanted) == 1, wanted
+    # Nothing that a second nginx on this machine would also write to.
+    places = [
+        one.split()[1]
+        for one in found
+        if one.split()[0].endswith("_temp_path") or one.startswith(("pid ", "error_log "))
+    ]
+    assert len(places) == 7
+    assert all(place.startswith("/run/s/front/") for place in places)
+
+
+def test_nginx_balances_over_several_processes_and_may_count_failures(real: catalog.Catalog) -> None:
+    found = directives(config(rendered(real, "tornado/multi/nginx", 4)))
+    assert [one for one in found if one.startswith("server unix:")] == [
+        f"server unix:/run/s/app-{i}.sock" for i in range(4)
+    ]
+    assert not any("fail_timeout" in one for one in found)
+    assert "proxy_next_upstream error" in found
+
+
+def test_nginx_speaks_the_uwsgi_protocol_where_the_server_does(real: catalog.Catalog) -> None:
+    found = directives(config(rendered(real, "django/uwsgi/nginx-uwsgi")))
+    assert "uwsgi_pass app" in found
+    assert "server unix:/run/s/app-0.sock fail_timeout=0" in found
+    assert not any(one.startswith(("proxy_pass", "keepalive 64", "include")) for one in found)
+    given = {one.split()[1] for one in found if one.startswith("uwsgi_param ")}
+    assert given >= {"QUERY_STRING", "REQUEST_METHOD", "CONTENT_TYPE", "CONTENT_LENGTH", "PATH_INFO", "SERVER_PROTOCOL"}
+
+
+def test_both_nginx_fronts_differ_only_in_the_lines_to_the_server(real: catalog.Catalog) -> None:
+    one = set(directives(config(rendered(real, "django/gunicorn-sync/nginx"))))
+    other = set(directives(config(rendered(real, "django/uwsgi/nginx-uwsgi"))))
+    assert all(line.startswith(("proxy_", "keepalive 64")) for line in one - other)
+    assert all(line.startswith("uwsgi_") for line in other - one)
+
+
+@pytest.mark.parametrize(("user", "lines"), [(None, []), ("nobody nogroup", ["user nobody nogroup"])])
+def test_nginx_is_given_a_user_only_where_it_starts_as_root(
+    real: catalog.Catalog, user: str | None, lines: list[str]
+) -> None:
+    found = directives(config(rendered(real, "flask/gunicorn-sync/nginx", user=user)))
+    assert [line for line in found if line.startswith("user ")] == lines
+
+
+def test_a_socket_over_tcp_is_named_with_its_port(tree: Tree) -> None:
+    tree.app("a")
+    tree.server("s", endpoints="many", argv='["{env}/bin/serve", "--port={port}"]').write_text(
+        tree.server("s", endpoints="many").read_text().replace(', unix = "unix:{socket}"', "")
+        .replace('role = "app"', 'role = "app"\ninstances = "workers"')
+    )  # fmt: skip
+    folder = tree.front(
+        "f", '[[process]]\nrole = "front"\nargv = ["nginx", "{config}"]', accepts_many=True, template="t"
+    ).parent
+    (folder / "t").write_text("{% for one in upstreams %}\n{{ one }}\n{% endfor %}\n{{ listen }}\n")
+    planned = plan_stack(tree.stack("a/s/f"), budget())
+    assert ports_needed(planned) == 3
+    made = render(planned, site())
+    assert config(made) == "127.0.0.1:20002\n127.0.0.1:20003\n127.0.0.1:20001\n"
+    assert [endpoint.port for endpoint in made.servers] == [20002, 20003]
+
+
+def test_ports_are_counted_for_what_listens_on_one(real: catalog.Catalog) -> None:
+    def needed(name: str) -> int:
+        return ports_needed(plan_stack(real.stacks[name], budget(3)))
+
+    assert needed("flask/gunicorn-sync/direct") == 1
+    assert needed("flask/gunicorn-sync/nginx") == 1
+    assert needed("tornado/multi/nginx") == 1
+
+
+def test_addresses_as_urls() -> None:
+    assert Endpoint(host="127.0.0.1", port=8000).url == "http://127.0.0.1:8000"
+    assert Endpoint(host="127.0.0.1", port=0, socket=Path("/s")).url == "http://localhost"
+
+
+# Manifests that are wrong
+
+
+def one(tree: Tree, **changes: str) -> PlannedStack:
+    tree.app("a")
+    tree.front("f")
+    tree.server("s", **changes)
+    return plan_stack(tree.stack("a/s/f"), budget())
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ('["serve", "{taget}"]', "unknown placeholder {taget}; known: app_dir, bind, "),
+        ('["serve", "{}"]', "a placeholder is malformed ("),
+        ('["serve", "{0}"]', "a placeholder is malformed ("),
+        ('["serve", "{bind"]', "a placeholder is malformed ("),
+        ('["serve", "{bind.host}"]', "a placeholder is malformed ("),
+        ('["serve", "{bind[host]}"]', "a placeholder is malformed ("),
+        ('["serve", "{bind:d}"]', "a placeholder is malformed ("),
+    ],
+)  # fmt: skip
+def test_a_wrong_placeholder_names_the_manifest(tree: Tree, argv: str, expected: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        render(one(tree, argv=argv), site())
+    assert str(caught.value).startswith(f"deploy/servers/s/server.toml: {expected}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_placeholder_of_a_front_names_its_manifest(tree: Tree) -> None:
+    one(tree)
+    tree.front("f", '[[process]]\nrole = "front"\nargv = ["nginx", "{conf}"]')
+    with pytest.raises(BenchError, match=r"^deploy/fronts/f/front.toml: unknown placeholder \{conf\}; known: "):
+        render(plan_stack(tree.stack("a/s/f"), budget()), site())
+
+
+def test_a_brace_can_be_written_twice_and_a_path_stays_a_path(tree: Tree) -> None:
+    planned = one(tree, argv='["/opt/serve", "{{x}}", "{workers}"]')
+    assert argvs(render(planned, site())) == [["/opt/serve", "{x}", "2"]]
+
+
+def test_a_servers_own_environment_is_filled_in(tree: Tree) -> None:
+    path = tree.server("s")
+    path.write_text(path.read_text() + 'env = { CONCURRENCY = "{workers}", PATH = "/mine" }\n')
+    tree.app("a")
+    tree.front("f")
+    made = render(plan_stack(tree.stack("a/s/f"), budget()), site())
+    assert made.commands[0].env["CONCURRENCY"] == "2"
+    assert made.commands[0].env["PATH"] == "/mine"
+
+
+def test_processes_of_a_server_with_one_address_share_it(tree: Tree) -> None:
+    path = tree.server("s")
+    path.write_text(path.read_text().replace('role = "app"', 'role = "app"\ninstances = "workers"'))
+    tree.app("a")
+    tree.front("f")
+    made = render(plan_stack(tree.stack("a/s/f"), budget()), site())
+    assert argvs(made) == [["/e/bin/serve", "127.0.0.1:20001", "app:application"]] * 2
+    assert [command.name for command in made.commands] == ["app-0", "app-1"]
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ upstream }}", "'upstream' is undefined"),
+        ("{% for x in %}", "xpected an expression"),
+        (None, "No such file"),
+    ],
+)
+def test_a_template_that_is_wrong_is_named(tree: Tree, template: str | None, expected: str) -> None:
+    planned = one(tree)
+    folder = tree.front("f", '[[process]]\nrole = "front"\nargv = ["nginx"]', template="t.j2").parent
+    if template is not None:
+        (folder / "t.j2").write_text(template)
+    front = catalog.load(tree.root).fronts["f"]
+    planned = replace(planned, stack=replace(planned.stack, front=front))
+    with pytest.raises(BenchError) as caught:
+        render(planned, site())
+    assert "t.j2: " in str(caught.value)
+    assert expected in str(caught.value)

@@ -1,0 +1,602 @@
+"""The main job with a launcher, a generator and a verifier that only pretend: the order of work and what becomes of each trial."""
+
+import io
+import itertools
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from made_stacks import Tree, plan, scenario, three_stacks
+from rich.console import Console
+
+from bench import environments, load, record, run
+from bench.console import Progressing
+from bench.launch import Deployment, Launcher, Tools
+from bench.model import BenchError, Failed, Scenario
+from bench.plan import Plan, PlannedStack
+from bench.render import Endpoint, Rendered
+from bench.service import Database
+from bench.session import Session, Spawned
+from bench.store import RunStore, read_run
+from bench.verify import Report
+from bench.verify.report import Check
+
+NO_SUCH_PROCESS = 2**27  # above every pid_max
+JSON, DB, IO = scenario("json"), scenario("db", needs=("db",)), scenario("io", windows=True)
+ANT, BEE, CAT = (f"{name}/plain/direct" for name in ("ant", "bee", "cat"))
+
+
+class FakeLauncher:
+    """Deployments without processes. `broken` stacks do not start; `codes` says by deployment id who has exited, and how."""
+
+    def __init__(self, work: list[Any], tmp_path: Path) -> None:
+        self.work = work
+        self.log = tmp_path / "app.log"
+        self.log.write_text("Traceback\nValueError: no")
+        self.broken: dict[str, Failed] = {}
+        self.codes: dict[str, int] = {}
+        self.up: list[str] = []
+        self.ports = itertools.count(20000)
+
+    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int) -> list[Deployment]:
+        deployments = [self._deployment(planned, copy, block) for planned, copy in wanted]
+        self.work.append(("start", [one.id for one in deployments]))
+        self.up += [one.id for one in deployments]
+        return deployments
+
+    def stop(self, deployments: Sequence[Deployment]) -> None:
+        self.work.append(("stop", [one.id for one in deployments]))
+        for deployment in deployments:
+            self.up.remove(deployment.id)
+
+    def _deployment(self, planned: PlannedStack, copy: int, block: int) -> Deployment:
+        name = f"{block}-{planned.stack.slug}-{copy}"
+        endpoint = Endpoint(host="127.0.0.1", port=next(self.ports))
+        spawned = Spawned(
+            pid=NO_SUCH_PROCESS, started=0.0, role="app", argv=("serve",), log=self.log,
+            popen=cast(Any, SimpleNamespace(poll=lambda: self.codes.get(name))),
+        )  # fmt: skip
+        return Deployment(
+            id=name, planned=planned, copy=copy, spawned=[spawned], failure=self.broken.get(planned.stack.id),
+            rendered=Rendered(commands=(), files={}, folders=(), client=endpoint, servers=(endpoint,)),
+        )  # fmt: skip
+
+
+class FakeLoad:
+    """Answers `rps` requests a second for each target, and lets the clock go on by what that takes."""
+
+    def __init__(self, work: list[Any], clock: list[float]) -> None:
+        self.work = work
+        self.clock = clock
+        self.jobs: list[load.Job] = []
+        self.names: list[str] = []
+        self.rps: dict[str, float] = {}
+        self.overhead_s = 1.0
+        self.before: Callable[[str], None] = lambda name: None
+        """Called with the job's name before anything is answered."""
+
+    def __call__(
+        self, session: Session, job: load.Job, *, name: str, on_ready: Any, on_measured: Any, on_progress: Any, **how: Any
+    ) -> dict[str, Any]:  # fmt: skip
+        self.work.append(("load", name))
+        self.jobs.append(job)
+        self.names.append(name)
+        self.before(name)
+        on_ready(NO_SUCH_PROCESS)
+        on_progress(0.5)
+        on_measured(NO_SUCH_PROCESS)
+        self.clock[0] += len(job.targets) * (job.measure_s + job.warmup_s) + self.overhead_s
+        return {"targets": [self._answer(job, target.id) for target in job.targets], "generator": {"cpu_share": 0.4}}
+
+    def _answer(self, job: load.Job, name: str) -> dict[str, Any]:
+        rate = job.rate_rps or self.rps.get(name, 100.0)
+        return {
+            "id": name, "requests": round(rate * job.measure_s), "errors": {} if rate else {"status": 9}, "bytes": 1,
+            "seconds": job.measure_s, "rps": rate, "connections": 32, "window_requests": 1, "slices": 20,
+            "latency_ms": {"p50": 1.0} if job.mode == "open" else None, "late_ms": None,
+        }  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class World:
+    """Everything of a run that pretends, and the context that holds it."""
+
+    work: list[Any]
+    clock: list[float]
+    launcher: FakeLauncher
+    load: FakeLoad
+    said: io.StringIO
+    breaking: dict[str, Check] = field(default_factory=dict)
+    context: run.Context
+
+    @property
+    def trials(self) -> list[Mapping[str, Any]]:
+        return self.context.trials
+
+    def of(self, stack: str) -> list[tuple[str, str, str]]:
+        """Scenario, view and status of one stack's trials."""
+        return [(one["scenario"], one["view"], one["status"]) for one in self.trials if one["stack"] == stack]
+
+    def reasons(self, stack: str) -> set[str | None]:
+        return {one["reason"] for one in self.trials if one["stack"] == stack}
+
+    def check_complete(self) -> None:
+        """Every deployment has exactly one record for every cell, and the file holds the same as memory."""
+        made = self.context.plan
+        wanted = {
+            (cell.block, cell.scenario.name, cell.view, planned.stack.id, copy)
+            for cell, planned, copy in itertools.product(made.cells(), made.stacks, range(made.profile.copies))
+        }
+        keys = ("block", "scenario", "view", "stack", "copy")
+        assert Counter(tuple(one[key] for key in keys) for one in self.trials) == Counter(wanted)
+        stored = read_run(self.context.store.folder)
+        assert [one["trial_id"] for one in stored.trials] == [one["trial_id"] for one in self.trials]
+        assert len({one["trial_id"] for one in self.trials}) == len(self.trials)
+        assert stored.damaged == ()
+
+
+@pytest.fixture
+def world(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
+    clock = [1000.0]
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(environments, "versions", lambda _: {"flask": "3.1"})
+
+    def make(scenarios: list[Scenario] | None = None, *, database: Database | None = None, **changes: Any) -> World:
+        work: list[Any] = []
+        made = plan(three_stacks(tree), scenarios or [JSON], **changes)
+        out = io.StringIO()
+        launcher, generator = FakeLauncher(work, tmp_path), FakeLoad(work, clock)
+        context = run.Context(
+            plan=made, session=cast(Session, SimpleNamespace(scratch=tmp_path)), launcher=cast(Launcher, launcher),
+            store=RunStore.create(tmp_path / "results", {"profile": "tiny"}), database=database or Database(),
+            progress=Progressing(run.planned_seconds(made), console=Console(file=out, width=500)),
+            began=clock[0], trials=[], load=generator,
+        )  # fmt: skip
+        world = World(work=work, clock=clock, launcher=launcher, load=generator, said=out, context=context)
+        guard = threading.Lock()
+
+        def verify(deployment: Deployment, url: str | None) -> Report:
+            with guard:
+                work.append(("verify", deployment.id))
+            broken = world.breaking.get(deployment.planned.stack.id)
+            held = Check(endpoint="json", rule="body", expected="the object")
+            return Report(target="x", checks=(held, broken) if broken else (held,), skipped=())
+
+        context.verify = verify
+        return world
+
+    return make
+
+
+# The order of work
+
+
+def test_a_block_is_fresh_and_holds_every_cell_once(world: Callable[..., World]) -> None:
+    one = world([JSON, DB], blocks=2, copies=2)
+    run.run_blocks(one.context)
+    started = [
+        [f"{block}-{name}--plain--direct-{copy}" for name in ("ant", "bee", "cat") for copy in range(2)]
+        for block in range(2)
+    ]
+    cells = [f"{name}-{view}" for name in ("json", "db") for view in ("capacity", "latency")]
+    assert one.work[0] == ("start", started[0])
+    assert sorted(one.work[1:4]) == [("verify", f"0-{name}--plain--direct-0") for name in ("ant", "bee", "cat")]
+    assert one.work[4:] == [
+        *(("load", f"0-{cell}") for cell in cells), ("stop", started[0]),
+        ("start", started[1]), *(("load", f"1-{cell}") for cell in cells), ("stop", started[1]),
+    ]  # fmt: skip
+    one.check_complete()
+    assert {trial["status"] for trial in one.trials} == {"measured"}
+    assert one.launcher.up == []
+
+
+def test_data_is_restored_before_each_block_and_settled_before_each_cell_that_reads_it(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = world([JSON, DB], blocks=2, database=Database(url="postgresql://x"))
+    for name in ("restore", "settle"):
+        monkeypatch.setattr(run.data, name, lambda url, name=name: one.work.append((name, url)))
+    monkeypatch.setattr(record.observe, "connections", lambda _: {"0-ant--plain--direct-0": 7})
+    run.run_blocks(one.context)
+    done = [step[0] if step[0] != "load" else step[1] for step in one.work if step[0] != "verify"]
+    block = ["json-capacity", "json-latency", "settle", "db-capacity", "settle", "db-latency"]
+    assert done == [
+        "restore", "start", *(name if name == "settle" else f"0-{name}" for name in block), "stop",
+        "restore", "start", *(name if name == "settle" else f"1-{name}" for name in block), "stop",
+    ]  # fmt: skip
+    observed = read_run(one.context.store.folder).header["observed"]
+    assert observed.keys() == {ANT, BEE, CAT}
+
+
+def test_a_job_names_all_that_are_loaded_side_by_side(world: Callable[..., World]) -> None:
+    one = world(copies=2)
+    run.run_blocks(one.context)
+    capacity, latency = one.load.jobs
+    assert [target.id for target in capacity.targets] == [
+        f"0-{name}--plain--direct-{copy}" for name in ("ant", "bee", "cat") for copy in range(2)
+    ]
+    assert {target.connections for target in capacity.targets} == {32}
+    assert len({target.endpoint.port for target in capacity.targets}) == 6
+    assert (capacity.mode, capacity.slice_s, capacity.rate_rps, capacity.measure_s) == ("duet", 0.05, None, 1.0)
+    assert (latency.mode, latency.slice_s, latency.warmup_s) == ("open", None, 0.1)
+    assert capacity.seed != latency.seed
+
+
+def test_every_cell_has_a_seed_of_its_own_and_the_same_in_every_run(world: Callable[..., World]) -> None:
+    seeds = []
+    for _ in range(2):
+        one = world([JSON, DB], blocks=2)
+        run.run_blocks(one.context)
+        seeds.append([job.seed for job in one.load.jobs])
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) == 8
+
+
+def test_latency_is_read_at_half_of_what_the_slowest_can_do(world: Callable[..., World]) -> None:
+    one = world([JSON, DB])
+    one.load.rps = {"0-ant--plain--direct-0": 500.0, "0-bee--plain--direct-0": 80.0}
+    run.run_blocks(one.context)
+    assert [job.rate_rps for job in one.load.jobs] == [None, 40.0, None, 40.0]
+    latencies = [trial for trial in one.trials if trial["view"] == "latency"]
+    assert {trial["offered_rps"] for trial in latencies} == {40.0}
+    assert {trial["slice_s"] for trial in latencies} == {None}
+    assert all(trial["latency_ms"] == {"p50": 1.0} for trial in latencies)
+
+
+def test_a_slow_service_is_offered_at_least_one_request_a_second(world: Callable[..., World]) -> None:
+    one = world()
+    one.load.rps = {"0-ant--plain--direct-0": 0.8}
+    run.run_blocks(one.context)
+    assert one.load.jobs[1].rate_rps == 1.0
+
+
+def test_slow_services_are_loaded_in_windows(world: Callable[..., World]) -> None:
+    one = world([IO], capacity_s=0.6)
+    run.run_blocks(one.context)
+    capacity, latency = one.load.jobs
+    assert (capacity.slice_s, capacity.measure_s) == (run.WINDOW_S, run.WINDOW_S)
+    assert (latency.slice_s, latency.measure_s) == (None, 1.0)
+
+
+# Failures are values
+
+
+def check_rest(world: World, *, but: str) -> None:
+    world.check_complete()
+    for stack in {ANT, BEE, CAT} - {but}:
+        assert {status for _, _, status in world.of(stack)} == {"measured"}
+    assert world.launcher.up == []
+
+
+def test_a_stack_that_does_not_start_fails_alone(world: Callable[..., World]) -> None:
+    one = world([JSON, DB])
+    one.launcher.broken[BEE] = Failed(reason="the app process exited with code 1 while starting", log_tail="no module")
+    run.run_blocks(one.context)
+    check_rest(one, but=BEE)
+    failed = [trial for trial in one.trials if trial["stack"] == BEE]
+    assert {(trial["status"], trial["reason"], trial["log_tail"], trial["rps"]) for trial in failed} == {
+        ("failed", "the app process exited with code 1 while starting", "no module", None)
+    }
+    assert ("verify", "0-bee--plain--direct-0") not in one.work
+    assert one.context.verified.keys() == {ANT, CAT}
+    assert all("bee" not in target.id for job in one.load.jobs for target in job.targets)
+    assert f"failed: {BEE} json capacity: the app process exited with code 1" in one.said.getvalue()
+    observed = read_run(one.context.store.folder).header["observed"]
+    assert observed[BEE] == {"failure": "the app process exited with code 1 while starting"}
+
+
+def test_a_stack_that_breaks_the_contract_is_not_measured_in_any_copy_or_block(world: Callable[..., World]) -> None:
+    one = world([JSON], blocks=2, copies=2)
+    one.breaking[CAT] = Check(endpoint="db", rule="shape", expected="an object", got="a list")
+    run.run_blocks(one.context)
+    check_rest(one, but=CAT)
+    assert {status for _, _, status in one.of(CAT)} == {"failed"}
+    assert one.reasons(CAT) == {"breaks the contract at db, rule shape: expected an object, got a list"}
+    stored = read_run(one.context.store.folder).header["verified"]
+    assert stored[ANT] == {"status": "passed", "rules": 1, "failures": []}
+    assert stored[CAT]["status"] == "failed"
+    assert stored[CAT]["failures"] == [{"endpoint": "db", "rule": "shape", "expected": "an object", "got": "a list"}]
+    assert f"{CAT} breaks the contract: 1 rules; `bench verify {CAT}` lists them" in one.said.getvalue()
+
+
+def test_a_stack_that_dies_under_load_keeps_its_figure_flagged_and_fails_from_then_on(
+    world: Callable[..., World],
+) -> None:
+    one = world([JSON, DB])
+
+    def die(name: str) -> None:
+        if name == "0-json-latency":
+            one.launcher.codes["0-ant--plain--direct-0"] = 70
+
+    one.load.before = die
+    run.run_blocks(one.context)
+    check_rest(one, but=ANT)
+    assert [status for _, _, status in one.of(ANT)] == ["measured", "measured", "failed", "failed"]
+    second, third = [trial for trial in one.trials if trial["stack"] == ANT][1:3]
+    assert second["flags"] == ["died"]
+    assert second["log_tail"] == third["log_tail"] == "Traceback\nValueError: no"
+    assert third["reason"] == "the app process exited with code 70"
+
+
+def test_a_stack_that_dies_before_it_answers_fails_with_how_it_died(world: Callable[..., World]) -> None:
+    one = world()
+
+    def die(name: str) -> None:
+        one.launcher.codes["0-ant--plain--direct-0"] = -9
+        one.load.rps["0-ant--plain--direct-0"] = 0.0
+
+    one.load.before = die
+    run.run_blocks(one.context)
+    check_rest(one, but=ANT)
+    assert one.reasons(ANT) == {"the app process was ended by signal 9"}
+
+
+def test_a_stack_that_dies_between_cells_is_seen_before_it_is_loaded(world: Callable[..., World]) -> None:
+    one = world()
+    one.launcher.codes["0-bee--plain--direct-0"] = 3
+    run.run_blocks(one.context)
+    check_rest(one, but=BEE)
+    assert one.reasons(BEE) == {"the app process exited with code 3"}
+
+
+def test_a_stack_without_a_correct_answer_has_no_capacity_and_does_not_set_the_rate(
+    world: Callable[..., World],
+) -> None:
+    one = world()
+    one.load.rps = {"0-ant--plain--direct-0": 0.0, "0-bee--plain--direct-0": 60.0}
+    run.run_blocks(one.context)
+    assert one.of(ANT)[0] == ("json", "capacity", "failed")
+    assert one.trials[0]["reason"] == "no request was answered correctly: 9 x status"
+    assert one.load.jobs[1].rate_rps == 30.0
+
+
+def test_a_load_process_that_fails_costs_its_cell_and_no_more(world: Callable[..., World], tmp_path: Path) -> None:
+    one = world([JSON, DB])
+    log = tmp_path / "load.log"
+    log.write_text("line 1\nImportError: locust")
+
+    def fail(name: str) -> None:
+        if name == "0-db-capacity":
+            raise load.LoadFailedError("the load generator ended early (exit code 1); see load.log", log)
+
+    one.load.before = fail
+    run.run_blocks(one.context)
+    one.check_complete()
+    by_cell = {(trial["scenario"], trial["view"]): trial for trial in one.trials if trial["stack"] == CAT}
+    assert [trial["status"] for trial in by_cell.values()] == ["measured", "measured", "failed", "skipped"]
+    failed = by_cell["db", "capacity"]
+    assert failed["reason"] == "the load generator ended early (exit code 1); see load.log"
+    assert failed["log_tail"] == "line 1\nImportError: locust"
+    assert by_cell["db", "latency"]["reason"] == "no capacity was measured to derive an offered load from"
+
+
+def test_without_a_database_only_what_needs_none_is_measured(world: Callable[..., World]) -> None:
+    one = world([JSON, DB], database=Database(failure=Failed(reason="PostgreSQL does not start", log_tail="FATAL")))
+    run.run_blocks(one.context)
+    one.check_complete()
+    for stack in (ANT, BEE, CAT):
+        assert [status for _, _, status in one.of(stack)] == ["measured", "measured", "failed", "failed"]
+    assert one.trials[-1]["reason"] == "PostgreSQL does not start"
+    assert one.trials[-1]["log_tail"] == "FATAL"
+
+
+@pytest.mark.parametrize(("dies", "latency"), [("restore", "failed"), ("settle", "skipped")])
+def test_a_database_that_dies_midway_costs_only_what_needs_it(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, dies: str, latency: str
+) -> None:
+    one = world([JSON, DB], blocks=2, database=Database(url="postgresql://x"))
+    calls: Counter[str] = Counter()
+
+    def ask(name: str, url: str) -> None:
+        calls[name] += 1
+        if (dies, calls[name]) in (("restore", 2), ("settle", 3)) and name == dies:
+            raise BenchError("nothing answers there")
+
+    for name in ("restore", "settle"):
+        monkeypatch.setattr(run.data, name, partial(ask, name))
+    monkeypatch.setattr(record.observe, "connections", lambda _: {})
+    run.run_blocks(one.context)
+    one.check_complete()
+    lost = {"capacity": "failed", "latency": latency}
+    for trial in one.trials:
+        hit = trial["block"] == 1 and trial["scenario"] == "db"
+        assert trial["status"] == (lost[trial["view"]] if hit else "measured")
+    reasons = {trial["reason"] for trial in one.trials if trial["status"] == "failed"}
+    assert reasons == {"nothing answers there"}
+    assert one.launcher.up == []
+
+
+def test_what_the_plan_skips_is_recorded_as_skipped(world: Callable[..., World], tree: Tree) -> None:
+    tree.app("ant", missing=["db"])
+    one = world([JSON, DB])
+    assert one.context.plan.skipped == {}  # three_stacks wrote it anew
+    skipped = run.Skipped(reason="ant has no db")
+    object.__setattr__(one.context.plan, "skipped", {f"{ANT} db": skipped})
+    run.run_blocks(one.context)
+    check_rest(one, but=ANT)
+    assert [status for _, _, status in one.of(ANT)] == ["measured", "measured", "skipped", "skipped"]
+    assert one.reasons(ANT) == {None, "ant has no db"}
+
+
+# Time
+
+
+def test_a_run_that_must_end_by_a_set_time_shortens_its_windows(world: Callable[..., World]) -> None:
+    one = world([JSON, DB], load_until_s=20.0)
+    began = one.clock[0]
+    run.run_blocks(one.context)
+    one.check_complete()
+    measured = [job.measure_s for job in one.load.jobs]
+    first = (20.0 / 4 - run.JOB_OVERHEAD_S) / 3 - 0.1
+    assert measured[0] == pytest.approx(first)
+    assert all(run.SHORTEST_S <= seconds <= 1.0 for seconds in measured)
+    # What jobs really take beside their time is learned: the first guess was too long, so that time is given back.
+    assert measured[-1] > first
+    assert one.clock[0] - began <= 20.0 + 1e-6
+
+
+def test_a_run_with_time_enough_is_not_shortened(world: Callable[..., World]) -> None:
+    one = world([JSON, DB], load_until_s=1000.0)
+    run.run_blocks(one.context)
+    assert {job.measure_s for job in one.load.jobs} == {1.0}
+
+
+def test_what_has_no_time_left_is_skipped_and_says_so(world: Callable[..., World]) -> None:
+    one = world([JSON, DB], load_until_s=30.0)
+    one.load.overhead_s = 17.0
+    run.run_blocks(one.context)
+    one.check_complete()
+    statuses = [status for _, _, status in one.of(ANT)]
+    assert statuses[0] == "measured"
+    assert statuses[-2:] == ["skipped", "skipped"]
+    assert one.trials[-1]["reason"] == "no time left: load stops 30 s after the start"
+    assert one.trials[-1]["rps"] is None
+    assert len(one.load.jobs) == statuses.count("measured")
+
+
+def test_planned_seconds_count_windows_copies_and_the_start_of_each_job(world: Callable[..., World]) -> None:
+    made = world([JSON, IO], blocks=2, copies=2, capacity_s=0.5, latency_s=2.0).context.plan
+    short, long, window = (run.JOB_OVERHEAD_S + 6 * (seconds + 0.1) for seconds in (0.5, 2.0, run.WINDOW_S))
+    assert run.planned_seconds(made) == pytest.approx([short, long, window, long] * 2)
+
+
+# Interruptions
+
+
+def test_ctrl_c_midway_keeps_what_is_finished_and_stops_everything(world: Callable[..., World]) -> None:
+    one = world([JSON, DB], blocks=2)
+
+    def interrupt(name: str) -> None:
+        if name == "0-db-capacity":
+            raise KeyboardInterrupt
+
+    one.load.before = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run.run_blocks(one.context)
+    assert [(trial["scenario"], trial["view"]) for trial in one.trials] == [
+        (name, view) for name, view in (("json", "capacity"), ("json", "latency")) for _ in range(3)
+    ]
+    assert len(read_run(one.context.store.folder).trials) == 6
+    assert one.launcher.up == []
+    assert one.work[-1][0] == "stop"
+
+
+def test_ctrl_c_between_blocks_is_not_lost(world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    one = world(blocks=2)
+    stop = one.launcher.stop
+
+    def interrupted(deployments: Sequence[Deployment]) -> None:
+        stop(deployments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(one.launcher, "stop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_blocks(one.context)
+    assert {trial["block"] for trial in one.trials} == {0}
+
+
+# A whole run
+
+
+@pytest.fixture
+def whole(tree: Tree, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., run.Outcome]:
+    """`execute` with everything that touches the machine replaced, and `blocks` in the place of the blocks."""
+    monkeypatch.setattr(run, "Session", partial(Session, home=home))
+    monkeypatch.setattr(run, "find_tools", lambda _: Tools(paths={}, missing={}))
+    monkeypatch.setattr(run, "NativeLauncher", lambda *_, **__: None)
+
+    def make(blocks: Callable[[run.Context], None], database: Database | None = None) -> run.Outcome:
+        monkeypatch.setattr(run, "run_blocks", blocks)
+        monkeypatch.setattr(run, "start_database", lambda *_, **__: database or Database())
+        made: Plan = plan(three_stacks(tree), [JSON])
+        out = io.StringIO()
+        outcome = run.Outcome()
+        try:
+            run.execute(
+                made, results=tmp_path / "results", command="bench run", outcome=outcome,
+                progress=Progressing([1.0], console=Console(file=out, width=200)),
+            )  # fmt: skip
+        finally:
+            outcome.trials.append({"said": out.getvalue()})
+        return outcome
+
+    return make
+
+
+def header(tmp_path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((tmp_path / "results" / "latest" / "run.json").read_text())
+    return found
+
+
+def test_a_run_that_ends_is_finished(whole: Callable[..., run.Outcome], tmp_path: Path, home: Path) -> None:
+    seen = {}
+
+    def blocks(context: run.Context) -> None:
+        seen.update(header(tmp_path))
+        context.verified[ANT] = {"status": "passed", "rules": 61, "failures": []}
+        assert context.session.scratch.is_dir()
+
+    outcome = whole(blocks)
+    assert seen["status"] == "running"
+    assert seen["environment"]["cpus"] >= 1
+    assert seen["placement"]["server"] == [0]
+    assert [stack["id"] for stack in seen["plan"]["stacks"]] == [ANT, BEE, CAT]
+    found = header(tmp_path)
+    assert (found["status"], found["command"], found["seed"]) == ("finished", "bench run", 7)
+    assert found["verified"][ANT]["rules"] == 61
+    assert found["ended"] >= found["started"]
+    assert outcome.folder is not None
+    assert (tmp_path / "results" / "latest").resolve() == outcome.folder.resolve()
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [(KeyboardInterrupt, "interrupted"), (BenchError, "failed"), (RuntimeError, "failed")],
+)
+def test_a_run_that_is_cut_off_says_so_and_is_raised_on(
+    whole: Callable[..., run.Outcome], tmp_path: Path, home: Path, failure: type[BaseException], status: str
+) -> None:
+    def blocks(context: run.Context) -> None:
+        raise failure
+
+    with pytest.raises(failure):
+        whole(blocks)
+    assert header(tmp_path)["status"] == status
+    assert header(tmp_path)["ended"] is not None
+    assert list(home.iterdir()) == []
+
+
+def test_a_run_without_a_database_says_why(whole: Callable[..., run.Outcome]) -> None:
+    outcome = whole(lambda context: None, Database(failure=Failed(reason="initdb failed")))
+    assert outcome.trials[-1]["said"] == "  no database: initdb failed\n"
+
+
+# The report
+
+
+@pytest.mark.parametrize(
+    ("script", "made", "expected"),
+    [
+        ("import sys; assert sys.argv[1:] == ['report', '/runs/x']", True, []),
+        ("import sys; sys.exit('no trials')", False, ["the report could not be made: no trials"]),
+        ("import sys; print('on stdout'); sys.exit(1)", False, ["the report could not be made: on stdout"]),
+    ],
+)
+def test_the_report_is_made_by_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, made: bool, expected: list[str]
+) -> None:
+    (tmp_path / "analysis").mkdir()
+    (tmp_path / "analysis" / "__init__.py").touch()
+    (tmp_path / "analysis" / "__main__.py").write_text(script)
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    said: list[str] = []
+    assert run.write_report(Path("/runs/x"), said.append) is made
+    assert said == expected

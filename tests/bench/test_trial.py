@@ -1,0 +1,110 @@
+"""A trial's record holds every key, with null for what was not measured."""
+
+import json
+from typing import Any, cast
+
+import pytest
+from made_stacks import Tree, plan, scenario, three_stacks
+
+from bench import trial
+from bench.launch import Deployment
+from bench.model import Failed, Skipped
+from bench.plan import Plan
+
+DEPLOYMENT = cast(Deployment, None)  # whose figures these are is said by `named`
+ACCOUNTS = {
+    "cpu_s": {"app": 1.0, "front": None, "database": None, "generator": 0.9}, "pss_bytes": {"app": 5}, "processes": {"app": 1},
+    "host": {"steal": 0.0, "load1": 0.5},
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(tree: Tree) -> Plan:
+    return plan(three_stacks(tree), [scenario("db")])
+
+
+@pytest.fixture
+def named(made: Plan) -> dict[str, Any]:
+    return trial.identity(made, made.cells()[0], "0-ant--plain--direct-1", "ant+raw/plain/direct", 1)
+
+
+def answer(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "x", "requests": 120, "errors": {}, "bytes": 999, "seconds": 2.0, "rps": 60.0, "connections": 32, "connects": 32,
+        "window_requests": 130, "slices": 40, "latency_ms": None, "late_ms": None, **changes,
+    }  # fmt: skip
+
+
+def measured(named: dict[str, Any], found: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "accounts": ACCOUNTS, "generator": {"cpu_share": 0.5}, "slice_s": 0.05, "rate_rps": None,
+        "started": "2026-11-23T12:00:00.000+00:00", "offset_s": 12.34567, **changes,
+    }  # fmt: skip
+    return trial.measured(named, DEPLOYMENT, found, **given)
+
+
+def test_the_keys_that_name_a_trial(named: dict[str, Any]) -> None:
+    assert named == {
+        "trial_id": "0-db-capacity-ant+raw--plain--direct-1", "deployment_id": "0-ant--plain--direct-1", "block": 0, "copy": 1,
+        "stack": "ant+raw/plain/direct", "scenario": "db", "view": "capacity", "mode": "native", "parameters": {},
+    }  # fmt: skip
+
+
+def test_every_record_has_the_same_keys(named: dict[str, Any]) -> None:
+    records = [
+        measured(named, answer()),
+        measured(named, answer(requests=0, rps=0.0)),
+        trial.without_figures(named, Failed(reason="it died"), offset_s=1.0),
+        trial.without_figures(named, Skipped(reason="no time"), offset_s=1.0),
+    ]
+    keys = {*named, *trial.EMPTY, "status", "flags"}
+    for record in records:
+        assert record.keys() == keys
+        assert json.loads(json.dumps(record)) == record
+
+
+def test_a_measured_trial_holds_the_generators_figures_and_the_accounts(named: dict[str, Any]) -> None:
+    record = measured(named, answer(latency_ms={"p50": 1.5}), rate_rps=30.0)
+    assert (record["status"], record["reason"], record["log_tail"], record["flags"]) == ("measured", None, None, [])
+    assert (record["requests"], record["seconds"], record["rps"], record["window_requests"]) == (120, 2.0, 60.0, 130)
+    assert (record["slices"], record["slice_s"], record["offered_rps"]) == (40, 0.05, 30.0)
+    assert record["latency_ms"] == {"p50": 1.5}
+    assert record["cpu_s"] == ACCOUNTS["cpu_s"]
+    assert record["generator_cpu"] == 0.5
+    assert record["offset_s"] == 12.346
+
+
+@pytest.mark.parametrize(
+    ("errors", "share", "flags"),
+    [
+        ({}, 0.85, []),
+        ({}, 0.86, ["generator-bound"]),
+        ({}, None, []),
+        ({"timeout": 0}, 0.1, []),
+        ({"timeout": 2}, 0.1, ["errors"]),
+        ({"reset": 1}, 0.99, ["generator-bound", "errors"]),
+    ],
+)  # fmt: skip
+def test_flags(named: dict[str, Any], errors: dict[str, int], share: float | None, flags: list[str]) -> None:
+    record = measured(named, answer(errors=errors), generator={"cpu_share": share})
+    assert record["flags"] == flags
+    assert record["errors"] == errors
+
+
+def test_without_a_correct_answer_there_is_no_rate(named: dict[str, Any]) -> None:
+    found = answer(requests=0, rps=0.0, errors={"status": 40, "reset": 2}, latency_ms={"p50": 1.0})
+    record = measured(named, found)
+    assert (record["status"], record["rps"], record["latency_ms"]) == ("failed", None, None)
+    assert record["reason"] == "no request was answered correctly: 40 x status, 2 x reset"
+    assert measured(named, answer(requests=0))["reason"] == "no request was answered correctly: none was tried"
+
+
+def test_a_trial_without_figures_has_its_reason(named: dict[str, Any]) -> None:
+    failed = trial.without_figures(named, Failed(reason="it died", log_tail="Traceback"), offset_s=3.00049)
+    assert (failed["status"], failed["reason"], failed["log_tail"]) == ("failed", "it died", "Traceback")
+    assert failed["offset_s"] == 3.0
+    skipped = trial.without_figures(named, Skipped(reason="no time"), offset_s=3.0)
+    assert (skipped["status"], skipped["reason"], skipped["log_tail"]) == ("skipped", "no time", None)
+    for record in (failed, skipped):
+        given = {"status", "reason", "log_tail", "offset_s", "flags", *named}
+        assert {key: value for key, value in record.items() if key not in given and value is not None} == {}
