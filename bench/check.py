@@ -13,7 +13,7 @@ from bench.database import data
 from bench.launch import Deployment, NativeLauncher, died, find_tools
 from bench.machine import default_budget, topology
 from bench.model import BenchError, Failed, Stack
-from bench.plan import plan_stack
+from bench.plan import database_connections, plan_stack
 from bench.service import Database, start_database
 from bench.session import Session
 from bench.verify import Report, render_text, verify
@@ -78,8 +78,10 @@ def serve(stack: Stack, *, port: int | None, say: Callable[[str], None]) -> int:
 
 def _parts(session: Session, chosen: Sequence[Stack], *, port: int | None = None) -> tuple[Database, NativeLauncher]:
     budget = default_budget(topology())
-    tools = find_tools([plan_stack(stack, budget) for stack in chosen])
-    database = start_database(session, budget, log=session.scratch / "postgresql.log")
+    planned = [plan_stack(stack, budget) for stack in chosen]
+    tools = find_tools(planned)
+    most = sorted((database_connections([one], 1) for one in planned), reverse=True)[:AT_ONCE]
+    database = start_database(session, budget, connections=sum(most), log=session.scratch / "postgresql.log")
     if database.failure:
         raise BenchError(f"no database: {_full(database.failure)}")
     launcher = NativeLauncher(

@@ -12,6 +12,11 @@ DATABASE_CONNECTIONS_PER_STACK = 12
 """Every deployment may hold the same number of database connections, shared out among its processes."""
 RESERVED_CONNECTIONS = 10
 """Left for ourselves and for the superuser."""
+CONNECTIONS = 8
+"""Enough to keep one or two server CPUs busy over loopback, and few enough that a slice holds many turns of each connection: what is
+in flight at a slice's end is lost to the figure, and stacks lose unequally when that is much (see docs/measuring.md)."""
+WAITING_CONNECTIONS = 64
+"""Where requests wait without work, what counts is how many a stack can hold at once; these scenarios run in long windows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +43,19 @@ PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         name="smoke", description="does everything work? half a second for each trial: its figures mean nothing",
         stacks=("default",), scenarios=("plaintext", "db"), latency=("plaintext", "db"), blocks=1, copies=1,
-        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.05,
+        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.25,
     ),
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
         stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"),
         latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
-        capacity_s=2.4, latency_s=2.4, warmup_s=0.3, slice_s=0.05, load_until_s=104.0,
+        capacity_s=2.5, latency_s=2.4, warmup_s=0.3, slice_s=0.25, load_until_s=104.0,
     ),
     "standard": Profile(
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
         stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
         latency=("db", "io"), blocks=6, copies=2,
-        capacity_s=0.6, latency_s=1.5, warmup_s=0.2, slice_s=0.05,
+        capacity_s=0.75, latency_s=1.2, warmup_s=0.2, slice_s=0.25,
     ),
 }  # fmt: skip
 
@@ -92,7 +97,6 @@ class Plan:
     budget: Budget
     seed: int
     mode: str = "native"
-    connections: int = 32
     notes: tuple[str, ...] = field(default=())
 
     def cells(self) -> list[Cell]:
@@ -104,6 +108,10 @@ class Plan:
             for view in self.views(scenario)
         ]
 
+    def connections(self, scenario: Scenario, view: View) -> int:
+        """How many connections load each stack, the same for all of them. An open loop needs one for each request in flight."""
+        return WAITING_CONNECTIONS if view == "latency" or "waiting" in scenario.tags else CONNECTIONS
+
     def views(self, scenario: Scenario) -> tuple[View, ...]:
         """How one scenario is looked at. Where none of the profile's own scenarios was asked for, all get both views."""
         own = any(one.name in self.profile.latency for one in self.scenarios)
@@ -112,9 +120,9 @@ class Plan:
 
 def make(
     profile: Profile, stacks: Sequence[Stack], scenarios: Sequence[Scenario], budget: Budget, *,
-    seed: int, max_connections: int | None = None, refused: Mapping[str, str] | None = None,
+    seed: int, refused: Mapping[str, str] | None = None,
 ) -> Plan:  # fmt: skip
-    """The plan for these stacks and scenarios. Raises BenchError where nothing is left or the database has too few connections."""
+    """The plan for these stacks and scenarios. Raises BenchError where nothing is left to do."""
     if not stacks:
         raise BenchError("no stack was chosen; `bench list` prints them")
     if not scenarios:
@@ -128,12 +136,6 @@ def make(
                     reason=f"{stack.app.title} has no {', '.join(lacking)}"
                 )
     planned = tuple(plan_stack(stack, budget) for stack in stacks)
-    wanted = profile.copies * sum(one.pool_max * one.processes for one in planned) + RESERVED_CONNECTIONS
-    if max_connections is not None and wanted > max_connections:
-        raise BenchError(
-            f"the database allows {max_connections} connections, these stacks may hold {wanted}; "
-            f"choose fewer stacks with --stacks, or raise max_connections"
-        )
     return Plan(
         profile=profile,
         stacks=planned,
@@ -143,6 +145,11 @@ def make(
         seed=seed,
         notes=budget.notes,
     )
+
+
+def database_connections(stacks: Sequence[PlannedStack], copies: int) -> int:
+    """How many database connections these stacks may hold together, with what is kept for ourselves."""
+    return copies * sum(one.workers * max(one.pool_max, one.threads) for one in stacks) + RESERVED_CONNECTIONS
 
 
 def plan_stack(stack: Stack, budget: Budget, *, cap: int = DATABASE_CONNECTIONS_PER_STACK) -> PlannedStack:

@@ -9,7 +9,7 @@ from bench.database import observe
 from bench.launch import Deployment, Tools, application_name
 from bench.machine import describe, find_nginx
 from bench.model import BenchError
-from bench.plan import Plan, PlannedStack
+from bench.plan import CONNECTIONS, Plan, PlannedStack
 from bench.service import Database
 
 
@@ -23,7 +23,7 @@ def header(plan: Plan, command: str) -> dict[str, Any]:
             "database": sorted(plan.budget.database_cpus), "pinned": plan.budget.pinned, "shared": list(plan.budget.notes),
         },
         "plan": {
-            "blocks": plan.profile.blocks, "copies": plan.profile.copies, "connections": plan.connections,
+            "blocks": plan.profile.blocks, "copies": plan.profile.copies, "connections": CONNECTIONS,
             "capacity_s": plan.profile.capacity_s, "latency_s": plan.profile.latency_s, "slice_s": plan.profile.slice_s,
             "scenarios": [scenario.name for scenario in plan.scenarios],
             "views": {scenario.name: list(plan.views(scenario)) for scenario in plan.scenarios},

@@ -16,7 +16,7 @@ from bench.contract import DATABASE_ENDPOINTS, verify_deployment
 from bench.database import data
 from bench.launch import Deployment, Launcher, NativeLauncher, died, find_tools, tail
 from bench.model import BenchError, Failed, Skipped
-from bench.plan import Cell, Plan
+from bench.plan import Cell, Plan, database_connections
 from bench.sample import Snapshot
 from bench.service import Database, start_database
 from bench.session import Session
@@ -83,7 +83,10 @@ def execute(plan: Plan, *, results: Path, command: str, progress: Progressing, o
     try:
         with Session() as session:
             tools = find_tools(plan.stacks)
-            database = start_database(session, plan.budget, log=store.folder / "logs" / "postgresql.log")
+            needed = database_connections(plan.stacks, plan.profile.copies)
+            database = start_database(
+                session, plan.budget, connections=needed, log=store.folder / "logs" / "postgresql.log"
+            )
             if database.failure:
                 progress.say(f"  no database: {database.failure.reason}")
             store.update({"environment": record.environment(tools, database)})
@@ -203,7 +206,7 @@ def run_job(
         context.session,
         load.Job(
             scenario=scenario.name, mode="open" if rate else "duet", seed=plan.seed + plan.cells().index(cell),
-            targets=[load.Target(id=one.id, endpoint=one.client, connections=plan.connections) for one in ready],
+            targets=[load.Target(id=one.id, endpoint=one.client, connections=plan.connections(scenario, cell.view)) for one in ready],
             warmup_s=profile.warmup_s, measure_s=measure_s, slice_s=None if rate else slice_s, rate_rps=rate,
         ),
         folder=context.store.folder, name=name, log=context.store.folder / "logs" / "load" / f"{name}.log",
@@ -235,10 +238,12 @@ def run_job(
 
 def verify_all(context: Context, deployments: Sequence[Deployment]) -> None:
     """Hold each deployed stack to the contract, side by side: it is checked for truth here, not for speed."""
-    url = context.database.url
     healthy = [one for one in deployments if one.failure is None]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        for deployment, report in zip(healthy, pool.map(lambda one: context.verify(one, url), healthy), strict=True):
+        for deployment, report in zip(healthy, pool.map(lambda one: _verified(context, one), healthy), strict=True):
+            if isinstance(report, Failed):
+                deployment.failure = report
+                continue
             stack = deployment.planned.stack
             failures = [
                 {"endpoint": one.endpoint, "rule": one.rule, "expected": one.expected, "got": one.got}
@@ -252,6 +257,13 @@ def verify_all(context: Context, deployments: Sequence[Deployment]) -> None:
                     f"  {stack.id} breaks the contract: {len(failures)} rules; `bench verify {stack.id}` lists them"
                 )
     context.store.update({"verified": context.verified})
+
+
+def _verified(context: Context, deployment: Deployment) -> Report | Failed:
+    try:
+        return context.verify(deployment, context.database.url)
+    except BenchError as error:
+        return Failed(reason=f"could not be verified: {error}")
 
 
 def write_report(folder: Path, say: Callable[[str], None]) -> bool:
@@ -274,7 +286,9 @@ def planned_seconds(plan: Plan) -> list[float]:
             each = max(each, WINDOW_S)
         return JOB_OVERHEAD_S + targets * (each + plan.profile.warmup_s)
 
-    return [seconds(cell) for cell in plan.cells()]
+    planned = [seconds(cell) for cell in plan.cells()]
+    limit = plan.profile.load_until_s
+    return planned if limit is None or sum(planned) <= limit else [one * limit / sum(planned) for one in planned]
 
 
 def _unfit(context: Context, cell: Cell, deployment: Deployment) -> Failed | Skipped | None:

@@ -8,6 +8,7 @@ from typing import Any
 from bench.database import data, embedded, observe
 from bench.launch import tail
 from bench.model import BenchError, Budget, Failed
+from bench.plan import RESERVED_CONNECTIONS
 from bench.session import Session
 
 
@@ -21,15 +22,22 @@ class Database:
     pids: tuple[int, ...] = ()
 
 
-def start_database(session: Session, budget: Budget, *, log: Path) -> Database:
+def start_database(session: Session, budget: Budget, *, connections: int, log: Path) -> Database:
     """The database of `DATABASE_URL`, else an embedded one, filled. A failure is a value: stacks without it can still be measured.
 
-    Raises BenchError where `DATABASE_URL` names a database that must not be touched.
+    `connections` is how many the stacks may hold together. Raises BenchError where `DATABASE_URL` names a database that must not be
+    touched, or that allows fewer.
     """
     given = os.environ.get("DATABASE_URL")
     if given:
         session.enter(data.claim(given))
         data.prepare(given)
+        allowed = observe.max_connections(given)
+        if allowed < connections:
+            raise BenchError(
+                f"the database of DATABASE_URL allows {allowed} connections, these stacks may hold {connections}; "
+                "choose fewer stacks with --stacks, or raise its max_connections"
+            )
         return Database(url=given, version=f"{observe.server_version(given)} (DATABASE_URL)")
     cpus = budget.database_cpus if budget.pinned else ()
 
@@ -37,7 +45,9 @@ def start_database(session: Session, budget: Budget, *, log: Path) -> Database:
         return session.spawn(argv, cpus=cpus, stop_signal=embedded.STOP_SIGNAL, **how)
 
     try:
-        running = embedded.start(session.scratch, spawn=spawn, log_path=log)
+        running = embedded.start(
+            session.scratch, spawn=spawn, log_path=log, max_connections=max(100, connections + RESERVED_CONNECTIONS)
+        )
         data.prepare(running.url)
     except embedded.NotStartedError as error:
         return Database(failure=error.failed())

@@ -8,7 +8,7 @@ from bench.model import Failed, Skipped
 from bench.plan import Cell, Plan
 
 BUSY = 0.85
-"""Generator CPU share above which its own speed may be what was measured (MEASURING: generator headroom)."""
+"""The share of a CPU above which the generator's own speed, or the database's, may be what was measured."""
 
 
 def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: int) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def measured(
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
         "offered_rps": rate_rps,
         **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms")}, **accounts,
-        "generator_cpu": generator.get("cpu_share"), "flags": _flags(answer, generator),
+        "generator_cpu": generator.get("cpu_share"), "flags": _flags(answer, generator, accounts),
     }  # fmt: skip
     if answer["requests"] == 0:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in answer["errors"].items()) or "none was tried"
@@ -66,11 +66,14 @@ def measured(
     return record
 
 
-def _flags(answer: Mapping[str, Any], generator: Mapping[str, Any]) -> list[str]:
+def _flags(answer: Mapping[str, Any], generator: Mapping[str, Any], accounts: Mapping[str, Any]) -> list[str]:
     flags = []
     share = answer.get("generator_cpu", generator.get("cpu_share"))
     if share is not None and share > BUSY:
         flags.append("generator-bound")
+    database_s = (accounts.get("cpu_s") or {}).get("database")
+    if database_s and answer["seconds"] and database_s / answer["seconds"] > BUSY:
+        flags.append("database-bound")
     if sum(answer["errors"].values()):
         flags.append("errors")
     return flags

@@ -1,13 +1,23 @@
 """A plan holds literal numbers only, and goes through every cell before any repeats."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from made_stacks import Tree, budget, plan, profile, scenario, three_stacks
 
 from bench import catalog
 from bench.model import BenchError, Skipped
-from bench.plan import DATABASE_CONNECTIONS_PER_STACK, PROFILES, RESERVED_CONNECTIONS, make, plan_stack
+from bench.plan import (
+    CONNECTIONS,
+    DATABASE_CONNECTIONS_PER_STACK,
+    PROFILES,
+    RESERVED_CONNECTIONS,
+    WAITING_CONNECTIONS,
+    database_connections,
+    make,
+    plan_stack,
+)
 
 
 @pytest.fixture(scope="module")
@@ -135,19 +145,21 @@ def test_a_plan_of_nothing_is_refused(tree: Tree) -> None:
         plan(stacks, [])
 
 
-def test_more_connections_than_the_database_allows_are_refused(tree: Tree) -> None:
-    stacks = three_stacks(tree)
-    wanted = (
-        2 * sum(one.pool_max * one.processes for one in plan(stacks, [scenario("db")]).stacks) + RESERVED_CONNECTIONS
-    )
-    given = (profile(copies=2), stacks, [scenario("db")], budget())
-    assert make(*given, seed=1, max_connections=wanted).profile.copies == 2
-    with pytest.raises(BenchError) as caught:
-        make(*given, seed=1, max_connections=wanted - 1)
-    assert str(caught.value).startswith(
-        f"the database allows {wanted - 1} connections, these stacks may hold {wanted}; "
-    )
-    assert "--stacks" in str(caught.value)
+def test_database_connections_count_every_worker_of_every_copy(tree: Tree) -> None:
+    stacks = plan(three_stacks(tree), [scenario("db")]).stacks
+    one = sum(each.workers * max(each.pool_max, each.threads) for each in stacks)
+    assert one > 0
+    assert database_connections(stacks, 1) == one + RESERVED_CONNECTIONS
+    assert database_connections(stacks, 2) == 2 * one + RESERVED_CONNECTIONS
+
+
+def test_a_scenario_that_waits_and_an_open_loop_get_more_connections(tree: Tree) -> None:
+    made = plan(three_stacks(tree), [scenario("db")])
+    waiting = replace(scenario("db"), tags=frozenset({"waiting"}))
+    assert made.connections(scenario("db"), "capacity") == CONNECTIONS
+    assert made.connections(scenario("db"), "latency") == WAITING_CONNECTIONS
+    assert made.connections(waiting, "capacity") == WAITING_CONNECTIONS
+    assert CONNECTIONS < WAITING_CONNECTIONS
 
 
 def test_the_budgets_notes_are_the_plans(tree: Tree) -> None:

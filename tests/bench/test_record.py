@@ -11,7 +11,7 @@ from bench import catalog, environments, record
 from bench.launch import Census, Deployment, Tools
 from bench.machine import find_nginx
 from bench.model import BenchError, Failed
-from bench.plan import Plan, plan_stack
+from bench.plan import CONNECTIONS, Plan, plan_stack
 from bench.render import Endpoint, Rendered
 from bench.service import Database
 
@@ -38,7 +38,7 @@ def test_the_header_holds_machine_placement_and_plan(made: Plan) -> None:
     assert found["placement"] == {"server": [0], "load": [1], "database": [2], "pinned": False, "shared": []}
     assert found["plan"]["scenarios"] == ["json", "db"]
     assert found["plan"]["titles"] == {"json": "Json", "db": "Db"}
-    assert (found["plan"]["blocks"], found["plan"]["copies"], found["plan"]["connections"]) == (1, 2, 32)
+    assert (found["plan"]["blocks"], found["plan"]["copies"], found["plan"]["connections"]) == (1, 2, CONNECTIONS)
     assert [stack["id"] for stack in found["plan"]["stacks"]] == [
         "ant/plain/direct",
         "bee/plain/direct",

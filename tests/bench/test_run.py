@@ -20,7 +20,7 @@ from bench import environments, load, record, run
 from bench.console import Progressing
 from bench.launch import Deployment, Launcher, Tools
 from bench.model import BenchError, Failed, Scenario
-from bench.plan import Plan, PlannedStack
+from bench.plan import CONNECTIONS, Plan, PlannedStack
 from bench.render import Endpoint, Rendered
 from bench.service import Database
 from bench.session import Session, Spawned
@@ -222,7 +222,7 @@ def test_a_job_names_all_that_are_loaded_side_by_side(world: Callable[..., World
     assert [target.id for target in capacity.targets] == [
         f"0-{name}--plain--direct-{copy}" for name in ("ant", "bee", "cat") for copy in range(2)
     ]
-    assert {target.connections for target in capacity.targets} == {32}
+    assert {target.connections for target in capacity.targets} == {CONNECTIONS}
     assert len({target.endpoint.port for target in capacity.targets}) == 6
     assert (capacity.mode, capacity.slice_s, capacity.rate_rps, capacity.measure_s) == ("duet", 0.05, None, 1.0)
     assert (latency.mode, latency.slice_s, latency.warmup_s) == ("open", None, 0.1)

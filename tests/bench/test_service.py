@@ -33,6 +33,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr(service.data, "claim", claim)
     monkeypatch.setattr(service.data, "prepare", lambda url: said.append(("prepare", url)))
     monkeypatch.setattr(service.observe, "server_version", lambda _: "17.2")
+    monkeypatch.setattr(service.observe, "max_connections", lambda _: 97)
     return said
 
 
@@ -41,7 +42,7 @@ def test_a_users_database_is_claimed_for_as_long_as_the_session_lasts(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://me@db/x")
     with Session(home=home) as session:
-        found = start_database(session, budget(), log=tmp_path / "log")
+        found = start_database(session, budget(), connections=50, log=tmp_path / "log")
         assert found == Database(url="postgresql://me@db/x", version="17.2 (DATABASE_URL)")
         assert calls == [("claim", "postgresql://me@db/x"), ("prepare", "postgresql://me@db/x")]
     assert calls[-1] == ("release", "postgresql://me@db/x")
@@ -56,7 +57,19 @@ def test_a_users_database_that_must_not_be_touched_ends_the_command(
     monkeypatch.setenv("DATABASE_URL", "postgresql://me@db/x")
     monkeypatch.setattr(service.data, "prepare", refuse)
     with pytest.raises(BenchError, match="nothing was touched"):
-        start_database(live, budget(), log=tmp_path / "log")
+        start_database(live, budget(), connections=50, log=tmp_path / "log")
+
+
+def test_a_users_database_with_too_few_connections_is_refused_in_one_line(
+    calls: Calls, live: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me@db/x")
+    with pytest.raises(BenchError) as caught:
+        start_database(live, budget(), connections=98, log=tmp_path / "log")
+    assert str(caught.value).startswith(
+        "the database of DATABASE_URL allows 97 connections, these stacks may hold 98; "
+    )
+    assert "--stacks" in str(caught.value)
 
 
 @pytest.mark.parametrize("pinned", [True, False])
@@ -66,14 +79,15 @@ def test_an_embedded_one_runs_on_the_databases_cpus(
     started: list[dict[str, Any]] = []
     monkeypatch.setattr(live, "spawn", lambda argv, **how: started.append(how) or SimpleNamespace(pid=4711))
 
-    def start(scratch: Path, *, spawn: Any, log_path: Path) -> SimpleNamespace:
+    def start(scratch: Path, *, spawn: Any, log_path: Path, max_connections: int) -> SimpleNamespace:
         assert scratch == live.scratch
+        assert max_connections == 100
         return SimpleNamespace(
             url="postgresql://embedded", version="18.4", pid=spawn(["postgres"], role="database").pid
         )
 
     monkeypatch.setattr(service.embedded, "start", start)
-    found = start_database(live, budget(pinned=pinned), log=tmp_path / "log")
+    found = start_database(live, budget(pinned=pinned), connections=50, log=tmp_path / "log")
     assert found == Database(url="postgresql://embedded", version="18.4 (embedded)", pids=(4711,))
     assert calls == [("prepare", "postgresql://embedded")]
     cpus = {2} if pinned else ()
@@ -91,7 +105,7 @@ def test_one_that_cannot_be_used_is_a_failure_with_the_tail_of_its_log(
     running = SimpleNamespace(url="postgresql://embedded", version="18.4", pid=1)
     monkeypatch.setattr(service.embedded, "start", refuse if where == "start" else lambda *_, **__: running)
     monkeypatch.setattr(service.data, "prepare", refuse)
-    found = start_database(live, budget(), log=tmp_path / "log")
+    found = start_database(live, budget(), connections=50, log=tmp_path / "log")
     assert found.url is None
     assert found.failure == Failed(reason="PostgreSQL refuses", log_tail="LOG: x\nFATAL: no space left")
 
@@ -103,7 +117,7 @@ def test_one_that_does_not_start_says_why_itself(
         raise embedded.NotStartedError("not ready within 30 s", "FATAL: x")
 
     monkeypatch.setattr(service.embedded, "start", refuse)
-    failure = start_database(live, budget(), log=tmp_path / "log").failure
+    failure = start_database(live, budget(), connections=50, log=tmp_path / "log").failure
     assert failure is not None
     assert failure.log_tail == "FATAL: x"
     assert "not ready within 30 s" in failure.reason
