@@ -5,7 +5,7 @@ from typing import Any
 
 from bench import sample
 from bench.database import observe
-from bench.launch import Deployment, application_name
+from bench.deployment import Deployment, application_name
 from bench.model import Role
 from bench.service import Database
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from bench.catalog import Catalog
 from bench.contract import verify_deployment
 from bench.database import data
-from bench.launch import Deployment, NativeLauncher, died, find_tools
+from bench.deployment import Deployment, died
+from bench.launch import NativeLauncher, find_tools
 from bench.machine import default_budget, topology
 from bench.model import BenchError, Failed, Stack
 from bench.plan import database_connections, plan_stack

@@ -1,10 +1,10 @@
 """Holding a running deployment to apps/CONTRACT.md."""
 
 from bench import environments
-from bench.launch import Deployment
+from bench.deployment import Deployment
 from bench.verify import Report, verify
 
-DATABASE_ENDPOINTS = frozenset({"db", "queries", "fortunes", "updates", "cached-queries", "io-db"})
+DATABASE_ENDPOINTS = frozenset({"db", "queries", "fortunes", "updates", "cached-queries", "io-db", "api/items"})
 ENDPOINTS = DATABASE_ENDPOINTS | {"healthz", "plaintext", "json", "io", "cpu", "upload", "blob", "static", "whoami"}
 
 

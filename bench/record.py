@@ -6,7 +6,8 @@ from typing import Any
 
 from bench import environments
 from bench.database import observe
-from bench.launch import Deployment, Tools, application_name
+from bench.deployment import Deployment, application_name
+from bench.launch import Tools
 from bench.machine import describe, find_nginx
 from bench.model import BenchError
 from bench.plan import CONNECTIONS, Plan, PlannedStack

@@ -14,7 +14,8 @@ from bench.catalog import ROOT
 from bench.console import Progressing
 from bench.contract import DATABASE_ENDPOINTS, verify_deployment
 from bench.database import data
-from bench.launch import Deployment, Launcher, NativeLauncher, died, find_tools, tail
+from bench.deployment import Deployment, died, tail
+from bench.launch import Launcher, NativeLauncher, find_tools
 from bench.model import BenchError, Failed, Skipped
 from bench.plan import Cell, Plan, database_connections
 from bench.sample import Snapshot

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.database import data, embedded, observe
-from bench.launch import tail
+from bench.deployment import tail
 from bench.model import BenchError, Budget, Failed
 from bench.plan import RESERVED_CONNECTIONS
 from bench.session import Session

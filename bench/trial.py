@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.launch import Deployment
+from bench.deployment import Deployment
 from bench.model import Failed, Skipped
 from bench.plan import Cell, Plan
 

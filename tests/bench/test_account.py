@@ -9,7 +9,7 @@ import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
 
 from bench import account
-from bench.launch import Deployment
+from bench.deployment import Deployment
 from bench.model import Role
 from bench.plan import PlannedStack
 from bench.render import Endpoint, Rendered

@@ -11,7 +11,8 @@ import pytest
 from made_stacks import Tree, three_stacks
 
 from bench import check
-from bench.launch import Census, Deployment, Tools
+from bench.deployment import Census, Deployment
+from bench.launch import Tools
 from bench.model import BenchError, Failed, Stack
 from bench.plan import PlannedStack
 from bench.render import Endpoint, Rendered

@@ -6,7 +6,7 @@ import pytest
 from made_stacks import Tree, budget
 
 from bench import contract, environments
-from bench.launch import Deployment
+from bench.deployment import Deployment
 from bench.plan import plan_stack
 from bench.render import Endpoint, Rendered
 from bench.verify import Report

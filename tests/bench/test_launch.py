@@ -16,7 +16,9 @@ import pytest
 from made_stacks import Tree, budget
 
 from bench import catalog, environments, launch
-from bench.launch import Deployment, NativeLauncher, Tools, application_name, died, find_tools, probe, tail
+from bench import deployment as deployment_module
+from bench.deployment import Deployment, application_name, died, probe, tail
+from bench.launch import NativeLauncher, Tools, find_tools
 from bench.machine import find_nginx
 from bench.model import BenchError, Budget, Failed
 from bench.plan import PlannedStack, plan_stack
@@ -416,7 +418,7 @@ def test_the_tail_of_a_log(tmp_path: Path) -> None:
     assert tail(path, 2) == "98 \ufffd\n99 \ufffd"
     text = tail(path)
     assert text is not None
-    assert len(text.splitlines()) == launch.TAIL_LINES
+    assert len(text.splitlines()) == deployment_module.TAIL_LINES
 
 
 def test_a_socket_is_never_taken() -> None:

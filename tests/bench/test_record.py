@@ -8,7 +8,8 @@ import pytest
 from made_stacks import Tree, budget, plan, scenario, three_stacks
 
 from bench import catalog, environments, record
-from bench.launch import Census, Deployment, Tools
+from bench.deployment import Census, Deployment
+from bench.launch import Tools
 from bench.machine import find_nginx
 from bench.model import BenchError, Failed
 from bench.plan import CONNECTIONS, Plan, plan_stack

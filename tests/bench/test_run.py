@@ -18,7 +18,8 @@ from rich.console import Console
 
 from bench import environments, load, record, run
 from bench.console import Progressing
-from bench.launch import Deployment, Launcher, Tools
+from bench.deployment import Deployment
+from bench.launch import Launcher, Tools
 from bench.model import BenchError, Failed, Scenario
 from bench.plan import CONNECTIONS, Plan, PlannedStack
 from bench.render import Endpoint, Rendered

@@ -7,7 +7,7 @@ import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
 
 from bench import trial
-from bench.launch import Deployment
+from bench.deployment import Deployment
 from bench.model import Failed, Skipped
 from bench.plan import Plan
 

@@ -1,0 +1,157 @@
+"""One stack as it runs: its processes, whether it answers, and whether it is what was planned, all read back from the system."""
+
+import contextlib
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from bench.model import Budget, Failed, Role
+from bench.plan import PlannedStack
+from bench.render import Endpoint, Rendered
+from bench.session import Spawned, members
+
+TAIL_LINES = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Census:
+    """One process as it runs: read back from the system, not from the plan."""
+
+    pid: int
+    role: Role
+    argv: tuple[str, ...]
+    cpus: tuple[int, ...]
+
+
+@dataclass(kw_only=True)
+class Deployment:
+    """A stack that was started. `failure` is set where it does not run as planned."""
+
+    id: str
+    planned: PlannedStack
+    copy: int
+    rendered: Rendered
+    spawned: list[Spawned] = field(default_factory=list)
+    startup_s: float | None = None
+    """From the first process's start to the first 200 through the front."""
+    census: tuple[Census, ...] = ()
+    failure: Failed | None = None
+
+    @property
+    def client(self) -> Endpoint:
+        """Where clients connect."""
+        return self.rendered.client
+
+    def pids(self, role: Role) -> list[int]:
+        """Process ids of one role, children included, as of now."""
+        return sorted({p.pid for one in self.spawned if one.role == role for p in members(one.pid, one.started)})
+
+
+def application_name(deployment_id: str) -> str:
+    """By what PostgreSQL tells one deployment's connections from another's; it keeps 63 bytes of a name."""
+    return deployment_id if len(deployment_id) <= 63 else f"{deployment_id[:30]}~{deployment_id[-32:]}"
+
+
+def died(deployment: Deployment) -> Failed | None:
+    """Why the deployment no longer runs, None while it does."""
+    for one in deployment.spawned:
+        code = one.exit_code()
+        if code is not None:
+            what = f"exited with code {code}" if code >= 0 else f"was ended by signal {-code}"
+            return Failed(reason=f"the {one.role} process {what}", log_tail=tail(one.log))
+    return None
+
+
+def probe(deployment: Deployment) -> str | None:
+    """None when every server process and the front answer `/healthz` with 200, else what stands in the way."""
+    stack = deployment.planned.stack
+    servers = deployment.rendered.servers if stack.server.speaks == "http" else ()
+    for endpoint in dict.fromkeys((*servers, deployment.client)):
+        if endpoint.socket and (refused := _refused(endpoint.socket)):
+            return f"{endpoint.socket}: {refused}"
+        try:
+            transport = httpx.HTTPTransport(uds=str(endpoint.socket) if endpoint.socket else None, verify=False)
+            with httpx.Client(transport=transport, timeout=2.0, trust_env=False) as client:
+                answer = client.get(f"{endpoint.url}/healthz")
+        except httpx.HTTPError as error:
+            return f"{endpoint.socket or endpoint.url}: {str(error) or type(error).__name__}"
+        if answer.status_code != 200:
+            return f"{endpoint.socket or endpoint.url}/healthz answered {answer.status_code}"
+    return None
+
+
+def census(deployment: Deployment) -> tuple[Census, ...]:
+    """Every process of the deployment with its command line and the CPUs it may use."""
+    found = []
+    for one in deployment.spawned:
+        for process in members(one.pid, one.started):
+            with contextlib.suppress(psutil.Error):
+                cpus = tuple(process.cpu_affinity()) if sys.platform == "linux" else ()
+                found.append(
+                    Census(pid=process.pid, role=one.role, argv=tuple(process.cmdline()), cpus=tuple(sorted(cpus)))
+                )
+    return tuple(sorted(found, key=lambda one: (one.role, one.pid)))
+
+
+def tail(path: Path, lines: int = TAIL_LINES) -> str | None:
+    """The last lines of a log, None where there is none."""
+    with contextlib.suppress(OSError):
+        text = path.read_text(encoding="utf-8", errors="replace").rstrip()
+        return "\n".join(text.splitlines()[-lines:]) or None
+    return None
+
+
+def differs(deployment: Deployment, budget: Budget) -> Failed | None:
+    """Where what runs is not what was planned, the figures would stand under a wrong name."""
+    planned = deployment.planned
+    counted = {role: sum(one.role == role for one in deployment.census) for role in ("app", "front")}
+    for role, expected in (("app", planned.processes), ("front", planned.front_processes)):
+        if counted[role] != expected:
+            return Failed(reason=f"{counted[role]} processes of the role {role} run, {expected} were planned")
+    wanted = tuple(sorted(budget.server_cpus))
+    stray = [one for one in deployment.census if budget.pinned and one.cpus != wanted]
+    if stray:
+        return Failed(reason=f"process {stray[0].pid} may use CPUs {stray[0].cpus}, {wanted} were planned")
+    unlike = next((one for one in deployment.spawned if not _runs_as_told(one, deployment.census)), None)
+    if unlike:
+        return Failed(reason=f"process {unlike.pid} does not show the planned command line {' '.join(unlike.argv)}")
+    owned = {one.pid for one in deployment.census}
+    stranger = next((e for e in {deployment.client, *deployment.rendered.servers} if not _owned(e, owned)), None)
+    return Failed(reason=f"{stranger.url} is answered by a process that is not ours") if stranger else None
+
+
+def _refused(path: Path) -> str | None:
+    """Why nobody can connect to a unix socket, None where one can. httpx leaves its socket open where connecting fails."""
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(2.0)
+        try:
+            one.connect(str(path))
+        except OSError as error:
+            return error.strerror or "timed out"
+    return None
+
+
+def _runs_as_told(spawned: Spawned, found: Sequence[Census]) -> bool:
+    """nginx and PostgreSQL rewrite their command lines, so only applications are held to it; a script shows its interpreter first."""
+    if spawned.role != "app":
+        return True
+    seen = next((one.argv for one in found if one.pid == spawned.pid), ())
+    wanted = spawned.argv[1:]
+    return seen[len(seen) - len(wanted) :] == wanted
+
+
+def _owned(endpoint: Endpoint, pids: set[int]) -> bool:
+    """Whether the listener at a TCP address is one of `pids` (Linux; elsewhere it is not asked)."""
+    if endpoint.socket is not None or sys.platform != "linux":
+        return True
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            for connection in psutil.Process(pid).net_connections(kind="tcp4"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == endpoint.port:
+                    return True
+    return False
