@@ -1,6 +1,6 @@
 """Rules for /updates, which writes."""
 
-from bench.verify.parameters import lenient_rules
+from bench.verify.parameters import HUGE, lenient_rules
 from bench.verify.rows import Row, expect_spread, rows_of
 from bench.verify.rule import Probe, Rule, require, within
 
@@ -60,10 +60,9 @@ def _all_are_written(probe: Probe) -> None:
 
 def _all_numbers_change(probe: Probe) -> None:
     # A server that merely draws a number repeats an old one in 1 of 10,000 rows: this finds it only now and then.
-    for _ in range(2):
-        before = probe.database.world()
-        same = [row.id for row in _update(probe, MANY) if row.number == before.get(row.id)]
-        require(not same, f"{len(same)} of 500 rows keep their number, such as id {same[:1]}")
+    before = probe.database.world()
+    same = [row.id for row in _update(probe, MANY) if row.number == before.get(row.id)]
+    require(not same, f"{len(same)} of 500 rows keep their number, such as id {same[:1]}")
 
 
 RULES: tuple[Rule, ...] = (
@@ -73,7 +72,7 @@ RULES: tuple[Rule, ...] = (
         expected='a list of {"id":<1 to 10000>,"randomNumber":<1 to 10000>}, exactly as json.dumps writes it',
         check=_rows_are_rows,
     ),
-    *lenient_rules("updates", "queries", _count),
+    *lenient_rules("updates", "queries", _count, high=("501", HUGE[0])),
     Rule(
         endpoint="updates",
         name="distinct",
