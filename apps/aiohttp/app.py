@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aiohttp_jinja2
 import handlers
+import items
 import jinja2
 import records
 from aiohttp import web
@@ -27,6 +28,7 @@ def make_app() -> web.Application:
         app.cleanup_ctx.append(hold_database)
     app.add_routes(handlers.routes)
     app.add_routes(records.routes)
+    app.add_routes(items.routes)
     static = Path(os.environ.get("STATIC_DIR", "static"))
     if static.is_dir():  # add_static() refuses a folder that is absent; its files are then unknown paths.
         app.router.add_route("*", "/static", not_a_file_name)

@@ -14,6 +14,7 @@ CLOSE_S = 0.2
 SELECT_WORLD = "SELECT id, randomnumber FROM world WHERE id = %s"
 
 type World = dict[str, int]
+type Item = dict[str, int | str]
 
 
 class Database:
@@ -90,6 +91,47 @@ class Database:
                 cursor = await connection.execute("SELECT id, randomnumber FROM world")
                 self._cache = {row[0]: as_world(row) for row in await cursor.fetchall()}
 
+    async def items(self, after: int, limit: int) -> list[Item]:
+        """The first `limit` items with ids above `after`, by id."""
+        pool = await self._opened_pool()
+        async with pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT id, name, quantity FROM item WHERE id > %s ORDER BY id LIMIT %s", (after, limit)
+            )
+            return [as_item(row) for row in await cursor.fetchall()]
+
+    async def item(self, id_: int) -> Item | None:
+        pool = await self._opened_pool()
+        async with pool.connection() as connection:
+            cursor = await connection.execute("SELECT id, name, quantity FROM item WHERE id = %s", (id_,))
+            row = await cursor.fetchone()
+            return as_item(row) if row else None
+
+    async def create_item(self, name: str, quantity: int) -> Item:
+        pool = await self._opened_pool()
+        async with pool.connection() as connection:
+            cursor = await connection.execute(
+                "INSERT INTO item (name, quantity) VALUES (%s, %s) RETURNING id", (name, quantity)
+            )
+            (id_,) = await cursor.fetchone()
+            return as_item((id_, name, quantity))
+
+    async def replace_item(self, id_: int, name: str, quantity: int) -> Item | None:
+        """The item as it is now; None where there is no such item."""
+        pool = await self._opened_pool()
+        async with pool.connection() as connection:
+            cursor = await connection.execute(
+                "UPDATE item SET name = %s, quantity = %s WHERE id = %s", (name, quantity, id_)
+            )
+            return as_item((id_, name, quantity)) if cursor.rowcount == 1 else None
+
+    async def delete_item(self, id_: int) -> bool:
+        """False where there is no such item."""
+        pool = await self._opened_pool()
+        async with pool.connection() as connection:
+            cursor = await connection.execute("DELETE FROM item WHERE id = %s", (id_,))
+            return cursor.rowcount == 1
+
     async def sleep(self, ms: int) -> None:
         pool = await self._opened_pool()
         async with pool.connection() as connection:
@@ -103,6 +145,10 @@ async def read_world(connection, id_: int) -> World:
 
 def as_world(row: tuple[int, int]) -> World:
     return {"id": row[0], "randomNumber": row[1]}
+
+
+def as_item(row: tuple[int, str, int]) -> Item:
+    return {"id": row[0], "name": row[1], "quantity": row[2]}
 
 
 def other_number(number: int) -> int:

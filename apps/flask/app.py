@@ -6,6 +6,7 @@ from typing import Any
 import basic
 import bodies
 import data
+import items
 import work
 from flask import Flask
 from flask.json.provider import JSONProvider
@@ -32,7 +33,9 @@ def create_app() -> Flask:
     app.url_map.merge_slashes = False  # an address with `//` in it is unknown: 404, not a redirect
     app.json = CompactJSONProvider(app)
     app.register_error_handler(BadParameterError, bad_parameter)
-    for module in (basic, data, work, bodies):
+    app.register_error_handler(items.RefusalError, items.refuse)
+    app.url_map.converters["item_id"] = items.ItemIdConverter
+    for module in (basic, data, items, work, bodies):
         app.register_blueprint(module.blueprint)
     return app
 

@@ -15,11 +15,14 @@ DAY_S = 86_400.0
 Row = tuple[int, int]
 """(id, randomnumber)"""
 
+Item = tuple[int, str, int]
+"""(id, name, quantity)"""
+
 Pool = ConnectionPool[Connection[tuple[Any, ...]]]
 
 
 class Database:
-    """World and Fortune. Nothing is opened before it is needed: connections and threads do not survive a fork."""
+    """World, Fortune and Item. Nothing is opened before it is needed: connections and threads do not survive a fork."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,6 +65,35 @@ class Database:
     def fortunes(self) -> list[tuple[int, str]]:
         with self.pool().connection() as connection:
             return connection.execute("SELECT id, message FROM fortune").fetchall()
+
+    def items(self, after: int, limit: int) -> list[Item]:
+        """The first `limit` items with ids above `after`, by id."""
+        with self.pool().connection() as connection:
+            return connection.execute(
+                "SELECT id, name, quantity FROM item WHERE id > %s ORDER BY id LIMIT %s", (after, limit)
+            ).fetchall()
+
+    def item(self, item_id: int) -> Item | None:
+        with self.pool().connection() as connection:
+            return connection.execute("SELECT id, name, quantity FROM item WHERE id = %s", (item_id,)).fetchone()
+
+    def create_item(self, name: str, quantity: int) -> int:
+        """Returns the new item's id."""
+        with self.pool().connection() as connection:
+            return connection.execute(
+                "INSERT INTO item (name, quantity) VALUES (%s, %s) RETURNING id", (name, quantity)
+            ).fetchone()[0]
+
+    def replace_item(self, item: Item) -> bool:
+        """False where there is no such item; so for the next."""
+        item_id, name, quantity = item
+        with self.pool().connection() as connection:
+            statement = "UPDATE item SET name = %s, quantity = %s WHERE id = %s"
+            return connection.execute(statement, (name, quantity, item_id)).rowcount == 1
+
+    def delete_item(self, item_id: int) -> bool:
+        with self.pool().connection() as connection:
+            return connection.execute("DELETE FROM item WHERE id = %s", (item_id,)).rowcount == 1
 
     def sleep(self, ms: int) -> None:
         with self.pool().connection() as connection:

@@ -28,14 +28,19 @@ def lenient(name: str) -> int:
     return 1 if value is None else min(max(value, 1), 500)
 
 
-def strict(name: str, highest: int) -> int:
-    """Between 0 and `highest`, or BadParameterError."""
+def strict(name: str, highest: int, *, lowest: int = 0) -> int:
+    """Between `lowest` and `highest`, or BadParameterError."""
     text = request.args.get(name)
     if not text:
-        raise BadParameterError(f"{name}: missing, give an integer from 0 to {highest}")
+        raise BadParameterError(f"{name}: missing, give an integer from {lowest} to {highest}")
     value = integer(text)
     if value is None:
         raise BadParameterError(f"{name}: not an integer")
-    if not 0 <= value <= highest:
-        raise BadParameterError(f"{name}: must be from 0 to {highest}")
+    if not lowest <= value <= highest:
+        raise BadParameterError(f"{name}: must be from {lowest} to {highest}")
     return value
+
+
+def optional(name: str, absent: int, highest: int, *, lowest: int = 0) -> int:
+    """As `strict`, but `absent` where the parameter is missing."""
+    return strict(name, highest, lowest=lowest) if name in request.args else absent

@@ -12,6 +12,7 @@ from pathlib import Path
 import tornado
 from database import Database
 from handlers import Handler, JsonErrors, NotFound
+from items import Item, Items
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, HTTPError, StaticFileHandler, stream_request_body
 
@@ -160,6 +161,8 @@ class ContractApplication(Application):
             ("/fortunes", Fortunes),
             ("/updates", Updates),
             ("/cached-queries", CachedQueries),
+            ("/api/items", Items),
+            ("/api/items/([1-9][0-9]{0,9})", Item),
             ("/io", Io),
             ("/io-db", IoDb),
             ("/cpu", Cpu),

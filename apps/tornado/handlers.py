@@ -14,7 +14,7 @@ class RefusalError(HTTPError):
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(status)
-        self.message = message
+        self.body = {"error": message}
 
 
 def json_bytes(value: Any) -> bytes:
@@ -26,11 +26,11 @@ class JsonErrors(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         _, error, _ = kwargs.get("exc_info", (None, None, None))
-        reason = error.message if isinstance(error, RefusalError) else HTTPStatus(status_code).phrase
+        body = error.body if isinstance(error, RefusalError) else {"error": HTTPStatus(status_code).phrase}
         if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.allowed_methods()))
         self.set_header("Content-Type", "application/json")
-        self.finish(json_bytes({"error": reason}))
+        self.finish(json_bytes(body))
 
     def allowed_methods(self) -> list[str]:
         def is_defined(method: str) -> bool:
@@ -57,11 +57,15 @@ class Handler(JsonErrors):
     def lenient(self, name: str) -> int:
         return parameters.lenient(self.raw_parameter(name))
 
-    def strict(self, name: str, highest: int) -> int:
+    def strict(self, name: str, highest: int, *, lowest: int = 0) -> int:
         try:
-            return parameters.strict(self.raw_parameter(name), highest)
+            return parameters.strict(self.raw_parameter(name), highest, lowest=lowest)
         except ValueError as error:
             raise RefusalError(HTTPStatus.BAD_REQUEST, f"{name}: {error}") from None
+
+    def optional(self, name: str, absent: int, highest: int, *, lowest: int = 0) -> int:
+        """As `strict`, but `absent` where the parameter is missing."""
+        return absent if self.raw_parameter(name) is None else self.strict(name, highest, lowest=lowest)
 
     def finish_json(self, value: Any) -> None:
         # write() of a dictionary would add a charset to the type and spaces to the body.

@@ -13,8 +13,8 @@ def lenient(raw: bytes | None) -> int:
     return min(max(whole_number(raw), 1), ROWS_MAX)
 
 
-def strict(raw: bytes | None, highest: int) -> int:
-    """A whole number from 0 to `highest`; ValueError says what is wrong with anything else."""
+def strict(raw: bytes | None, highest: int, *, lowest: int = 0) -> int:
+    """A whole number from `lowest` to `highest`; ValueError says what is wrong with anything else."""
     if raw is None:
         raise ValueError("is missing")
     if not DIGITS.fullmatch(raw):
@@ -22,6 +22,8 @@ def strict(raw: bytes | None, highest: int) -> int:
     number = whole_number(raw)
     if number > highest:
         raise ValueError(f"is more than {highest}")
+    if number < lowest:
+        raise ValueError(f"is less than {lowest}")
     return number
 
 

@@ -55,8 +55,8 @@ _RELATIONS = """
 def prepare(url: str) -> None:
     """Makes schema, marker and filled tables where the schema does not exist; where it is ours, leaves it as it is.
 
-    One of version 1 gets the table that it lacks. Raises `BenchError` for a schema that is not ours or of another version, a database not in UTF-8, and a user without
-    the right to make a schema.
+    One of version 1 gets the table that it lacks. Raises `BenchError` for a schema that is not ours or of another version,
+    a database not in UTF-8, and a user without the right to make a schema.
     """
     with session(application_url(url)) as connection, connection.transaction():
         if _schema_exists(connection):
@@ -107,9 +107,11 @@ def drop(url: str) -> bool:
             return False
         try:
             with connection.transaction():
-                _require_marker(connection, url, any_version=True)
+                _, version = _marked(connection, url)
                 connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
                 for table in COLUMNS:
+                    if table == "item" and version == 1:
+                        continue  # not ours: data of that version had none
                     connection.execute(f"DROP TABLE IF EXISTS {SCHEMA}.{table} RESTRICT")
                 connection.execute(f"DROP SCHEMA {SCHEMA} RESTRICT")
         except psycopg.errors.DependentObjectsStillExist as error:
@@ -179,10 +181,9 @@ def _settle(connection: Connection) -> tuple[str, ...]:
 
 
 def _upgrade(connection: Connection, url: str) -> None:
-    """Adds what a schema of version 1 lacks. Raises `BenchError` where it has a table of that name, not made by us."""
-    found = _require_marker(connection, url, any_version=True)
-    row = connection.execute(f"SELECT version FROM {SCHEMA}.marker WHERE purpose = %s", (PURPOSE,)).fetchone()
-    if row is None or row[0] != 1:
+    """Adds what a schema of version 1 lacks. Raises `BenchError` where a table of that name is there already."""
+    found, version = _marked(connection, url)
+    if version != 1:
         return
     if "item" in found:
         raise BenchError(
@@ -191,7 +192,7 @@ def _upgrade(connection: Connection, url: str) -> None:
         )
     connection.execute(_CREATE_ITEM)
     _fill_items(connection)
-    connection.execute(f"UPDATE {SCHEMA}.marker SET version = %s WHERE purpose = %s", (VERSION, PURPOSE))
+    connection.execute(f"UPDATE {SCHEMA}.marker SET version = %s", (VERSION,))
 
 
 def _schema_exists(connection: Connection) -> bool:
@@ -199,7 +200,12 @@ def _schema_exists(connection: Connection) -> bool:
 
 
 def _require_ours(connection: Connection, url: str) -> None:
-    found = _require_marker(connection, url, any_version=False)
+    found, version = _marked(connection, url)
+    if version != VERSION:
+        raise BenchError(
+            f"schema {SCHEMA} at {masked(url)} holds data of version {version}, and this forkloop needs {VERSION}: "
+            "drop it with `bench clean`, then run again"
+        )
     for table, columns in COLUMNS.items():
         if found.get(table) != columns:
             raise BenchError(
@@ -208,8 +214,8 @@ def _require_ours(connection: Connection, url: str) -> None:
             )
 
 
-def _require_marker(connection: Connection, url: str, *, any_version: bool) -> dict[str, tuple[str, ...]]:
-    """The schema's tables with their columns. Raises `BenchError` without the marker that makes the schema ours."""
+def _marked(connection: Connection, url: str) -> tuple[dict[str, tuple[str, ...]], int]:
+    """The schema's tables with their columns, and the data's version. Raises `BenchError` without the marker of ours."""
     found = {name: tuple(columns) for name, columns in connection.execute(_RELATIONS, (SCHEMA,))}
     marker = None
     if found.get("marker") == COLUMNS["marker"]:
@@ -219,9 +225,4 @@ def _require_marker(connection: Connection, url: str, *, any_version: bool) -> d
             f"the database at {masked(url)} has a schema {SCHEMA} without forkloop's marker, so nothing was touched: "
             "give another database in DATABASE_URL, or rename that schema"
         )
-    if marker[0] != VERSION and not any_version:
-        raise BenchError(
-            f"schema {SCHEMA} at {masked(url)} holds data of version {marker[0]}, and this forkloop needs {VERSION}: "
-            "drop it with `bench clean`, then run again"
-        )
-    return found
+    return found, marker[0]

@@ -5,9 +5,10 @@ import io
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from bench.verify import items
 from bench.verify.deadline import Deadline
 from bench.verify.endpoints import ENDPOINTS, Endpoint
 from bench.verify.report import shown
@@ -20,13 +21,17 @@ BODY = b"x" * 70_000
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A request after which the connection is tried again. `needs`: the endpoint without which it makes no sense."""
+    """A request after which the connection is tried again. `needs`: the endpoint without which it makes no sense.
+
+    `of_an_item`: the target is that of an item made for the purpose, and `target` only stands for it.
+    """
 
     what: str
     method: str
     target: str
     body: bytes | None = None
     needs: str | None = None
+    of_an_item: bool = False
 
 
 STEPS = (
@@ -40,6 +45,8 @@ STEPS = (
     Step(what="an empty answer to", method="GET", target="/blob?bytes=0", needs="blob"),
     Step(what="an answer to a body at", method="POST", target="/upload", body=BODY, needs="upload"),
     Step(what="an answer to an empty body at", method="POST", target="/upload", body=b"", needs="upload"),
+    Step(what="415 to a body at", method="POST", target="/api/items", body=b"x=1", needs="api/items"),
+    Step(what="204 to", method="DELETE", target="/api/items/ID", needs="api/items", of_an_item=True),
 )
 
 
@@ -54,11 +61,16 @@ def rules(endpoints: frozenset[str]) -> tuple[Rule, ...]:
             name="keep-alive",
             expected=f"after {step.what} {step.method} {step.target}: GET {second.target} is answered 200 on the same"
             " connection, or the server has closed it",
-            check=partial(_is_left_usable, step, second),
+            check=partial(_of_an_item if step.of_an_item else _is_left_usable, step, second),
         )
         for step in STEPS
         if step.needs is None or step.needs in endpoints
     )
+
+
+def _of_an_item(step: Step, second: Endpoint, probe: Probe) -> None:
+    with probe.alone():  # whoever verifies beside us must not meet an item that is ours
+        _is_left_usable(replace(step, target=items.create(probe).target), second, probe)
 
 
 def _is_left_usable(step: Step, second: Endpoint, probe: Probe) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from bench.model import BenchError
-from bench.verify import bodies, connections, constant, database, files, fortunes, rows, updates, work
+from bench.verify import bodies, connections, constant, database, files, fortunes, items, rows, updates, work
 from bench.verify.endpoints import ENDPOINTS, Endpoint, shared_rules
 from bench.verify.judge import extra_fault, header_fault
 from bench.verify.report import Check, Report, Skip, shown
@@ -24,6 +24,7 @@ OWN_RULES: tuple[Rule, ...] = (
     *fortunes.RULES,
     *rows.RULES,
     *updates.RULES,
+    *items.RULES,
 )
 
 

@@ -15,7 +15,7 @@ APPLICATION_NAME = "forkloop bench"
 
 
 class PostgresTables:
-    """World and Fortune through one connection of our own, in autocommit mode."""
+    """World, Fortune and Item through one connection of our own, in autocommit mode."""
 
     def __init__(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
         self._connection = connection
@@ -27,6 +27,10 @@ class PostgresTables:
     def fortunes(self) -> list[tuple[int, str]]:
         rows = self._connection.execute("SELECT id, message FROM fortune").fetchall()
         return [(_integer(row[0]), str(row[1])) for row in rows]
+
+    def items(self) -> dict[int, tuple[str, int]]:
+        rows = self._connection.execute("SELECT id, name, quantity FROM item").fetchall()
+        return {_integer(row[0]): (str(row[1]), _integer(row[2])) for row in rows}
 
     def sleeping(self) -> bool:
         row = self._connection.execute(

@@ -10,12 +10,16 @@ from bench.verify.rule import Probe, Rule
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """`target` is a request that must be answered 200; the rules of one that `shares_rows` look at what /updates writes."""
+    """`target` is a request that must be answered 200, `others` are methods that the endpoint defines beside its own.
+
+    The rules of one that `shares_rows` look at what is written, by it or by another.
+    """
 
     name: str
     target: str
     content_type: str | None
     method: str = "GET"
+    others: tuple[str, ...] = ()
     shares_rows: bool = False
 
     def body(self, method: str) -> bytes | None:
@@ -39,6 +43,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(name="db", target="/db", content_type=JSON, shares_rows=True),
     Endpoint(name="queries", target="/queries?queries=2", content_type=JSON, shares_rows=True),
     Endpoint(name="cached-queries", target="/cached-queries?count=2", content_type=JSON, shares_rows=True),
+    Endpoint(name="api/items", target="/api/items?limit=2", content_type=JSON, others=("POST",), shares_rows=True),
     Endpoint(name="updates", target="/updates?queries=2", content_type=JSON, shares_rows=True),
 )
 
@@ -63,7 +68,7 @@ def shared_rules(endpoint: Endpoint) -> Iterator[Rule]:
             check=partial(_has_type, endpoint, endpoint.content_type),
         )
     for method in METHODS:
-        if method != endpoint.method:
+        if method not in (endpoint.method, *endpoint.others):
             yield Rule(
                 endpoint=endpoint.name,
                 name="405",

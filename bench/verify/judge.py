@@ -30,9 +30,11 @@ def header_fault(answer: Answer, omits: Collection[str] = ()) -> str | None:
             return f"Date: {dates[0]}"
     lengths = answer.values("content-length")
     codings = answer.values("transfer-encoding")
-    if [coding.lower() for coding in codings] == ["chunked"] and not lengths:
-        return None
-    if len(lengths) == 1 and not codings:
+    if answer.status == 204:
+        # RFC 9110, section 8.6: it has no length; many servers write 0 all the same.
+        if not codings and lengths in ([], ["0"]):
+            return None
+    elif ([coding.lower() for coding in codings] == ["chunked"] and not lengths) or (len(lengths) == 1 and not codings):
         return None
     return f"Content-Length: {', '.join(lengths) or 'none'}; Transfer-Encoding: {', '.join(codings) or 'none'}"
 

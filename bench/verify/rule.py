@@ -27,6 +27,9 @@ class Tables(Protocol):
     def fortunes(self) -> list[tuple[int, str]]:
         """All rows, (id, message)."""
 
+    def items(self) -> dict[int, tuple[str, int]]:
+        """All rows: name and quantity by id."""
+
     def sleeping(self) -> bool:
         """Whether some connection runs `pg_sleep` at this moment."""
 

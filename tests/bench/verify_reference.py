@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import random
+import re
 import socket
 import socketserver
 import threading
@@ -78,6 +79,8 @@ class Site:
         self.random = random.Random(11)
         self.world = {id: self.random.randint(1, 10_000) for id in range(1, 10_001)}
         self.cache: dict[int, int] | None = None
+        self.items = {id: (f"Item {id}", id) for id in range(1, 25)}
+        self.last_item = 24
         self.sleepers = 0
 
     # What every response goes through
@@ -86,16 +89,23 @@ class Site:
         handler = self.handler(request.path)
         if handler is None:
             return self.unknown(request)
-        if request.method != ("POST" if request.path == "/upload" else "GET"):
+        if request.method not in self.methods(request.path):
             return self.wrong_method(request)
         try:
             return handler(request)
         except Refused as refused:
             return refused.response
 
+    def methods(self, path: str) -> tuple[str, ...]:
+        if path.startswith("/api/items"):
+            return ("GET", "POST") if path == "/api/items" else ("GET", "PUT", "DELETE")
+        return ("POST",) if path == "/upload" else ("GET",)
+
     def handler(self, path: str) -> Callable[[Request], Response] | None:
         if path.startswith("/static/"):
             return self.static
+        if path.startswith("/api/items"):
+            return self.items_at(path)
         return getattr(self, f"do_{path[1:].replace('-', '_')}", None)
 
     def after(self, request: Request, response: Response) -> Response:
@@ -275,6 +285,108 @@ class Site:
             return self.outside(name)
         return Response(body=self.file(name), type="application/octet-stream")
 
+    def items_at(self, path: str) -> Callable[[Request], Response] | None:
+        if path == "/api/items":
+            return self.all_items
+        return self.one_item if self.is_item(path.removeprefix("/api/items/")) else None
+
+    def is_item(self, id: str) -> bool:
+        return re.fullmatch("[1-9][0-9]{0,9}", id) is not None
+
+    def all_items(self, request: Request) -> Response:
+        if request.method == "POST":
+            return self.create_item(*self.item_fields(request))
+        after, limit = self.optional(request, "after", 0, 0, 2_147_483_647), self.optional(request, "limit", 20, 1, 100)
+        return self.json([self.item(id) for id in self.page(after, limit)])
+
+    def optional(self, request: Request, name: str, absent: int, lowest: int, highest: int) -> int:
+        value = absent if name not in request.query else self.integer(request.query[name])
+        if value is None or not lowest <= value <= highest:
+            raise Refused(self.refusal(name))
+        return value
+
+    def stored_items(self) -> dict[int, tuple[str, int]]:
+        return dict(self.items)
+
+    def page(self, after: int, limit: int) -> list[int]:
+        return sorted(id for id in self.items if id > after)[:limit]
+
+    def item(self, id: int) -> Any:
+        name, quantity = self.items[id]
+        return {"id": id, "name": name, "quantity": quantity}
+
+    def create_item(self, name: str, quantity: int) -> Response:
+        self.last_item += 1
+        self.items[self.last_item] = (name, quantity)
+        response = self.json(self.item(self.last_item), 201)
+        response.headers = {"Location": f"/api/items/{self.last_item}"}
+        return response
+
+    def one_item(self, request: Request) -> Response:
+        id = int(request.path.rpartition("/")[2])
+        fields = self.item_fields(request) if request.method == "PUT" else None
+        if id not in self.items:
+            return self.json({"error": "item: not found"}, 404)
+        if request.method == "DELETE":
+            return self.delete_item(id)
+        if fields is not None:
+            self.replace_item(id, *fields)
+        return self.json(self.item(id))
+
+    def replace_item(self, id: int, name: str, quantity: int) -> None:
+        self.items[id] = (name, quantity)
+
+    def delete_item(self, id: int) -> Response:
+        del self.items[id]
+        return Response(status=204)
+
+    def item_fields(self, request: Request) -> tuple[str, int]:
+        """Raises Refused for the first thing that is wrong with the body."""
+        if not self.is_json(request.headers.get("Content-Type", "")):
+            raise Refused(self.json({"error": "body: not application/json"}, 415))
+        if len(request.body) > self.longest_item_bytes:
+            raise Refused(self.json({"error": "body: longer than 4096 bytes"}, 413))
+        try:
+            value = self.loads(request.body)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise Refused(self.json({"error": "body: not a JSON object"}, 400))
+        errors = {"name": self.name_error(value), "quantity": self.quantity_error(value)}
+        if any(errors.values()):
+            raise Refused(self.invalid({name: reason for name, reason in errors.items() if reason}))
+        return value["name"], value["quantity"]
+
+    longest_item_bytes = 4096
+
+    def is_json(self, media_type: str) -> bool:
+        return media_type.partition(";")[0].strip().lower() == "application/json"
+
+    def loads(self, body: bytes) -> Any:
+        return json.loads(body.decode(), parse_constant=self.constant)
+
+    def constant(self, name: str) -> Any:
+        raise ValueError(name)
+
+    def invalid(self, errors: dict[str, str]) -> Response:
+        return self.json({"errors": errors}, 422)
+
+    def name_error(self, value: dict[str, Any]) -> str | None:
+        if "name" not in value:
+            return "is required"
+        if not isinstance(value["name"], str):
+            return "must be a string"
+        if not 1 <= len(value["name"]) <= 100:
+            return "must have 1 to 100 characters"
+        return "must be plain text" if re.search(r"[\0-\x1f\x7f\ud800-\udfff]", value["name"]) else None
+
+    def quantity_error(self, value: dict[str, Any]) -> str | None:
+        if "quantity" not in value:
+            return "is required"
+        if type(value["quantity"]) is not int:
+            return "must be an integer"
+        return None if 0 <= value["quantity"] <= 1_000_000 else "must be from 0 to 1000000"
+
     def outside(self, name: str) -> Response:
         return Response(status=404)
 
@@ -293,6 +405,9 @@ class Tables:
 
     def fortunes(self) -> list[tuple[int, str]]:
         return list(FORTUNES.items())
+
+    def items(self) -> dict[int, tuple[str, int]]:
+        return self.site.stored_items()
 
     def sleeping(self) -> bool:
         return self.site.sleepers > 0

@@ -1,4 +1,4 @@
-"""The two tables. They exist already, so Django neither creates nor migrates them."""
+"""The tables. They exist already, so Django neither creates nor migrates them."""
 
 from django.db import models
 
@@ -19,3 +19,13 @@ class Fortune(models.Model):
     class Meta:
         managed = False
         db_table = "fortune"
+
+
+class Item(models.Model):
+    id = models.AutoField(primary_key=True)
+    name = models.CharField(max_length=100)
+    quantity = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "item"

@@ -34,3 +34,8 @@ def strict(query: Mapping[str, str], name: str, lowest: int, highest: int) -> in
     if value is None or not lowest <= value <= highest:
         raise BadRequest(f"{name}: must be an integer from {lowest} to {highest}")
     return value
+
+
+def optional(query: Mapping[str, str], name: str, absent: int, lowest: int, highest: int) -> int:
+    """As `strict`, but `absent` where the parameter is missing."""
+    return strict(query, name, lowest, highest) if name in query else absent

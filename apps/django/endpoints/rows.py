@@ -24,6 +24,17 @@ class FortuneRow(NamedTuple):
     message: str
 
 
+class ItemRow(NamedTuple):
+    """A row of `item`."""
+
+    id: int
+    name: str
+    quantity: int
+
+    def as_json(self) -> dict[str, int | str]:
+        return self._asdict()
+
+
 ADDITIONAL_FORTUNE = FortuneRow(0, "Additional fortune added at request time.")
 
 

@@ -1,7 +1,9 @@
 """Every path this project answers; there is nothing else."""
 
-from django.urls import path
-from endpoints import views
+from django.urls import path, register_converter
+from endpoints import items, views
+
+register_converter(items.ItemId, "item_id")
 
 urlpatterns = [
     path("healthz", views.healthz),
@@ -12,6 +14,8 @@ urlpatterns = [
     path("fortunes", views.fortunes),
     path("updates", views.updates),
     path("cached-queries", views.cached_queries),
+    path("api/items", items.Items.as_view()),
+    path("api/items/<item_id:item_id>", items.Item.as_view()),
     path("io", views.io),
     path("io-db", views.io_db),
     path("cpu", views.cpu),

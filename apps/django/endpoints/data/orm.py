@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 
-from endpoints.models import Fortune, World
-from endpoints.rows import FortuneRow, WorldRow, other_number
+from endpoints.models import Fortune, Item, World
+from endpoints.rows import FortuneRow, ItemRow, WorldRow, other_number
 
 DESCRIPTION = "Django ORM on psycopg 3"
 
@@ -39,6 +39,34 @@ def renumber(row_ids: Sequence[int]) -> list[WorldRow]:
             row.random_number = other_number(row.random_number)
         World.objects.bulk_update(rows, ["random_number"])
     return [_row(row) for row in rows]
+
+
+def items(after: int, limit: int) -> list[ItemRow]:
+    """The first `limit` items with ids above `after`, by id."""
+    return [_item(row) for row in Item.objects.filter(pk__gt=after).order_by("pk")[:limit]]
+
+
+def item(item_id: int) -> ItemRow | None:
+    row = Item.objects.filter(pk=item_id).first()
+    return row and _item(row)
+
+
+def create_item(name: str, quantity: int) -> ItemRow:
+    return _item(Item.objects.create(name=name, quantity=quantity))
+
+
+def replace_item(row: ItemRow) -> bool:
+    """False where there is no such item; so for the next."""
+    return Item.objects.filter(pk=row.id).update(name=row.name, quantity=row.quantity) == 1
+
+
+def delete_item(item_id: int) -> bool:
+    deleted, _ = Item.objects.filter(pk=item_id).delete()
+    return deleted == 1
+
+
+def _item(row: Item) -> ItemRow:
+    return ItemRow(row.id, row.name, row.quantity)
 
 
 def _row(row: World) -> WorldRow:
