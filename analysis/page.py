@@ -84,9 +84,8 @@ def limits(evidence: Evidence) -> list[str]:
     said += [_sentence(text) for text in sequence(placement.get("shared"))]
     said += [
         "Clients reach the servers over loopback: no network latency, no loss, no limit of bandwidth.",
-        "The machine drifts: its neighbours on the host slow one moment and not the next. On a virtual machine with 2 CPUs, one "
-        "unchanged server was read at 9,700 to 26,800 requests per second within 40 s. Alternating short slices takes out much of that, "
-        "not all.",
+        "The machine drifts: its neighbours on the host slow one moment and not the next, often by more than frameworks differ. "
+        "Alternating short slices takes out much of that, not all.",
         sureness(evidence),
     ]
     state = header.get("status")
