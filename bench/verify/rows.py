@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.verify.judge import expect_json, expect_status
-from bench.verify.parameters import lenient_rules
+from bench.verify.parameters import HUGE, lenient_rules
 from bench.verify.report import shown
 from bench.verify.rule import BrokenError, NotCheckedError, Probe, Rule, require, within
 from bench.verify.wire import Answer
@@ -131,7 +131,7 @@ def _list_rules(endpoint: str, parameter: str) -> tuple[Rule, ...]:
             expected='a list of {"id":<1 to 10000>,"randomNumber":<1 to 10000>}, exactly as json.dumps writes it',
             check=partial(_rows_are_rows, few),
         ),
-        *lenient_rules(endpoint, parameter, _count),
+        *lenient_rules(endpoint, parameter, _count, high=("501", *HUGE)),
         Rule(
             endpoint=endpoint,
             name="random",
