@@ -5,10 +5,10 @@ BENCH := .venv/bin/bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test test-unit verify report serve list doctor clean lint lock tool dev
+.PHONY: help setup bench bench-engine test test-unit verify report serve list doctor clean lint lock tool dev
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 tool:
 	@$(PYTHON) bench/bootstrap.py
@@ -21,6 +21,10 @@ setup: tool ## set up everything: the tool, one environment per application, sta
 
 bench: tool ## run the benchmark and write the report (PROFILE=quick|standard, ARGS='...')
 	@$(BENCH) run --profile $(PROFILE) $(ARGS)
+
+bench-engine: tool ## compare the load engine with wrk and Locust's own users, on this machine
+	@.venv/bin/python loadtests/benchmark.py $(ARGS) \
+	  --nginx "$$(.venv/bin/python -c 'from bench.machine import find_nginx; print(find_nginx().path)')"
 
 verify: tool ## check that every deployed stack answers as apps/CONTRACT.md says (ARGS='STACK ...')
 	@$(BENCH) verify $(ARGS)

@@ -151,6 +151,86 @@ def verify(
 
 
 @app.command
+def load(
+    url: str, /, *, connections: int = 64, rate: float | None = None, seconds: float = 10.0, unix: Path | None = None,
+    timeout: float = 10.0, allow_host: Stacks = (), as_json: Annotated[bool, Parameter("--json")] = False,
+) -> int:  # fmt: skip
+    """Load one running server of your own: a closed loop for its capacity, or --rate for its latency.
+
+    Parameters
+    ----------
+    url
+        http://HOST[:PORT][/PATH].
+    connections
+        Connections held at once.
+    rate
+        Requests a second (Poisson arrivals) whether or not the server keeps up; latency counts from when each was due.
+    seconds
+        How long to measure, after a short warm-up.
+    unix
+        The path of a unix socket to connect to instead of the URL's host.
+    timeout
+        Seconds after which a request is given up.
+    allow_host
+        A host that is not this machine and may be loaded.
+    as_json
+        Print one JSON object instead of text.
+    """
+    from bench import solo
+    from bench.solo.single import text
+
+    found = solo.load(
+        url, connections=connections, rate_rps=rate, seconds=seconds, unix=unix, timeout_s=timeout, allowed=allow_host
+    )
+    print(json.dumps(found, indent=1) if as_json else text(url, found))
+    return 0 if found["requests"] else 1
+
+
+@app.command
+def duet(
+    *urls: str, seconds: float = 20.0, connections: int = 16, slice_ms: float = 20.0, margin: str = "2%", timeout: float = 10.0,
+    start: Annotated[tuple[str, ...], Parameter(negative=())] = (), allow_host: Stacks = (),
+    as_json: Annotated[bool, Parameter("--json")] = False,
+) -> int:  # fmt: skip
+    """Compare servers of your own that run at the same time, loaded in turn in short slices.
+
+    Parameters
+    ----------
+    urls
+        Two or more of http://HOST[:PORT][/PATH].
+    seconds
+        How long to measure, all servers together.
+    connections
+        Connections held to each.
+    slice_ms
+        How long one is loaded at a time; give 1000 or more for services slower than about 10 ms.
+    margin
+        A difference counts as resolved if its whole interval is larger than this.
+    timeout
+        Seconds after which a request is given up.
+    start
+        A command that starts the server, once for each URL in the same order: each is then started afresh several times.
+    allow_host
+        A host that is not this machine and may be loaded.
+    as_json
+        Print one JSON object instead of text.
+    """
+    from bench import solo
+    from bench.solo.compare import text
+
+    try:
+        share = float(margin.removesuffix("%")) / (100 if margin.endswith("%") else 1)
+    except ValueError:
+        raise BenchError(f"--margin {margin}: expected a share such as 2% or 0.02") from None
+    found = solo.duet(
+        urls, connections=connections, seconds=seconds, slice_ms=slice_ms, timeout_s=timeout, margin=share,
+        allowed=allow_host, commands=start,
+    )  # fmt: skip
+    print(json.dumps(found, indent=1) if as_json else text(found, started=bool(start)))
+    return 0 if all(target["requests"] for target in found["targets"]) else 1
+
+
+@app.command
 def report(run: str | None = None, /, *, results: Path = RESULTS) -> int:
     """Rebuild the report of a run (the latest when none is named) from stored data alone; prints its path.
 

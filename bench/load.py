@@ -37,7 +37,9 @@ class Target:
 class Job:
     """What one load process does. Times are seconds for each target."""
 
-    scenario: str
+    scenario: str | None = None
+    requests: Sequence[Mapping[str, Any]] = ()
+    """Instead of a scenario: method, path and headers of what is sent to each target. Then nothing is stored but the result."""
     mode: Literal["duet", "open", "closed"]
     targets: Sequence[Target]
     seed: int
@@ -76,10 +78,12 @@ def run(
     go to `folder`/requests and /slices under `name`. Raises LoadFailedError.
     """
     job_path, result_path = work / f"{name}.job.json", work / f"{name}.result.json"
-    paths = {
+    paths: dict[str, str | None] = {
         "requests_path": str(folder / "requests" / f"{name}.parquet"),
         "slices_path": str(folder / "slices" / f"{name}.parquet"), "result_path": str(result_path),
     }  # fmt: skip
+    if job.requests:
+        paths |= {"requests_path": None, "slices_path": None}
     job_path.write_text(json.dumps({**_encode(job), **paths}), encoding="utf-8")
     argv = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless",
             "--forkloop-job", str(job_path)]  # fmt: skip
@@ -127,9 +131,14 @@ def _encode(job: Job) -> dict[str, Any]:
         }
         for target in job.targets
     ]  # fmt: skip
-    optional = {"slice_s": job.slice_s, "rate_rps": job.rate_rps}
+    optional = {
+        "scenario": job.scenario,
+        "request": list(job.requests) or None,
+        "slice_s": job.slice_s,
+        "rate_rps": job.rate_rps,
+    }
     return {
-        "version": 1, "scenario": job.scenario, "seed": job.seed, "mode": job.mode, "targets": targets, "parameters": {},
+        "version": 1, "seed": job.seed, "mode": job.mode, "targets": targets, "parameters": {},
         "warmup_s": job.warmup_s, "measure_s": job.measure_s, "timeout_s": job.timeout_s, "arrivals": job.arrivals,
         **{key: value for key, value in optional.items() if value is not None},
     }  # fmt: skip

@@ -53,7 +53,7 @@ def measured(
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
         "offered_rps": rate_rps,
         **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms")}, **accounts,
-        "generator_cpu": generator.get("cpu_share"), "flags": _flags(answer, generator, accounts),
+        "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "flags": _flags(answer, generator, accounts),
     }  # fmt: skip
     if answer["requests"] == 0:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in answer["errors"].items()) or "none was tried"

@@ -180,6 +180,18 @@ class Length:
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Anything:
+    """Any body, of any length: for servers that nothing is known of."""
+
+    @property
+    def length(self) -> int | None:
+        return None
+
+    def problem(self, body: bytes) -> str | None:
+        return None
+
+
 KINDS: Mapping[str, type[Check]] = {
     "exact": Exact,
     "worlds": Worlds,

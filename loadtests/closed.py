@@ -15,6 +15,7 @@ class ClosedLoop:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._end_s = math.inf
+        self._window: Window | None = None
         self._active = 0
         self._drained = Event()
         self.ended = 0
@@ -25,7 +26,7 @@ class ClosedLoop:
 
         All connections send at once at the start. What ends after `end_s` is the drain, and enters no figure.
         """
-        self._end_s = window.end_s
+        self._window, self._end_s = window, window.end_s
         self._drained.clear()
         self._pool.drive(self)
         self._active = len(self._pool.connections)
@@ -44,6 +45,8 @@ class ClosedLoop:
             self.ended += 1
             connection.submit(clock())
             return
+        if self._window is not None:
+            self._window.read_cpu(now_s)
         self._active -= 1
         if not self._active:
             self._drained.set()

@@ -14,6 +14,7 @@ import gevent
 
 from loadtests.address import Address
 from loadtests.dial import Dial
+from loadtests.durations import Durations
 from loadtests.errors import Fault
 from loadtests.expect import Expectation
 from loadtests.parser import Heads, Malformed, Response
@@ -39,13 +40,11 @@ class Driver(Protocol):
 class Tally:
     """Counts what connections did, for one target."""
 
-    __slots__ = ("connect_s", "connects")
+    __slots__ = ("connecting",)
 
     def __init__(self) -> None:
-        self.connects = 0
-        """Connections opened, reconnects included."""
-        self.connect_s = 0.0
-        """Seconds from the wish to send until they were open, in sum."""
+        self.connecting = Durations()
+        """How long each connection that opened took, from the wish to send: reconnects included."""
 
 
 class Connection:
@@ -141,8 +140,7 @@ class Connection:
         self._dial = None
         self._sock = sock
         self._recv, self._recv_into, self._send = sock.recv, sock.recv_into, sock.send
-        self._tally.connects += 1
-        self._tally.connect_s += clock() - self._start_s
+        self._tally.connecting.add(clock() - self._start_s)
         self._watcher = self._loop.io(sock.fileno(), _READ)
         self._watcher.start(self._readable)
         self._send_request()

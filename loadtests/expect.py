@@ -21,8 +21,8 @@ class Expectation:
 
     def judge_head(self, head: Head) -> Fault:
         """Status, content type, and length where the head gives it."""
-        if head.status != self._status:
-            self._note(f"status {head.status}, expected {self._status}")
+        if head.status != self._status if self._status is not None else head.status >= 400:
+            self._note(f"status {head.status}, expected {self._status or 'one below 400'}")
             return Fault.STATUS
         if self._content_type is not None and _plain(head.content_type or "") != self._content_type:
             self._note(f"content type {head.content_type!r}, expected {self._content_type!r}")

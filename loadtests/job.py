@@ -22,17 +22,28 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inline:
+    """A request of the user's own instead of a scenario: any status below 400 is right, any body will do."""
+
+    path: str
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One measurement of one scenario on one or more targets. Times of `warmup_s` and `measure_s` are for each target."""
 
     version: Literal[1]
-    scenario: str
     mode: Literal["duet", "closed", "open"]
     targets: tuple[Target, ...]
     measure_s: float
     requests_path: Path | None
     slices_path: Path | None
     result_path: Path
+    scenario: str | None = None
+    request: Inline | tuple[Inline, ...] | None = None
+    """Instead of a scenario: one request for all targets, or one for each."""
     seed: int = 0
     warmup_s: float = 0.0
     timeout_s: float = 10.0
@@ -43,6 +54,8 @@ class Job:
     rate_rps: float | None = None
     """open: arrivals a second, for each target; targets are loaded one after the other."""
     arrivals: Literal["constant", "poisson"] = "constant"
+    keep_requests: int = 2_000_000
+    """So many requests are kept one by one; those after them as counts and histograms, so that memory does not grow."""
     check_every: int | None = None
     """Overrides the scenario's `check.every`."""
 
@@ -71,10 +84,14 @@ def _check(job: Job, where: str) -> None:
             raise LoadError(f"{where}: targets: {target.id}: connections must be 1 or more")
         if target.unix is None and not (target.host and 0 < (target.port or 0) < 65536):
             raise LoadError(f"{where}: targets: {target.id}: needs a host and a port from 1 to 65535, or unix, a path")
+    if (job.scenario is None) == (job.request is None):
+        raise LoadError(f"{where}: give either scenario or request")
+    if isinstance(job.request, tuple) and len(job.request) != len(job.targets):
+        raise LoadError(f"{where}: request: give one, or one for each target")
     needed = {"duet": "slice_s", "open": "rate_rps"}.get(job.mode)
     if needed and getattr(job, needed) is None:
         raise LoadError(f"{where}: {needed} is needed in mode {job.mode!r}")
-    for key in ("measure_s", "timeout_s", "slice_s", "rate_rps", "check_every"):
+    for key in ("measure_s", "timeout_s", "slice_s", "rate_rps", "keep_requests", "check_every"):
         value = getattr(job, key)
         if value is not None and not value > 0:
             raise LoadError(f"{where}: {key} must be above 0, got {value}")

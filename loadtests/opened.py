@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from loadtests.alarm import Alarm
 from loadtests.connection import Connection
+from loadtests.durations import Durations
 from loadtests.errors import Fault
 from loadtests.pool import Pool
 from loadtests.recorder import Window, clock
@@ -49,7 +50,7 @@ class OpenLoop:
         """Requests that ended, in sum: for progress, not for figures."""
         self.queued = 0
         """Arrivals that found no connection free, in sum."""
-        self.late_s: list[float] = []
+        self.late = Durations()
         """How late each arrival was handed to a connection or the queue: the generator's own share of a latency."""
 
     def run(self, window: Window, offsets_s: NDArray[np.float64]) -> None:
@@ -92,7 +93,7 @@ class OpenLoop:
                 alarm.set(intended)
                 return
             self._next += 1
-            self.late_s.append(late)
+            self.late.add(late)
             if free:
                 free.popleft().submit(intended)
             else:

@@ -7,61 +7,35 @@ A request belongs to the window (warm-up, slice or open-loop run of one target) 
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-clock = time.perf_counter
+from loadtests.beyond import Beyond
+from loadtests.rows import ROW, Phase, Window, clock
 
-Phase = Literal["warm", "measure"]
-
-ROW = np.dtype(
-    [
-        ("intended_s", "<f8"),
-        ("start_s", "<f8"),
-        ("first_byte_s", "<f8"),
-        ("end_s", "<f8"),
-        ("bytes", "<i8"),
-        ("status", "<i4"),
-        ("fault", "<i4"),
-    ]
-)
-"""One request. `start_s` and `first_byte_s` are NaN for what never came to that. `bytes` counts the body."""
+__all__ = ["BLOCK_ROWS", "ROW", "Phase", "Recorder", "Window", "clock"]
 
 _PACK = struct.Struct("<ddddqii")
 _ROW_BYTES = _PACK.size
 BLOCK_ROWS = 1 << 16
 
 
-@dataclass(slots=True)
-class Window:
-    """A time in which one target was loaded; `end_s` is moved if the run is stopped within it."""
-
-    target: int
-    phase: Phase
-    slice: int
-    """Number of the slice or window within the job, from 0; -1 for the warm-up."""
-    preceded_by: int
-    """The target loaded just before in the same phase; -1 at its start."""
-    row: int
-    """Its first row; its last is before the next window's first."""
-    start_s: float
-    end_s: float
-    keeps_late: bool = False
-    """Open loop: what was due within the window belongs to it, however late it was answered."""
-
-
 class Recorder:
-    """Rows of `ROW`, in the order in which requests ended, and the windows they belong to."""
+    """Rows of `ROW`, in the order in which requests ended, and the windows they belong to.
 
-    def __init__(self) -> None:
+    After about `keep_rows` rows (in whole blocks) further ones are added up in `beyond`, and their memory is used again.
+    """
+
+    def __init__(self, keep_rows: int | None = None) -> None:
+        self._keep_rows = keep_rows
         self.windows: list[Window] = []
         self._blocks: list[NDArray[np.void]] = []
         self._dropped = 0
         self._buffer = memoryview(bytearray())
         self._offset = self._limit = 0
+        self.beyond: Beyond | None = None
+        """What has become of the requests after the first `keep_rows`; None as long as there are none."""
 
     def add(
         self,
@@ -81,8 +55,15 @@ class Recorder:
         self._offset = offset + _ROW_BYTES
 
     def _grow(self) -> int:
-        block = np.zeros(BLOCK_ROWS, ROW)
-        self._blocks.append(block)
+        kept = len(self._blocks) * BLOCK_ROWS
+        if self._keep_rows is not None and kept >= self._keep_rows:
+            self.settle()
+            if self.beyond is None:
+                self.beyond = Beyond(first=kept)
+            block = self.beyond.block
+        else:
+            block = np.zeros(BLOCK_ROWS, ROW)
+            self._blocks.append(block)
         self._buffer = memoryview(block).cast("B")
         self._limit = block.nbytes
         self._offset = 0
@@ -91,6 +72,8 @@ class Recorder:
     @property
     def rows(self) -> int:
         """How many requests have ended."""
+        if self.beyond is not None:
+            return self.beyond.first + self.beyond.taken + self._offset // ROW.itemsize
         if not self._blocks:
             return self._dropped
         return self._dropped + (len(self._blocks) - 1) * BLOCK_ROWS + self._offset // ROW.itemsize
@@ -109,13 +92,20 @@ class Recorder:
         last = self.windows[-1] if self.windows else None
         preceded_by = last.target if last and last.phase == phase else -1
         window = Window(target, phase, slice, preceded_by, self.rows, start_s, start_s + seconds, keeps_late)
+        window.cpu_at_start_s = time.process_time()
         self.windows.append(window)
         return window
 
     def since(self, row: int) -> NDArray[np.void]:
-        """All rows from number `row` on (a copy where they lie in several blocks)."""
+        """All kept rows from number `row` on (a copy where they lie in several blocks)."""
         pieces = list(self._pieces(row))
         return np.concatenate(pieces) if pieces else np.zeros(0, ROW)
+
+    def settle(self) -> None:
+        """Add up what lies in the block that is used again: at the end, before `beyond` is read."""
+        if self.beyond is not None:
+            self.beyond.take(self._offset // ROW.itemsize, self.windows)
+            self._offset = 0
 
     def drop(self) -> None:
         """Forget the blocks that are full: for runs that only feed statistics."""
@@ -125,8 +115,9 @@ class Recorder:
 
     def _pieces(self, row: int) -> Iterator[NDArray[np.void]]:
         first = self._dropped
+        last = self.rows if self.beyond is None else self.beyond.first
         for block in self._blocks:
-            begin, end = max(row - first, 0), min(self.rows - first, BLOCK_ROWS)
+            begin, end = max(row - first, 0), min(last - first, BLOCK_ROWS)
             if begin < end:
                 yield block[begin:end]
             first += BLOCK_ROWS

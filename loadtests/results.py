@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtests import parquet
+from loadtests.beyond import Account, Beyond, timed_rows
+from loadtests.durations import Durations
 from loadtests.errors import FAULT_NAMES, Fault
 from loadtests.job import Job
 from loadtests.opened import OpenLoop
@@ -19,6 +22,7 @@ from loadtests.session import Measured
 
 ENGINE = "forkloop-load 1"
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
+PARTS = 12
 PHASES = ("warm", "measure", "drain")
 _WARM, _MEASURE, _DRAIN = range(3)
 
@@ -27,10 +31,12 @@ class Table:
     """All rows of a job, with what follows from the windows they lie in."""
 
     def __init__(self, measured: Measured) -> None:
+        measured.recorder.settle()
         self.rows = measured.recorder.since(0)
+        """Those kept one by one."""
         self.windows = measured.recorder.windows
         total = len(self.rows)
-        starts = [window.row for window in self.windows] + [total]
+        starts = [min(window.row, total) for window in self.windows] + [total]
         lengths = np.diff(starts)
         self.window = np.repeat(np.arange(len(self.windows)), lengths)
         self.target = np.repeat(np.array([window.target for window in self.windows], np.int32), lengths)
@@ -42,8 +48,20 @@ class Table:
         """Rows of measuring windows, their drain included."""
         self.correct = (self.rows["fault"] == Fault.OK) & self.measuring & (self.phase == _MEASURE)
         """Rows that count as requests: answered correctly, within the time measured."""
+        self.accounts = self._accounts(starts, measured.recorder.beyond)
+        """All requests by window, those beyond the kept ones included."""
         self.failed = (self.rows["fault"] != Fault.OK) & self.measuring
         """Failures, those in the drain included: a timeout often ends there."""
+
+    def _accounts(self, starts: list[int], beyond: Beyond | None) -> list[Account]:
+        accounts = []
+        for number, window in enumerate(self.windows):
+            account = beyond.accounts.get(number, Account()) if beyond is not None else Account()
+            rows = self.rows[starts[number] : starts[number + 1]]
+            if len(rows) and window.phase == "measure":
+                account.add(rows, window)
+            accounts.append(account)
+        return accounts
 
 
 def write(job: Job, measured: Measured, table: Table) -> None:
@@ -51,12 +69,16 @@ def write(job: Job, measured: Measured, table: Table) -> None:
     ids = [target.id for target in job.targets]
     if job.requests_path is not None:
         _write_requests(job.requests_path, table, ids, measured.origin_s)
+    beyond = measured.recorder.beyond
+    if beyond is not None:
+        _write_histograms(job.requests_path or job.result_path, beyond, ids, measured.origin_s)
     if job.slices_path is not None:
         _write_slices(job.slices_path, table, ids, measured.origin_s)
     result = {
         "version": 1,
         "targets": [_summary(job, measured, table, number) for number in range(len(ids))],
         "generator": measured.generator,
+        "recorded": "requests" if beyond is None else "histograms",
         "engine": ENGINE,
         "stopped": measured.stopped,
     }
@@ -66,36 +88,75 @@ def write(job: Job, measured: Measured, table: Table) -> None:
 
 
 def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[str, Any]:
-    mine = table.target == number
-    rows = table.rows[mine & table.measuring]
-    correct = table.rows[mine & table.correct]
-    windows = [window for window in table.windows if window.target == number and window.phase == "measure"]
-    seconds = sum(_seconds(window, rows["end_s"]) for window in windows)
-    faults = np.bincount(table.rows["fault"][mine & table.failed], minlength=len(Fault))
+    mine = [
+        (window, account)
+        for window, account in zip(table.windows, table.accounts, strict=True)
+        if window.target == number and window.phase == "measure"
+    ]
+    windows, accounts = [window for window, _ in mine], [account for _, account in mine]
+    seconds = sum(_seconds(window, account.last_end_s) for window, account in mine)
+    requests = sum(account.requests for account in accounts)
+    faults = sum((account.faults for account in accounts), np.zeros(len(Fault), np.int64))
+    faults[Fault.OK] = 0
     loop, pool = measured.loops[number], measured.pools[number]
     is_open = isinstance(loop, OpenLoop)
     return {
         "id": job.targets[number].id,
-        "requests": len(correct),
+        "requests": requests,
         "seconds": seconds,
-        "rps": len(correct) / seconds if seconds else None,
+        "rps": requests / seconds if seconds else None,
         "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count},
         "problems": pool.expect.problems,
-        "bytes": int(correct["bytes"].sum()),
-        "connects": measured.connects[number],
+        "bytes": sum(account.bytes for account in accounts),
+        "connects": pool.tally.connecting.count,
+        "connect_ms": _connect_ms(pool.tally.connecting),
         "connections": job.targets[number].connections,
-        "window_requests": int((rows["status"] > 0).sum()),
+        "window_requests": sum(account.answered for account in accounts),
         "slices": len(windows),
-        "offered_rps": len(loop.late_s) / job.measure_s if isinstance(loop, OpenLoop) else None,
+        "generator_cpu": _generator_cpu(windows),
+        "parts": _parts(job, mine),
+        "offered_rps": loop.late.count / job.measure_s if isinstance(loop, OpenLoop) else None,
         "queued": loop.queued if isinstance(loop, OpenLoop) else None,
-        "late_ms": lateness_ms(loop.late_s) if isinstance(loop, OpenLoop) else None,
-        "latency_ms": latency_ms(rows) if is_open else None,
+        "late_ms": lateness_ms(loop.late) if isinstance(loop, OpenLoop) else None,
+        "latency_ms": _latency_ms(table, measured, number) if is_open else None,
     }
 
 
-def _seconds(window: Window, ends_s: NDArray[np.float64]) -> float:
+def _latency_ms(table: Table, measured: Measured, number: int) -> dict[str, float | int | None]:
+    rows = table.rows[(table.target == number) & table.measuring]
+    beyond = measured.recorder.beyond
+    if beyond is None or number not in beyond.latency:
+        return latency_ms(rows)
+    histogram, timed = beyond.latency[number], timed_rows(rows)
+    histogram.add(timed["end_s"] - timed["intended_s"])
+    found: dict[str, float | int | None] = {
+        name: histogram.percentile_s(p) * 1000 if _enough(histogram.total, p) else None
+        for name, p in PERCENTILES.items()
+    }
+    return {**found, "max": histogram.percentile_s(1.0) * 1000, "samples": histogram.total}
+
+
+def _enough(samples: int, p: float) -> bool:
+    return samples >= round(10 / (1 - p), 6)
+
+
+def _parts(job: Job, mine: Sequence[tuple[Window, Account]]) -> list[dict[str, float]] | None:
+    """Duet: requests and seconds of consecutive parts of the run, `PARTS` at most: the replicates of a comparison."""
+    if job.mode != "duet":
+        return None
+    bounds = np.linspace(0, len(mine), min(PARTS, len(mine)) + 1).round().astype(int).tolist()
+    return [
+        {
+            "requests": sum(account.requests for _, account in mine[begin:end]),
+            "seconds": sum(_seconds(window, account.last_end_s) for window, account in mine[begin:end]),
+        }
+        for begin, end in pairwise(bounds)
+    ]
+
+
+def _seconds(window: Window, last_end_s: float) -> float:
     """How long a window was. In the open loop it lasts until the last of its requests has ended, if that is later."""
-    end = max(window.end_s, float(ends_s.max())) if window.keeps_late and len(ends_s) else window.end_s
+    end = max(window.end_s, last_end_s) if window.keeps_late else window.end_s
     return max(min(end, clock()) - window.start_s, 0.0)
 
 
@@ -104,23 +165,35 @@ def latency_ms(rows: NDArray[np.void]) -> dict[str, float | int | None]:
 
     Over correct answers, and timeouts at the time when they were given up: to leave them out would make a stalling server look fast.
     """
-    kept = rows[(rows["fault"] == Fault.OK) | (rows["fault"] == Fault.TIMEOUT)]
+    kept = timed_rows(rows)
     values = (kept["end_s"] - kept["intended_s"]) * 1000
     result: dict[str, float | int | None] = {}
     for name, p in PERCENTILES.items():
-        enough = len(values) >= round(10 / (1 - p), 6)
+        enough = _enough(len(values), p)
         result[name] = float(np.percentile(values, 100 * p, method="inverted_cdf")) if enough else None
     result["max"] = float(values.max()) if len(values) else None
     result["samples"] = len(values)
     return result
 
 
-def lateness_ms(late_s: Sequence[float]) -> dict[str, float] | None:
+def lateness_ms(late: Durations) -> dict[str, float] | None:
     """How late the generator handed out arrivals, in ms: p50 and p99."""
-    if not late_s:
+    p50, p99 = late.percentile_s(0.5), late.percentile_s(0.99)
+    return None if p50 is None or p99 is None else {"p50": p50 * 1000, "p99": p99 * 1000}
+
+
+def _connect_ms(connecting: Durations) -> dict[str, float | int] | None:
+    """How long connections took to open: p50, mean and how many there were, those of the warm-up left out."""
+    p50, mean = connecting.percentile_s(0.5), connecting.mean_s
+    if p50 is None or mean is None:
         return None
-    p50, p99 = np.percentile(np.array(late_s) * 1000, [50, 99])
-    return {"p50": float(p50), "p99": float(p99)}
+    return {"p50": p50 * 1000, "mean": mean * 1000, "count": connecting.count}
+
+
+def _generator_cpu(windows: Sequence[Window]) -> float | None:
+    """The share of one CPU that this process used while it loaded one target, drains left out; None where it never did."""
+    wall_s = sum(window.cpu_until_s - window.start_s for window in windows if window.cpu_until_s is not None)
+    return sum(window.cpu_s for window in windows) / wall_s if wall_s > 0 else None
 
 
 def _write_requests(path: Path, table: Table, ids: list[str], origin_s: float) -> None:
@@ -138,10 +211,19 @@ def _write_requests(path: Path, table: Table, ids: list[str], origin_s: float) -
     parquet.write(path, columns)
 
 
+def _write_histograms(beside: Path, beyond: Beyond, ids: list[str], origin_s: float) -> None:
+    beyond.close()
+    seconds = beyond.seconds
+    columns = {
+        "target": words(np.array([each.target for each in seconds], np.int32), ids),
+        "second_s": numbers(np.array([each.second for each in seconds], np.float64) - origin_s),
+        "count": numbers(np.array([each.count for each in seconds], np.int64)),
+        "histogram": words(np.arange(len(seconds), dtype=np.int32), [each.histogram.decode() for each in seconds]),
+    }
+    parquet.write(beside.with_suffix(".histograms.parquet"), columns)
+
+
 def _write_slices(path: Path, table: Table, ids: list[str], origin_s: float) -> None:
-    count = len(table.windows)
-    correct = np.bincount(table.window[table.correct], minlength=count)
-    failed = np.bincount(table.window[table.failed], minlength=count)
     kept = [number for number, window in enumerate(table.windows) if window.phase == "measure"]
     windows = [table.windows[number] for number in kept]
     columns = {
@@ -149,8 +231,8 @@ def _write_slices(path: Path, table: Table, ids: list[str], origin_s: float) -> 
         "slice": numbers(np.array([window.slice for window in windows], np.int32)),
         "start_s": numbers(np.array([window.start_s for window in windows], np.float64) - origin_s),
         "end_s": numbers(np.array([window.end_s for window in windows], np.float64) - origin_s),
-        "requests": numbers(correct[kept]),
-        "errors": numbers(failed[kept]),
+        "requests": numbers(np.array([table.accounts[number].requests for number in kept], np.int64)),
+        "errors": numbers(np.array([table.accounts[number].faults[1:].sum() for number in kept], np.int64)),
         "preceded_by": words(np.array([window.preceded_by for window in windows], np.int32), ids),
     }
     parquet.write(path, columns)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from loadtests.checks import KINDS, Check, filler
+from loadtests.checks import KINDS, Anything, Check, filler
 from loadtests.errors import LoadError
 from loadtests.schema import build, nearest
 
@@ -66,13 +66,35 @@ class Request:
     """The request's head from the second line on, without `Host`, up to the blank line."""
     body: bytes
     check: Check
-    status: int
+    status: int | None
+    """None: any below 400."""
     content_type: str | None
     every: int
 
     def encode(self, host: str) -> bytes:
         """The bytes on the wire, for a target whose `Host` is `host`."""
         return f"{self.method} {self.path} HTTP/1.1\r\nHost: {host}\r\n".encode() + self.head + b"\r\n" + self.body
+
+
+def inline(method: str, path: str, headers: Mapping[str, str]) -> Request:
+    """A request without a scenario: any status below 400 is right, and only the framing of its body is looked at.
+
+    Raises LoadError for what cannot stand in a request's head.
+    """
+    head = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
+    if not f"{path}{head}".isascii() or re.search(r"[\s\x00-\x1f]", path) or head.count("\n") != len(headers):
+        raise LoadError(f"{path!r}: a path and headers are ASCII, without blanks in the path or line breaks")
+    return Request(
+        name=path,
+        method=method,
+        path=path,
+        head=head.encode(),
+        body=b"",
+        check=Anything(),
+        status=None,
+        content_type=None,
+        every=1 << 30,
+    )
 
 
 def names(folder: Path = FOLDER) -> list[str]:

@@ -29,8 +29,6 @@ class Measured:
     """The job's start on `clock()`."""
     pools: list[Pool]
     loops: list[ClosedLoop | OpenLoop]
-    connects: list[int]
-    """Connections opened while it measured."""
     generator: dict[str, object]
     stopped: bool = False
 
@@ -41,11 +39,9 @@ class Session:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.origin_s = clock()
-        request = scenario.resolve(job.scenario, job.parameters)
-        if job.check_every is not None:
-            request = replace(request, every=job.check_every)
-        self.request = request
-        self.recorder = Recorder()
+        self.requests = _requests(job)
+        self.request = self.requests[0]
+        self.recorder = Recorder(keep_rows=job.keep_requests)
         _allow_files(sum(target.connections for target in job.targets) + 64)
         self.pools = [
             Pool(
@@ -55,7 +51,7 @@ class Session:
                 recorder=self.recorder,
                 timeout_s=job.timeout_s,
             )
-            for target in job.targets
+            for target, request in zip(job.targets, self.requests, strict=True)
         ]
 
     def run(self, control: Control) -> Measured:
@@ -65,8 +61,7 @@ class Session:
         loops: list[ClosedLoop | OpenLoop] = [
             OpenLoop(pool) if self.job.mode == "open" else ClosedLoop(pool) for pool in self.pools
         ]
-        measured = Measured(self.request, self.recorder, self.origin_s, self.pools, loops, [], {})
-        before = [0] * len(self.pools)
+        measured = Measured(self.request, self.recorder, self.origin_s, self.pools, loops, {})
         try:
             if self.job.warmup_s:
                 for target in range(len(loops)):
@@ -74,7 +69,6 @@ class Session:
             control.emit("ready")
             control.wait("go")
             self._forget_warmup(loops)
-            before = [pool.tally.connects for pool in self.pools]
             meter.start()
             progress: Any = gevent.get_hub().loop.timer(_PROGRESS_S, _PROGRESS_S)
             progress.start(lambda: control.emit("progress", **self._progress(loops)))
@@ -90,11 +84,11 @@ class Session:
             if self.recorder.windows:
                 last = self.recorder.windows[-1]
                 last.end_s = min(last.end_s, clock())
+                last.read_cpu(clock())
         finally:
             for pool in self.pools:
                 pool.close()
         measured.generator = measured.generator or meter.stop()
-        measured.connects = [pool.tally.connects - was for pool, was in zip(self.pools, before, strict=True)]
         return measured
 
     def _measure(self, loops: list[ClosedLoop | OpenLoop]) -> None:
@@ -124,13 +118,16 @@ class Session:
             loop.run(window, opened.schedule(self.job.arrivals, self.job.rate_rps, seconds, seed))
         else:
             loop.run(window)
+        window.read_cpu(clock())
 
     def _forget_warmup(self, loops: list[ClosedLoop | OpenLoop]) -> None:
+        for pool in self.pools:
+            pool.tally.connecting.forget()
         for loop in loops:
             loop.ended = 0
             if isinstance(loop, OpenLoop):
                 loop.queued = 0
-                loop.late_s.clear()
+                loop.late.forget()
 
     def _progress(self, loops: list[ClosedLoop | OpenLoop]) -> dict[str, object]:
         elapsed = [0.0] * len(loops)
@@ -144,6 +141,18 @@ class Session:
             if seconds
         }
         return {"done": round(min(sum(elapsed) / (self.job.measure_s * len(loops)), 1.0), 4), "rps": rates}
+
+
+def _requests(job: Job) -> list[scenario.Request]:
+    """What is sent to each target."""
+    if job.request is not None:
+        asked = job.request if isinstance(job.request, tuple) else (job.request,) * len(job.targets)
+        return [scenario.inline(each.method, each.path, each.headers) for each in asked]
+    assert job.scenario is not None
+    request = scenario.resolve(job.scenario, job.parameters)
+    if job.check_every is not None:
+        request = replace(request, every=job.check_every)
+    return [request] * len(job.targets)
 
 
 def _allow_files(needed: int) -> None:

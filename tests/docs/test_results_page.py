@@ -20,6 +20,7 @@ from bench.service import Database
 from bench.store import RunStore
 from bench.verify import Check, Report
 from loadtests import results
+from loadtests.connection import Tally
 from loadtests.errors import FAULT_NAMES
 from loadtests.job import Job, Target
 from loadtests.recorder import Recorder
@@ -120,8 +121,8 @@ def test_latency_and_the_columns_of_requests_and_slices(tmp_path: Path) -> None:
         requests_path=paths["requests"], slices_path=paths["slices"], result_path=tmp_path / "result.json",
     )  # fmt: skip
     measured: Any = SimpleNamespace(
-        recorder=recorder, origin_s=0.0, pools=[SimpleNamespace(expect=SimpleNamespace(problems=[]))], loops=[None],
-        connects=[1], generator={}, stopped=False,
+        recorder=recorder, origin_s=0.0, pools=[SimpleNamespace(expect=SimpleNamespace(problems=[]), tally=Tally())],
+        loops=[None], generator={}, stopped=False,
     )  # fmt: skip
     results.write(job, measured, results.Table(measured))
     for name, path in paths.items():

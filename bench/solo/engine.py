@@ -1,0 +1,34 @@
+"""One run of the load engine on places of the user's."""
+
+import shutil
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from bench import load
+from bench.machine import default_budget, topology
+from bench.session import Session
+from bench.solo.place import Place
+
+
+def measure(
+    session: Session, places: Sequence[Place], *, mode: Literal["duet", "open", "closed"], connections: int, seconds: float,
+    timeout_s: float, rate_rps: float | None = None, slice_s: float | None = None, seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """The engine's result; `seconds` are for each place. Places are named by their number. Raises BenchError."""
+    budget = default_budget(topology())
+    job = load.Job(
+        requests=[{"method": "GET", "path": place.path, "headers": {"Accept": "*/*"}} for place in places],
+        mode=mode, seed=seed, warmup_s=min(1.0, seconds / 5), measure_s=seconds, slice_s=slice_s, rate_rps=rate_rps,
+        arrivals="poisson", timeout_s=timeout_s,
+        targets=[
+            load.Target(id=str(number), endpoint=place.endpoint, connections=connections)
+            for number, place in enumerate(places)
+        ],
+    )  # fmt: skip
+    folder = session.scratch / "solo"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return load.run(
+        session, job, folder=folder, name="solo", log=folder / "log", cpus=budget.load_cpus if budget.pinned else (), work=folder,
+        on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
+    )  # fmt: skip

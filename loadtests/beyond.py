@@ -1,0 +1,112 @@
+"""Requests beyond those that are kept one by one: added up by window, their latencies counted in one histogram for each second.
+
+Memory stays flat at any length of a run: one small block of rows is used again and again, and a second that is over is encoded to a few
+hundred bytes.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtests.durations import Histogram
+from loadtests.errors import Fault
+from loadtests.rows import ROW, Window
+
+SPILL_ROWS = 1 << 12
+"""Adding up so many takes well under a millisecond: the event loop is not away for longer."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What requests of one window add up to. `requests` are right and in time; `answered` have a status; `bytes` are of `requests`."""
+
+    requests: int = 0
+    answered: int = 0
+    bytes: int = 0
+    last_end_s: float = -math.inf
+    faults: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Fault), np.int64))
+
+    def add(self, rows: NDArray[np.void], window: Window) -> None:
+        """Add `rows`, all of them `window`'s."""
+        right = rows["fault"] == Fault.OK
+        if not window.keeps_late:
+            right &= rows["end_s"] < window.end_s
+        self.requests += int(right.sum())
+        self.answered += int((rows["status"] > 0).sum())
+        self.bytes += int(rows["bytes"][right].sum())
+        self.last_end_s = max(self.last_end_s, float(rows["end_s"].max()))
+        self.faults += np.bincount(rows["fault"], minlength=len(Fault))
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """Latencies of one target's requests that ended within one second of the clock; `histogram` as `Histogram.encode` gives it."""
+
+    target: int
+    second: int
+    count: int
+    histogram: bytes
+
+
+class Beyond:
+    """Takes the rows after number `first`; `accounts` by the number of their window, measuring windows only."""
+
+    def __init__(self, *, first: int) -> None:
+        self.first = first
+        self.taken = 0
+        self.block = np.zeros(SPILL_ROWS, ROW)
+        self.accounts: dict[int, Account] = {}
+        self.latency: dict[int, Histogram] = {}
+        """By target, over all seconds."""
+        self.seconds: list[Second] = []
+        self._open: dict[int, tuple[int, Histogram]] = {}
+        self._window = 0
+
+    def take(self, count: int, windows: Sequence[Window]) -> None:
+        """Add up the first `count` rows of `block`."""
+        row, end = self.first + self.taken, self.first + self.taken + count
+        self.taken += count
+        while row < end:
+            while self._window + 1 < len(windows) and windows[self._window + 1].row <= row:
+                self._window += 1
+            following = windows[self._window + 1].row if self._window + 1 < len(windows) else end
+            upto = min(following, end)
+            if windows[self._window].phase == "measure":
+                begin = row - (end - count)
+                self._add(self.block[begin : begin + upto - row], windows[self._window])
+            row = upto
+
+    def close(self) -> None:
+        """Encode the seconds under way."""
+        for target, (second, histogram) in self._open.items():
+            self.seconds.append(Second(target, second, histogram.total, histogram.encode()))
+        self._open.clear()
+
+    def _add(self, rows: NDArray[np.void], window: Window) -> None:
+        self.accounts.setdefault(self._window, Account()).add(rows, window)
+        timed = timed_rows(rows)
+        if not len(timed):
+            return
+        took_s = timed["end_s"] - timed["intended_s"]
+        self.latency.setdefault(window.target, Histogram()).add(took_s)
+        seconds = np.floor(timed["end_s"]).astype(np.int64)
+        for second in np.unique(seconds).tolist():
+            self._of(window.target, second).add(took_s[seconds == second])
+
+    def _of(self, target: int, second: int) -> Histogram:
+        under_way = self._open.get(target)
+        if under_way is not None and under_way[0] == second:
+            return under_way[1]
+        if under_way is not None:
+            self.seconds.append(Second(target, under_way[0], under_way[1].total, under_way[1].encode()))
+        self._open[target] = (second, Histogram())
+        return self._open[target][1]
+
+
+def timed_rows(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """Those whose latency counts: right answers, and timeouts, without which a stalling server would look fast."""
+    timed: NDArray[np.void] = rows[(rows["fault"] == Fault.OK) | (rows["fault"] == Fault.TIMEOUT)]
+    return timed

@@ -1,0 +1,95 @@
+"""Many durations in bounded memory: exact while they are few, an HDR histogram beyond that.
+
+Histograms are those of hdrhistogram.org: counts in buckets of microseconds, three digits kept, up to an hour. They are filled many
+values at a time with NumPy, since one at a time costs as much as a whole request.
+"""
+
+from array import array
+
+import numpy as np
+from hdrh.histogram import HdrHistogram
+from numpy.typing import NDArray
+
+HIGHEST_US = 3_600_000_000
+DIGITS = 3
+EXACT = 1 << 16
+"""So many durations are kept as they are."""
+
+
+class Histogram:
+    """Durations in seconds, counted. Bucket limits are those of `HdrHistogram(1, HIGHEST_US, DIGITS)`, in microseconds."""
+
+    def __init__(self) -> None:
+        self._hdr = HdrHistogram(1, HIGHEST_US, DIGITS)
+        self._half = int(self._hdr.sub_bucket_half_count)
+        self.counts: NDArray[np.int64] = np.zeros(self._hdr.counts_len, np.int64)
+        self.total = 0
+
+    def add(self, seconds: NDArray[np.float64]) -> None:
+        """Count `seconds`; what lies outside the range counts at its end."""
+        values = np.clip(np.rint(seconds * 1e6), 0, HIGHEST_US).astype(np.int64)
+        # The exponent of the value's highest bit says which bucket it is in; what follows within it is linear.
+        bucket = np.maximum(np.frexp(values.astype(np.float64))[1] - self._half.bit_length(), 0)
+        index = bucket * self._half + (values >> bucket)
+        used = np.bincount(index)
+        self.counts[: len(used)] += used
+        self.total += len(values)
+
+    def percentile_s(self, p: float) -> float:
+        """The smallest duration in seconds, to three digits, that a share `p` of all does not exceed."""
+        wanted = max(int(np.ceil(round(p * self.total, 6))), 1)
+        index = int(np.searchsorted(np.cumsum(self.counts), wanted))
+        value = self._hdr.get_value_from_index(index)
+        return float(self._hdr.get_highest_equivalent_value(value)) / 1e6
+
+    def encode(self) -> bytes:
+        """In HdrHistogram's own V2 format, compressed, in base64: any of its ports reads it. Values are microseconds."""
+        np.frombuffer(self._hdr.counts, np.int64)[:] = self.counts
+        used = np.flatnonzero(self.counts)
+        first, last = (int(used[0]), int(used[-1])) if len(used) else (-1, -1)
+        self._hdr.set_internal_tacking_values(first, last, self.total)
+        return bytes(self._hdr.encode())
+
+
+class Durations:
+    """Percentiles and the mean of durations that come one at a time; the first `exact` of them are kept as they are."""
+
+    __slots__ = ("_exact", "_histogram", "_sum_s", "_values", "count")
+
+    def __init__(self, exact: int = EXACT) -> None:
+        self._exact = exact
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._values = array("d")
+        self._histogram: Histogram | None = None
+        self._sum_s = 0.0
+        self.count = 0
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self._values.append(seconds)
+        self._sum_s += seconds
+        self.count += 1
+        if len(self._values) >= self._exact:
+            self._spill()
+
+    @property
+    def mean_s(self) -> float | None:
+        """Their mean; None without any."""
+        return self._sum_s / self.count if self.count else None
+
+    def percentile_s(self, p: float) -> float | None:
+        """The share `p` of all is not longer than this; None without any."""
+        if not self.count:
+            return None
+        if self._histogram is None:
+            return float(np.percentile(np.array(self._values), 100 * p))
+        self._spill()
+        return self._histogram.percentile_s(p)
+
+    def _spill(self) -> None:
+        self._histogram = self._histogram or Histogram()
+        self._histogram.add(np.array(self._values))
+        del self._values[:]

@@ -1,0 +1,171 @@
+"""`bench load` and `bench duet`: what they refuse, how they decide, and a run of each on a small server."""
+
+import http.server
+import json
+import math
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from bench.model import BenchError
+from bench.solo import compare, duet, load, single, student
+from bench.solo.place import parse, reach
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # head and body in one write: apart, they would wait for each other's acknowledgement, longer than a slice
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/" else 404)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("https://127.0.0.1/", "TLS is not supported"),
+        ("ftp://127.0.0.1/", "expected http://"),
+        ("http://", "expected http://"),
+        ("http://127.0.0.1:99999/", "the port is not a number"),
+        ("http://127.0.0.1/a b", "percent-encode"),
+        ("http://no-such-host.invalid/", "does not resolve"),
+        (
+            "http://192.0.2.1/",
+            r"another machine, .* is an attack; if it is yours to load, add --allow-host 192\.0\.2\.1",
+        ),
+    ],
+)
+def test_wrong_urls_are_one_clear_line(url: str, says: str) -> None:
+    with pytest.raises(BenchError, match=says) as caught:
+        parse(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_url_is_taken_apart() -> None:
+    place = parse("127.0.0.1:8000/x?y=1")
+    assert (place.endpoint.host, place.endpoint.port, place.path) == ("127.0.0.1", 8000, "/x?y=1")
+    assert parse("http://[::1]:80/").endpoint.host == "::1"
+    assert parse("http://192.0.2.1/", allowed=["192.0.2.1"]).path == "/"
+    assert parse("http://any.host/", unix=Path("/x.sock")).endpoint.socket == Path("/x.sock")
+
+
+def test_a_refused_connection_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(BenchError, match=r"cannot connect .*is the server running"):
+        reach(parse(f"http://127.0.0.1:{port}/"))
+    with pytest.raises(BenchError, match="cannot connect"):
+        reach(parse("http://x/", unix=tmp_path / "none.sock"))
+
+
+@pytest.mark.parametrize("df", [1, 2, 5, 11, 30])
+@pytest.mark.parametrize("p", [0.6, 0.975, 0.999])
+def test_quantiles_of_t_are_those_of_scipy(p: float, df: int) -> None:
+    assert student.quantile(p, df) == pytest.approx(stats.t.ppf(p, df), rel=1e-6)
+
+
+def parts(rates: list[float]) -> list[dict[str, float]]:
+    return [{"requests": 1e6 * rate, "seconds": 1.0} for rate in rates]
+
+
+def test_the_interval_covers_and_equal_servers_are_not_resolved() -> None:
+    """12 parts of noise with a spread of 2%: 95 in 100 intervals hold the truth, and 8% is resolved every time."""
+    rng = random.Random(5)
+    draw = lambda: [math.exp(rng.gauss(0, 0.02)) for _ in range(12)]  # noqa: E731
+    equal = [compare.ratio(parts(draw()), parts(draw()), margin=0.02) for _ in range(400)]
+    assert 360 <= sum(each["low"] <= 1 <= each["high"] for each in equal) <= 396
+    assert not any(each["resolved"] for each in equal)
+    apart = [compare.ratio(parts([1.08 * x for x in draw()]), parts(draw()), margin=0.02) for _ in range(100)]
+    assert all(each["resolved"] and each["ratio"] > 1 for each in apart)
+    swapped = compare.ratio(parts(draw()), parts([1.08 * x for x in draw()]), margin=0.02)
+    assert swapped["resolved"]
+    assert swapped["high"] < 1
+
+
+def test_without_right_answers_there_is_no_ratio() -> None:
+    found = compare.ratio(parts([1.0, 0.0]), parts([1.0, 1.0]), margin=0.02)
+    assert found == {"ratio": None, "low": None, "high": None, "resolved": False}
+
+
+def test_load_of_one_server(url: str) -> None:
+    common: dict[str, Any] = {"connections": 4, "seconds": 0.4, "unix": None, "timeout_s": 5.0, "allowed": ()}
+    closed = load(url, rate_rps=None, **common)
+    keys = ["requests", "seconds", "rps", "offered_rps", "errors", "latency_ms", "generator_cpu", "generator_bound"]
+    assert list(closed) == keys
+    assert closed["requests"] > 0
+    assert closed["latency_ms"] == dict.fromkeys(["p50", "p90", "p99", "p99_9", "max"])
+    opened = load(url, rate_rps=200.0, **common)
+    assert opened["latency_ms"]["p50"] > 0
+    assert opened["offered_rps"] == opened["requests"] / 0.4
+    missing = load(url + "missing", rate_rps=None, **common)
+    assert missing["requests"] == 0
+    assert missing["errors"]["status"] > 0
+    for found in (closed, opened, missing):
+        assert max(map(len, single.text("", found).splitlines())) <= 80
+        json.dumps(found, allow_nan=False)
+
+
+def test_duet_of_two_servers(url: str) -> None:
+    found = duet(
+        [url, url], connections=2, seconds=0.8, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
+    )  # fmt: skip
+    assert list(found) == ["targets", "ratios", "margin", "seconds", "slices"]
+    assert [list(target) for target in found["targets"]] == [["url", "rps", "requests", "errors"]] * 2
+    assert [list(pair) for pair in found["ratios"]] == [["a", "b", "ratio", "low", "high", "resolved"]]
+    assert found["slices"] == 40
+    assert found["seconds"] == pytest.approx(0.8)
+    (pair,) = found["ratios"]
+    assert pair["low"] < pair["ratio"] < pair["high"]
+    text = compare.text(found, started=False)
+    assert "these running processes only" in text
+    assert max(len(line) for line in text.splitlines() if "://" not in line) <= 80
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"urls": ["http://127.0.0.1/"]}, "from 2 to 26 URLs"),
+        ({"seconds": 0.0}, "--seconds must be above 0"),
+        ({"seconds": 0.1}, "fewer than 12 slices"),
+        ({"margin": 1.0}, "--margin must be"),
+        ({"commands": ["x"]}, "2 URLs, 1 commands"),
+        ({"commands": ["false", "false"]}, "ended with exit code 1"),
+        ({"commands": ["'", "x"]}, "No closing quotation"),
+    ],
+)
+def test_wrong_orders_are_one_clear_line(keys: dict[str, Any], says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        place = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    orders: dict[str, Any] = {
+        "urls": [place, place], "connections": 2, "seconds": 30.0, "slice_ms": 20.0, "timeout_s": 5.0, "margin": 0.02, "allowed": (),
+    }  # fmt: skip
+    with pytest.raises(BenchError, match=says):
+        duet(**{**orders, **keys})
+
+
+def test_a_program_that_runs_already_is_not_started_again(url: str) -> None:
+    with pytest.raises(BenchError, match="something listens there already"):
+        duet(
+            [url, url], connections=2, seconds=30.0, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
+            commands=["sleep 9", "sleep 9"],
+        )  # fmt: skip

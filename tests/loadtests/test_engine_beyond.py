@@ -1,0 +1,76 @@
+"""Beyond a set number of requests memory stays flat, and nothing of the totals is lost."""
+
+import gc
+import sys
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hdrh.histogram import HdrHistogram
+from scripted_servers import GOOD, head
+
+from loadtests import beyond, recorder
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "BLOCK_ROWS", 128)
+    monkeypatch.setattr(beyond, "SPILL_ROWS", 32)
+
+
+def test_memory_is_flat_beyond_what_is_kept() -> None:
+    kept = recorder.Recorder(keep_rows=1)
+    kept.open(target=0, phase="measure", slice=0, start_s=0.0, seconds=1e9)
+
+    def add(rows: int) -> int:
+        for number in range(rows):
+            kept.add(0.0, 0.0, 0.0, 0.001 * (1 + number % 7), 13, 200, 0)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = add(recorder.BLOCK_ROWS + 3 * beyond.SPILL_ROWS)
+    after = add(40 * beyond.SPILL_ROWS)
+    assert after - before < 40 * beyond.SPILL_ROWS / 100, "blocks of memory: not one for a hundred requests more"
+    kept.settle()
+    assert kept.rows == recorder.BLOCK_ROWS + 43 * beyond.SPILL_ROWS
+    assert len(kept.since(0)) == recorder.BLOCK_ROWS
+    assert kept.beyond is not None
+    assert kept.beyond.accounts[0].requests == 43 * beyond.SPILL_ROWS
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("mode", ["duet", "open"])
+def test_totals_are_those_of_the_server(mode: str, serve: Any, load: Any) -> None:
+    """One in nine fails; the first 200 requests are kept, and the counts are of all."""
+    servers = [serve(lambda number: [GOOD] if number % 9 else [head(0, status=b"500 Oops")]) for _ in range(2)]
+    keys = {"slice_s": 0.03} if mode == "duet" else {"rate_rps": 800.0}
+    outcome = load(*[server.port for server in servers], mode=mode, measure_s=0.6, keep_requests=200, **keys)
+    assert outcome.result["recorded"] == "histograms"
+    kept = pq.read_table(outcome.job.requests_path)
+    assert kept.num_rows == 256
+    for target, server in zip(outcome.targets, servers, strict=True):
+        assert target["window_requests"] == server.requests
+        assert target["errors"] == {"status": (server.requests + 8) // 9}
+        assert target["requests"] <= server.requests - target["errors"]["status"]
+        assert target["bytes"] == 13 * target["requests"]
+    slices = pq.read_table(outcome.job.slices_path).to_pylist()
+    assert sum(row["requests"] for row in slices) == sum(target["requests"] for target in outcome.targets)
+    assert sum(row["errors"] for row in slices) == sum(target["errors"]["status"] for target in outcome.targets)
+    rows = pq.read_table(outcome.job.requests_path.with_suffix(".histograms.parquet")).to_pylist()
+    decoded = [HdrHistogram.decode(row["histogram"].encode()) for row in rows]
+    assert [each.get_total_count() for each in decoded] == [row["count"] for row in rows]
+    right = sum(server.requests - (server.requests + 8) // 9 for server in servers)
+    assert sum(row["count"] for row in rows) + pq.read_table(outcome.job.requests_path)["error"].null_count == right
+    if mode == "open":
+        assert outcome.targets[1]["latency_ms"]["samples"] == outcome.targets[1]["requests"]
+        assert outcome.targets[1]["latency_ms"]["p50"] > 0
+
+
+def test_few_requests_are_kept_one_by_one(serve: Any, load: Any) -> None:
+    outcome = load(serve(lambda number: [GOOD]).port)
+    assert outcome.result["recorded"] == "requests"
+    assert not outcome.job.requests_path.with_suffix(".histograms.parquet").exists()
+    account = outcome.table.accounts[0]
+    assert account.requests == outcome.table.correct.sum()
+    assert np.array_equal(account.faults, [len(outcome.table.rows), *[0] * 7])

@@ -1,0 +1,51 @@
+"""Durations: exact while few, and to three digits in a histogram that other tools read."""
+
+import base64
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+from scripted_servers import CLOSE, GOOD, head
+
+from loadtests.durations import HIGHEST_US, Durations, Histogram
+
+
+def test_a_histogram_counts_as_the_library_does() -> None:
+    values_us = np.unique(np.r_[0:5000, np.geomspace(1, HIGHEST_US, 3000)].astype(np.int64))
+    ours, theirs = Histogram(), HdrHistogram(1, HIGHEST_US, 3)
+    ours.add(values_us / 1e6)
+    for value in values_us:
+        assert theirs.record_value(int(value))
+    assert ours.encode() == theirs.encode()
+    assert base64.b64decode(ours.encode(), validate=True)
+    for p in (0.5, 0.9, 0.99, 0.999, 1.0):
+        assert ours.percentile_s(p) == pytest.approx(
+            np.percentile(values_us, 100 * p, method="inverted_cdf") / 1e6, rel=1e-3
+        )
+
+
+def test_few_are_exact_and_many_are_within_a_thousandth() -> None:
+    seconds = np.random.default_rng(1).exponential(0.01, 5000)
+    exact, spilled = Durations(), Durations(exact=100)
+    for value in seconds:
+        exact.add(value)
+        spilled.add(value)
+    assert exact.percentile_s(0.99) == pytest.approx(np.percentile(seconds, 99), rel=1e-12)
+    assert spilled.percentile_s(0.99) == pytest.approx(np.percentile(seconds, 99), rel=5e-3)
+    assert spilled.count == 5000
+    assert spilled.mean_s == pytest.approx(seconds.mean())
+    spilled.forget()
+    assert (spilled.count, spilled.mean_s, spilled.percentile_s(0.5)) == (0, None, None)
+
+
+def test_reconnects_are_counted_and_timed_and_the_cpu_is_read_for_each_target(serve, load) -> None:  # type: ignore[no-untyped-def]
+    closing = serve(lambda number: [head(extra=b"Connection: close\r\n") + b"Hello, World!", CLOSE])
+    keeping = serve(lambda number: [GOOD])
+    outcome = load(closing.port, keeping.port, mode="duet", slice_s=0.05, measure_s=0.2, warmup_s=0.05)
+    first, second = outcome.targets
+    assert first["connect_ms"]["count"] == first["connects"] == first["window_requests"]
+    assert 0 < first["connect_ms"]["p50"] <= 1000
+    assert first["connect_ms"]["mean"] > 0
+    assert (second["connects"], second["connect_ms"]) == (0, None)
+    for target in outcome.targets:
+        assert 0 < target["generator_cpu"] <= 1.1
