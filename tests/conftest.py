@@ -1,0 +1,18 @@
+"""Which tests are unit tests: those that start no server, no database and no process; `make test-unit` runs only them."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SERVICES = (
+    "stacks/", "loadtests/test_engine_", "bench/test_verify_", "bench/test_database", "bench/test_session", "bench/test_launch",
+    "bench/test_load", "bench/test_solo", "bench/test_sample", "bench/test_doctor", "bench/test_bootstrap", "bench/test_environments",
+    "bench/test_cli", "analysis/test_report_command",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if str(item.path.relative_to(HERE)).startswith(SERVICES):
+            item.add_marker(pytest.mark.services)
