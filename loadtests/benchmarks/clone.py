@@ -1,0 +1,30 @@
+"""An aiohttp server that answers a constant, after `--work` turns of an empty loop: with different work, a known difference.
+
+Runs on the interpreter of the aiohttp application's environment.
+"""
+
+import argparse
+
+from aiohttp import web
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--work", type=int, default=0)
+    options = parser.parse_args()
+    turns = range(options.work)
+
+    async def answer(request: web.Request) -> web.Response:
+        for _ in turns:
+            pass
+        return web.Response(text="Hello, World!")
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    web.run_app(app, host="127.0.0.1", port=options.port, access_log=None, backlog=2048, print=None)
+
+
+if __name__ == "__main__":
+    main()
