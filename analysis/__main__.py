@@ -1,4 +1,4 @@
-"""`python -m analysis report RUN_DIR`: the report of a stored run. Prints the page's path as its last line."""
+"""`python -m analysis report RUN_DIR`: the report of a stored run, the page's path last; `slices DIR`: a study's tables."""
 
 import argparse
 import sys
@@ -18,8 +18,17 @@ def main(argv: list[str] | None = None) -> int:
     )
     report.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's folder, such as results/latest")
     report.add_argument("--out", type=Path, metavar="DIR", help="where to write the report (default: RUN_DIR/report)")
+    slices = commands.add_parser(
+        "slices", help="what slice lengths do to ratios: the tables of a `bench slices` folder"
+    )
+    slices.add_argument("run", type=Path, metavar="DIR", help="the study's folder")
     arguments = parser.parse_args(argv)
     try:
+        if arguments.command == "slices":
+            from analysis.slices import report as tables
+
+            print(tables(arguments.run))
+            return 0
         from analysis.report import (
             build,  # pandas and matplotlib take seconds to import: not before the arguments are known to be good
         )

@@ -5,6 +5,7 @@ import os
 import secrets
 import shlex
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -228,6 +229,49 @@ def duet(
     )  # fmt: skip
     print(json.dumps(found, indent=1) if as_json else text(found, started=bool(start)))
     return 0 if all(target["requests"] for target in found["targets"]) else 1
+
+
+@app.command
+def slices(
+    *stacks: str, scenario: str = "db", lengths_ms: Annotated[tuple[float, ...], Parameter(negative=(), consume_multiple=True)] = (
+        25, 50, 100, 250, 500, 3000,
+    ), rounds: int = 6, seconds: float = 3.0, connections: int = plan.CONNECTIONS, seed: int = 1, results: Path = RESULTS,
+) -> int:  # fmt: skip
+    """Show what the length of slices does to the ratios between stacks here: bias against the longest, and spread.
+
+    Parameters
+    ----------
+    stacks
+        Stack ids, patterns or tags; all are alive at once.
+    scenario
+        What is asked for.
+    lengths_ms
+        Lengths of slices in milliseconds; the longest is what the others are held against.
+    rounds
+        How often each length is tried, in turn.
+    seconds
+        Time for each stack, length and round.
+    connections
+        To each stack.
+    seed
+        Fixes the order.
+    results
+        The folder that holds the study's own.
+    """
+    from bench import slices as study
+
+    found = catalog.load()
+    picked = catalog.select_stacks(found, _split(stacks) or ("default",))
+    (asked,) = catalog.select_scenarios(found, (scenario,))[:1]
+    _prepare(found, picked)
+    folder = results / time.strftime("slices-%Y%m%d-%H%M%S")
+    study.study(
+        picked, asked, lengths_ms=lengths_ms, rounds=rounds, seconds=seconds, connections=connections, seed=seed,
+        folder=folder, say=lambda text: console.print(text, markup=False),
+    )  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "analysis", "slices", str(folder)], cwd=catalog.ROOT, check=False
+    ).returncode
 
 
 @app.command

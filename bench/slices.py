@@ -1,0 +1,77 @@
+"""`bench slices`: what the length of slices does to the ratios between stacks, on this machine.
+
+The same deployments are loaded in slices of several lengths, in turn and in an order drawn anew for each round; every request is
+stored, so that estimators can be compared afterwards from the same records (`python -m analysis slices FOLDER`).
+"""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import load
+from bench.database import data
+from bench.launch import NativeLauncher, find_tools
+from bench.machine import default_budget, topology
+from bench.model import BenchError, Scenario, Stack
+from bench.plan import database_connections, plan_stack
+from bench.service import start_database
+from bench.session import Session
+
+WARMUP_S = 0.3
+
+
+def study(
+    stacks: Sequence[Stack], scenario: Scenario, *, lengths_ms: Sequence[float], rounds: int, seconds: float, connections: int,
+    seed: int, folder: Path, say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Run and store in `folder`: requests/ and slices/ for each round and length, and slices.json, which names them.
+
+    `seconds` are for each stack, length and round. Raises BenchError.
+    """
+    if min(lengths_ms) <= 0 or rounds < 1 or seconds * 1000 < max(lengths_ms):
+        raise BenchError("--lengths-ms must be above 0 and --seconds no shorter than the longest; --rounds 1 or more")
+    for name in ("requests", "slices", "logs"):
+        (folder / name).mkdir(parents=True)
+    rng = random.Random(seed)
+    jobs: list[dict[str, object]] = []
+    budget = default_budget(topology())
+    planned = [plan_stack(stack, budget) for stack in stacks]
+    with Session() as session:
+        database = start_database(
+            session, budget, connections=database_connections(planned, 1), log=folder / "logs" / "postgresql.log"
+        )
+        if database.failure:
+            raise BenchError(f"no database: {database.failure.reason}")
+        launcher = NativeLauncher(
+            session, budget, tools=find_tools(planned), database_url=database.url, logs=folder / "logs"
+        )
+        deployments = launcher.start([(one, 0) for one in planned], block=0)
+        try:
+            broken = next((one for one in deployments if one.failure), None)
+            if broken is not None and broken.failure is not None:
+                raise BenchError(f"{broken.planned.stack.id} does not run: {broken.failure.reason}")
+            for round_ in range(rounds):
+                for length_ms in rng.sample(list(lengths_ms), len(lengths_ms)):
+                    name = f"{round_}-{length_ms:g}"
+                    say(f"round {round_ + 1} of {rounds}: slices of {length_ms:g} ms")
+                    if database.url:
+                        data.settle(database.url)
+                    job = load.Job(
+                        scenario=scenario.name, mode="duet", seed=rng.randrange(10**6), warmup_s=WARMUP_S,
+                        measure_s=seconds, slice_s=length_ms / 1000,
+                        targets=[load.Target(id=one.id, endpoint=one.client, connections=connections) for one in deployments],
+                    )  # fmt: skip
+                    load.run(
+                        session, job, folder=folder, name=name, log=folder / "logs" / f"{name}.log",
+                        cpus=budget.load_cpus if budget.pinned else (), work=session.scratch,
+                        on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
+                    )  # fmt: skip
+                    jobs.append({"name": name, "round": round_, "length_ms": length_ms})
+                    described = {
+                        "scenario": scenario.name, "connections": connections, "seconds": seconds, "seed": seed, "jobs": jobs,
+                        "stacks": {one.id: one.planned.stack.id for one in deployments},
+                    }  # fmt: skip
+                    (folder / "slices.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+        finally:
+            launcher.stop(deployments)
