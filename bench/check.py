@@ -11,12 +11,13 @@ from bench.catalog import Catalog
 from bench.contract import verify_deployment
 from bench.database import data
 from bench.deployment import Deployment, died
-from bench.launch import NativeLauncher, find_tools
+from bench.launch import Launcher
 from bench.machine import default_budget, topology
 from bench.model import BenchError, Failed, Stack
 from bench.plan import database_connections, plan_stack
-from bench.service import Database, start_database
+from bench.service import Database
 from bench.session import Session
+from bench.site import open_site
 from bench.verify import Report, render_text, verify
 
 AT_ONCE = 4
@@ -29,12 +30,12 @@ def one_url(url: str, *, omits: Collection[str], static_dir: Path | None, as_jso
     return 0 if report.passed else 1
 
 
-def stacks(found: Catalog, chosen: Sequence[Stack], *, as_json: bool) -> int:
+def stacks(found: Catalog, chosen: Sequence[Stack], *, mode: str, as_json: bool) -> int:
     """Deploy and verify each of `chosen`, a few at a time; returns the exit code."""
     answers: dict[str, object] = {}
     bad = 0
     with Session() as session:
-        database, launcher = _parts(session, chosen)
+        database, launcher = _parts(session, chosen, mode=mode)
         for start in range(0, len(chosen), AT_ONCE):
             group = chosen[start : start + AT_ONCE]
             if database.url:
@@ -57,7 +58,7 @@ def serve(stack: Stack, *, port: int | None, say: Callable[[str], None]) -> int:
     """Hold `stack` up until it is interrupted, or dies. Returns the exit code."""
     with Session() as session:
         budget = default_budget(topology())
-        database, launcher = _parts(session, [stack], port=port)
+        database, launcher = _parts(session, [stack], mode="native", port=port)
         (deployment,) = launcher.start([(plan_stack(stack, budget), 0)], block=0)
         if deployment.failure:
             raise BenchError(f"{stack.id}: {_full(deployment.failure)}")
@@ -77,19 +78,25 @@ def serve(stack: Stack, *, port: int | None, say: Callable[[str], None]) -> int:
         raise BenchError(f"{stack.id}: {_full(ended)}")
 
 
-def _parts(session: Session, chosen: Sequence[Stack], *, port: int | None = None) -> tuple[Database, NativeLauncher]:
+def _parts(
+    session: Session, chosen: Sequence[Stack], *, mode: str, port: int | None = None
+) -> tuple[Database, Launcher]:
     budget = default_budget(topology())
     planned = [plan_stack(stack, budget) for stack in chosen]
-    tools = find_tools(planned)
     most = sorted((database_connections([one], 1) for one in planned), reverse=True)[:AT_ONCE]
-    database = start_database(session, budget, connections=sum(most), log=session.scratch / "postgresql.log")
-    if database.failure:
-        raise BenchError(f"no database: {_full(database.failure)}")
-    launcher = NativeLauncher(
-        session, budget, tools=tools, database_url=database.url,
-        logs=session.scratch / "logs", port=port,
-    )  # fmt: skip
-    return database, launcher
+    site = open_site(
+        session,
+        planned,
+        budget,
+        mode=mode,
+        connections=sum(most),
+        logs=session.scratch / "logs",
+        port=port,
+        loading=False,
+    )
+    if site.database.failure:
+        raise BenchError(f"no database: {_full(site.database.failure)}")
+    return site.database, site.launcher
 
 
 def _say(deployment: Deployment, report: Report | Failed, answers: dict[str, object], *, quiet: bool) -> int:

@@ -48,7 +48,8 @@ Stacks = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True
 
 @app.command
 def run(
-    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), seed: int | None = None, results: Path = RESULTS,
+    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), mode: str = "native", seed: int | None = None,
+    results: Path = RESULTS,
 ) -> int:  # fmt: skip
     """Deploy, verify, load, store and report.
 
@@ -60,6 +61,8 @@ def run(
         Stack ids, patterns such as 'flask/*/nginx', or tags (default, core, full); the profile's own when left out.
     scenarios
         Scenario names, patterns or tags; the profile's own when left out.
+    mode
+        native: on this machine; compose: in containers, load generator and database too.
     seed
         Fixes the order of everything that is drawn; printed and stored.
     results
@@ -76,9 +79,15 @@ def run(
     picked = catalog.select_stacks(found, _split(stacks) or chosen.stacks)
     asked = catalog.select_scenarios(found, _split(scenarios) or chosen.scenarios)
     made = plan.make(
-        chosen, picked, asked, default_budget(topology()), seed=seed if seed is not None else secrets.randbelow(10**6)
+        chosen,
+        picked,
+        asked,
+        default_budget(topology()),
+        seed=seed if seed is not None else secrets.randbelow(10**6),
+        mode=mode,
     )
-    _prepare(found, picked)
+    if mode == "native":
+        _prepare(found, picked)
     began = time.monotonic()
     cells = job.planned_seconds(made)
     console.print(
@@ -119,6 +128,7 @@ def run(
 @app.command
 def verify(
     *stacks: str,
+    mode: str = "native",
     url: str | None = None,
     omits: tuple[str, ...] = (),
     static_dir: Path | None = None,
@@ -130,6 +140,8 @@ def verify(
     ----------
     stacks
         Stack ids, patterns or tags.
+    mode
+        native: on this machine; compose: in containers.
     url
         Base URL of a running server of your own, on this machine.
     omits
@@ -147,8 +159,9 @@ def verify(
         return check.one_url(url, omits=omits, static_dir=static_dir, as_json=as_json)
     found = catalog.load()
     picked = catalog.select_stacks(found, _split(stacks)) if stacks else list(found.stacks.values())
-    _prepare(found, picked, quiet=as_json)
-    return check.stacks(found, picked, as_json=as_json)
+    if mode == "native":
+        _prepare(found, picked, quiet=as_json)
+    return check.stacks(found, picked, mode=mode, as_json=as_json)
 
 
 @app.command
@@ -337,6 +350,29 @@ def list_(*, as_json: Annotated[bool, Parameter("--json")] = False) -> int:
     for name, reason in found.refused.items():
         console.print(f"  {name}\n      {reason}", markup=False)
     return 0
+
+
+@app.command
+def compose(*, write: bool = False) -> int:
+    """Check that docker-compose.yml is what the catalogue says; exit code 1 where it is not.
+
+    Parameters
+    ----------
+    write
+        Write it instead.
+    """
+    from bench.compose import topfile
+
+    rendered = topfile.expected(catalog.load())
+    if write:
+        (catalog.ROOT / topfile.NAME).write_text(rendered, encoding="utf-8")
+        console.print(f"{topfile.NAME}: {rendered.count('    profiles: ')} services in profiles")
+        return 0
+    if topfile.current(catalog.ROOT) == rendered:
+        console.print(f"{topfile.NAME} is as apps/ and deploy/ say")
+        return 0
+    console.print(f"{topfile.NAME} differs from apps/ and deploy/; `bench compose --write` writes it", soft_wrap=True)
+    return 1
 
 
 @app.command

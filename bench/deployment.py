@@ -93,7 +93,12 @@ def census(deployment: Deployment) -> tuple[Census, ...]:
             with contextlib.suppress(psutil.Error):
                 cpus = tuple(process.cpu_affinity()) if sys.platform == "linux" else ()
                 found.append(
-                    Census(pid=process.pid, role=one.role, argv=tuple(process.cmdline()), cpus=tuple(sorted(cpus)))
+                    Census(
+                        pid=process.pid,
+                        role=one.role,
+                        argv=tuple(filter(None, process.cmdline())),
+                        cpus=tuple(sorted(cpus)),
+                    )
                 )
     return tuple(sorted(found, key=lambda one: (one.role, one.pid)))
 
@@ -106,8 +111,11 @@ def tail(path: Path, lines: int = TAIL_LINES) -> str | None:
     return None
 
 
-def differs(deployment: Deployment, budget: Budget) -> Failed | None:
-    """Where what runs is not what was planned, the figures would stand under a wrong name."""
+def differs(deployment: Deployment, budget: Budget, *, shared_host: bool = True) -> Failed | None:
+    """Where what runs is not what was planned, the figures would stand under a wrong name.
+
+    `shared_host`: whether a stranger might listen at its addresses; a container's are its own.
+    """
     planned = deployment.planned
     counted = {role: sum(one.role == role for one in deployment.census) for role in ("app", "front")}
     for role, expected in (("app", planned.processes), ("front", planned.front_processes)):
@@ -120,6 +128,8 @@ def differs(deployment: Deployment, budget: Budget) -> Failed | None:
     unlike = next((one for one in deployment.spawned if not _runs_as_told(one, deployment.census)), None)
     if unlike:
         return Failed(reason=f"process {unlike.pid} does not show the planned command line {' '.join(unlike.argv)}")
+    if not shared_host:
+        return None
     owned = {one.pid for one in deployment.census}
     stranger = next((e for e in {deployment.client, *deployment.rendered.servers} if not _owned(e, owned)), None)
     return Failed(reason=f"{stranger.url} is answered by a process that is not ours") if stranger else None

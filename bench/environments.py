@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bench import static
 from bench.catalog import ROOT, Catalog, server_fits
 from bench.model import App, BenchError
 
 HOME = ROOT / ".envs"
 STATIC = ROOT / ".cache" / "static"
-STATIC_FILES = {"1kb.bin": 1024, "100kb.bin": 102_400, "10mb.bin": 10_485_760}
 _STAMP = "forkloop-stamp"
 
 
@@ -86,16 +86,8 @@ def versions(app: App) -> dict[str, str]:
 
 
 def make_static() -> None:
-    """The files under /static: fixed bytes that do not compress, the same on every machine."""
-    STATIC.mkdir(parents=True, exist_ok=True)
-    for name, size in STATIC_FILES.items():
-        path = STATIC / name
-        if path.exists() and path.stat().st_size == size:
-            continue
-        content = hashlib.shake_256(name.encode()).digest(size)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+    """The files under /static, where the stacks of this machine find them."""
+    static.make(STATIC)
 
 
 def lock(catalog: Catalog, say: Callable[[str], None]) -> list[str]:

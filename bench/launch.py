@@ -46,6 +46,10 @@ class Launcher(Protocol):
         """End them; returns when nothing of them is left."""
         ...
 
+    def versions(self, deployment: Deployment) -> dict[str, str]:
+        """What is installed where it runs: from distribution to version."""
+        ...
+
 
 class NativeLauncher:
     """Processes on this machine, pinned to the server's CPUs, listening on 127.0.0.1 or unix sockets only."""
@@ -83,6 +87,10 @@ class NativeLauncher:
         for deployment in deployments:
             deployment.spawned.clear()
             self._taken -= {deployment.client.port, *(server.port for server in deployment.rendered.servers)}
+
+    def versions(self, deployment: Deployment) -> dict[str, str]:
+        app = deployment.planned.stack.app
+        return environments.versions(app) if app.language == "python" else {}
 
     def _begin(self, planned: PlannedStack, copy: int, block: int) -> Deployment:
         stack = planned.stack

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from bench.catalog import ROOT
 from bench.model import BenchError
@@ -51,6 +51,18 @@ class Job:
     timeout_s: float = 10.0
 
 
+class Inside(Protocol):
+    """A container that the generator runs in."""
+
+    def load_command(self, job: Path) -> list[str]:
+        """What starts the generator there with `job`; its standard input and output are those of this command."""
+        ...
+
+    def generator_pid(self, job: Path) -> int | None:
+        """Its process id on this machine, once it runs."""
+        ...
+
+
 @dataclass
 class Deadline:
     """A moment on the monotonic clock that moves on with every step the generator takes."""
@@ -69,13 +81,14 @@ class LoadFailedError(BenchError):
 def run(
     session: Session, job: Job, *, folder: Path, name: str, log: Path, cpus: Collection[int],
     on_ready: Callable[[int], None], on_measured: Callable[[int], None], on_progress: Callable[[float], None],
-    work: Path,
+    work: Path, inside: Inside | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Carry out `job` and return its result as `loadtests` wrote it.
 
     `on_ready` is called with the process's id when connections are open and warm and before anything is measured,
     `on_measured` when the last slice is over and before anything is written: the generator waits for both. Requests and slices
-    go to `folder`/requests and /slices under `name`. Raises LoadFailedError.
+    go to `folder`/requests and /slices under `name`. With `inside` it runs in that container, which sees `folder` and `work` under the
+    same paths. Raises LoadFailedError.
     """
     job_path, result_path = work / f"{name}.job.json", work / f"{name}.result.json"
     paths: dict[str, str | None] = {
@@ -87,6 +100,8 @@ def run(
     job_path.write_text(json.dumps({**_encode(job), **paths}), encoding="utf-8")
     argv = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless",
             "--forkloop-job", str(job_path)]  # fmt: skip
+    if inside is not None:
+        argv = inside.load_command(job_path)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     spawned = session.spawn(argv, role="generator", cwd=ROOT, env=environment, log=log, cpus=cpus, pipes=True)
     # Drains, ramps and requests that hang until their timeout come on top of the measured time.
@@ -102,7 +117,8 @@ def run(
             elif kind == "error":
                 raise LoadFailedError(f"the load generator: {event.get('message')}", log)
             elif kind in answers:
-                answers.pop(kind)(spawned.pid)
+                pid = inside.generator_pid(job_path) if inside is not None else spawned.pid
+                answers.pop(kind)(pid or spawned.pid)
                 deadline.at = time.monotonic() + (allowance_s if kind == "ready" else END_DEADLINE_S)
                 _reply(spawned, replies[kind])
             elif kind == "done":

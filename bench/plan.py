@@ -120,7 +120,7 @@ class Plan:
 
 def make(
     profile: Profile, stacks: Sequence[Stack], scenarios: Sequence[Scenario], budget: Budget, *,
-    seed: int, refused: Mapping[str, str] | None = None,
+    seed: int, refused: Mapping[str, str] | None = None, mode: str = "native",
 ) -> Plan:  # fmt: skip
     """The plan for these stacks and scenarios. Raises BenchError where nothing is left to do."""
     if not stacks:
@@ -143,6 +143,7 @@ def make(
         skipped=skipped,
         budget=budget,
         seed=seed,
+        mode=mode,
         notes=budget.notes,
     )
 

@@ -1,10 +1,10 @@
 """What `run.json` says of a run: the machine, the plan, and what was observed to run."""
 
 import contextlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bench import environments
 from bench.database import observe
 from bench.deployment import Deployment, application_name
 from bench.launch import Tools
@@ -52,23 +52,22 @@ def describe_stack(planned: PlannedStack) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def environment(tools: Tools, database: Database) -> dict[str, Any]:
+def environment(tools: Tools, database: Database, docker: str | None) -> dict[str, Any]:
     """The machine, and the versions of the parts that all stacks share."""
     nginx = str(find_nginx()) if "nginx" in tools.paths else None
-    return {**describe(), "nginx": nginx, "postgresql": database.version}
+    return {**describe(), "nginx": nginx, "postgresql": database.version, "docker": docker}
 
 
-def observed(database: Database, deployment: Deployment) -> dict[str, Any]:
+def observed(database: Database, deployment: Deployment, versions: Mapping[str, str]) -> dict[str, Any]:
     """What really ran, read back: versions, processes, connections; null where it did not run."""
     if deployment.failure and not deployment.census:
         return {"failure": deployment.failure.reason}
-    stack = deployment.planned.stack
     used = None
     if database.url:
         with contextlib.suppress(BenchError):
             used = observe.connections(database.url).get(application_name(deployment.id), 0)
     return {
-        "versions": environments.versions(stack.app) if stack.app.language == "python" else {},
+        "versions": dict(versions),
         "processes": [
             {"role": one.role, "pid": one.pid, "argv": list(one.argv), "cpus": list(one.cpus)} for one in deployment.census
         ],

@@ -22,6 +22,7 @@ class Site:
     """Where one deployment lives. Every path is absolute where the processes run."""
 
     host: str
+    """The address to listen on."""
     ports: Sequence[int]
     """At least as many as `ports_needed`; the first is the one that clients connect to."""
     folder: Path
@@ -38,6 +39,12 @@ class Site:
     user: str | None
     """Whom nginx's workers run as where it starts as root."""
     database_url: str | None
+    names: Sequence[str] = ()
+    """Where each server process has a host of its own: their names, in order. Empty: all are at `host`."""
+    front_dir: Path | None = None
+    """The front's own folder; below `folder` where None."""
+    config: Path | None = None
+    """The front's configuration; in its own folder where None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +99,13 @@ def render(planned: PlannedStack, site: Site) -> Rendered:
     if stack.front.processes:
         ports = ports[1:]
     servers = tuple(
-        Endpoint(host=site.host, port=ports[index])
+        Endpoint(host=site.names[index] if site.names else site.host, port=ports[index])
         if stack.transport == "tcp"
         else Endpoint(host=site.host, port=0, socket=site.folder / f"app-{index}.sock")
         for index in range(_instances(planned))
     )
-    front_dir = site.folder / "front"
-    config = front_dir / "nginx.conf"
+    front_dir = site.front_dir or site.folder / "front"
+    config = site.config or front_dir / "nginx.conf"
     commands: list[Command] = []
     for process in stack.server.processes:
         names = {"workers": planned.workers, "threads": planned.threads}
@@ -142,7 +149,7 @@ def _instances(planned: PlannedStack) -> int:
 
 def _words(planned: PlannedStack, site: Site, endpoint: Endpoint) -> dict[str, str]:
     stack = planned.stack
-    address = {"host": endpoint.host, "port": str(endpoint.port), "socket": str(endpoint.socket)}
+    address = {"host": site.host, "port": str(endpoint.port), "socket": str(endpoint.socket)}
     where = f"deploy/servers/{stack.server.name}/server.toml"
     return {
         **planned.values, **address,

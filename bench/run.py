@@ -15,12 +15,13 @@ from bench.console import Progressing
 from bench.contract import DATABASE_ENDPOINTS, verify_deployment
 from bench.database import data
 from bench.deployment import Deployment, died, tail
-from bench.launch import Launcher, NativeLauncher, find_tools
+from bench.launch import Launcher
 from bench.model import BenchError, Failed, Skipped
 from bench.plan import Cell, Plan, database_connections
 from bench.sample import Snapshot
-from bench.service import Database, start_database
+from bench.service import Database
 from bench.session import Session
+from bench.site import open_site
 from bench.store import RunStore
 from bench.verify import Report
 
@@ -83,21 +84,16 @@ def execute(plan: Plan, *, results: Path, command: str, progress: Progressing, o
     context: Context | None = None
     try:
         with Session() as session:
-            tools = find_tools(plan.stacks)
-            needed = database_connections(plan.stacks, plan.profile.copies)
-            database = start_database(
-                session, plan.budget, connections=needed, log=store.folder / "logs" / "postgresql.log"
-            )
-            if database.failure:
-                progress.say(f"  no database: {database.failure.reason}")
-            store.update({"environment": record.environment(tools, database)})
-            launcher = NativeLauncher(
-                session, plan.budget, tools=tools, database_url=database.url,
-                logs=store.folder / "logs", configs=store.folder / "configs",
+            site = open_site(
+                session, plan.stacks, plan.budget, mode=plan.mode, logs=store.folder / "logs", configs=store.folder / "configs",
+                results=results, connections=database_connections(plan.stacks, plan.profile.copies),
             )  # fmt: skip
+            if site.database.failure:
+                progress.say(f"  no database: {site.database.failure.reason}")
+            store.update({"environment": record.environment(site.tools, site.database, site.docker)})
             context = Context(
-                plan=plan, session=session, store=store, launcher=launcher, database=database,
-                progress=progress, began=began, trials=outcome.trials,
+                plan=plan, session=session, store=store, launcher=site.launcher, database=site.database,
+                progress=progress, began=began, trials=outcome.trials, load=site.load,
             )  # fmt: skip
             run_blocks(context)
         status = "finished"
@@ -145,7 +141,7 @@ def run_block(context: Context, block: int) -> None:
             context.store.update(
                 {
                     "observed": {
-                        one.planned.stack.id: record.observed(context.database, one)
+                        one.planned.stack.id: record.observed(context.database, one, context.launcher.versions(one))
                         for one in deployments
                         if one.copy == 0
                     }

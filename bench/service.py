@@ -1,9 +1,12 @@
 """The database of one command: the user's own (`DATABASE_URL`), or an embedded PostgreSQL for as long as the session lasts."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from bench.database import data, embedded, observe
 from bench.deployment import tail
@@ -20,6 +23,18 @@ class Database:
     failure: Failed | None = None
     version: str | None = None
     pids: tuple[int, ...] = ()
+    container_pid: int | None = None
+    """Where it runs in a container: its first process as this machine sees it."""
+
+    def backends(self) -> dict[int, str]:
+        """From process id on this machine to application name; empty where its processes are out of sight."""
+        if self.url is None or not (self.pids or self.container_pid):
+            return {}
+        found = observe.backends(self.url)
+        if self.container_pid is None:
+            return found
+        seen = _inner_pids(self.container_pid)
+        return {seen[pid]: name for pid, name in found.items() if pid in seen}
 
 
 def start_database(session: Session, budget: Budget, *, connections: int, log: Path) -> Database:
@@ -54,3 +69,15 @@ def start_database(session: Session, budget: Budget, *, connections: int, log: P
     except BenchError as error:
         return Database(failure=Failed(reason=str(error), log_tail=tail(log)))
     return Database(url=running.url, version=f"{running.version} (embedded)", pids=(running.pid,))
+
+
+def _inner_pids(first: int) -> dict[int, int]:
+    """From process id within the container's namespace to the one outside: the last of `NSpid` in /proc (proc(5), since Linux 4.1)."""
+    pairs = {}
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(first).children():
+            with contextlib.suppress(OSError, psutil.Error, StopIteration):
+                status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace")
+                line = next(line for line in status.splitlines() if line.startswith("NSpid:"))
+                pairs[int(line.split()[-1])] = process.pid
+    return pairs

@@ -60,6 +60,7 @@ class Session:
         self._path = home / f"{self.id}.json"
         self._spawned: list[Spawned] = []
         self._stack = contextlib.ExitStack()
+        self._projects: list[str] = []
         self.scratch = Path()
 
     def __enter__(self) -> "Session":
@@ -126,6 +127,12 @@ class Session:
         """Hold a resource until the session ends."""
         return self._stack.enter_context(resource)
 
+    def own_project(self, name: str) -> None:
+        """From now on everything of the Compose project `name` ends with the session, also with one that is killed."""
+        self._projects.append(name)
+        self._record()
+        self._stack.callback(_remove_project, name)
+
     def stop(self, which: Sequence[Spawned] | None) -> None:
         """End `which` (None: all), front before app before the rest, and everything that they started. Returns when they are gone."""
         chosen = list(self._spawned if which is None else which)
@@ -156,7 +163,7 @@ class Session:
     def _record(self) -> None:
         state = {
             "id": self.id, "scratch": str(self.scratch),
-            "processes": [[spawned.pid, spawned.started] for spawned in self._spawned],
+            "processes": [[spawned.pid, spawned.started] for spawned in self._spawned], "projects": self._projects,
         }  # fmt: skip
         self._lock.seek(0)
         self._lock.truncate()
@@ -195,6 +202,8 @@ def recover(home: Path = HOME) -> list[str]:
             state = _read(record.read())
             families = [process for pid, started in state["processes"] for process in members(pid, started)]
             _reap(families, [], asked=False)
+            for name in state["projects"]:
+                _remove_project(name)
             scratch = Path(state["scratch"])
             if scratch.name.startswith("forkloop-") and scratch.parent == Path(tempfile.gettempdir()):
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -210,9 +219,35 @@ def _read(text: str) -> dict[str, Any]:
         return {
             "scratch": str(state["scratch"]),
             "processes": [(int(pid), float(at)) for pid, at in state["processes"]],
+            "projects": [str(name) for name in state.get("projects", [])],
         }
     except (ValueError, KeyError, TypeError):
-        return {"scratch": "", "processes": []}
+        return {"scratch": "", "processes": [], "projects": []}
+
+
+_LISTING = {"rm": ("ps", "-aq"), "network rm": ("network", "ls", "-q"), "volume rm": ("volume", "ls", "-q")}
+"""From what removes a kind of thing to what lists it; containers first, since they hold the others."""
+
+
+def _remove_project(name: str) -> None:
+    """Containers, networks and volumes with a Compose project's label. What cannot be removed is named, and nothing is raised:
+    the session's other resources must still be given back.
+    """
+    for removing, listing in _LISTING.items():
+        try:
+            found = _docker(*listing, "--filter", f"label=com.docker.compose.project={name}").split()
+            if found:
+                _docker(*removing.split(), *(["-f", "-v"] if removing == "rm" else []), *found)
+        except (OSError, subprocess.SubprocessError) as error:
+            print(f"bench: containers, networks or volumes of {name} may be left: {error}", file=sys.stderr)
+            return
+
+
+def _docker(*arguments: str) -> str:
+    return subprocess.run(
+        ["docker", *arguments], capture_output=True, text=True, check=True, timeout=60, stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    ).stdout  # fmt: skip
 
 
 def _reap(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[bytes]], *, asked: bool) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from bench import load
 from bench.database import data
-from bench.launch import NativeLauncher, find_tools
 from bench.machine import default_budget, topology
 from bench.model import BenchError, Scenario, Stack
 from bench.plan import database_connections, plan_stack
-from bench.service import start_database
 from bench.session import Session
+from bench.site import open_site
 
 WARMUP_S = 0.3
 
@@ -38,14 +37,12 @@ def study(
     budget = default_budget(topology())
     planned = [plan_stack(stack, budget) for stack in stacks]
     with Session() as session:
-        database = start_database(
-            session, budget, connections=database_connections(planned, 1), log=folder / "logs" / "postgresql.log"
+        site = open_site(
+            session, planned, budget, mode="native", connections=database_connections(planned, 1), logs=folder / "logs"
         )
+        database, launcher = site.database, site.launcher
         if database.failure:
             raise BenchError(f"no database: {database.failure.reason}")
-        launcher = NativeLauncher(
-            session, budget, tools=find_tools(planned), database_url=database.url, logs=folder / "logs"
-        )
         deployments = launcher.start([(one, 0) for one in planned], block=0)
         try:
             broken = next((one for one in deployments if one.failure), None)

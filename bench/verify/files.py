@@ -3,11 +3,12 @@
 import hashlib
 from functools import partial
 
+from bench.static import FILES
 from bench.verify.judge import difference, expect_status
 from bench.verify.report import shown
 from bench.verify.rule import BrokenError, NotCheckedError, Probe, Rule, require
 
-STATIC_FILES = (("1kb.bin", 1024), ("100kb.bin", 102_400), ("10mb.bin", 10_485_760))
+STATIC_FILES = tuple(FILES.items())
 
 OUTSIDE = (
     "/static/../nope",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
 
-from bench import account
+from bench import account, service
 from bench.deployment import Deployment
 from bench.model import Role
 from bench.plan import PlannedStack
@@ -81,7 +81,7 @@ def test_a_database_connections_time_is_charged_to_whom_it_serves(
     long = f"0-{'x' * 80}-0"
     mine, other = deployment(planned, long), deployment(planned, "0-bee-0")
     backends = {11: account.application_name(long), 12: "0-bee-0", 13: account.application_name(long), 14: "psql"}
-    monkeypatch.setattr(account.observe, "backends", lambda _: backends)
+    monkeypatch.setattr(service.observe, "backends", lambda _: backends)
     asked: list[dict[str, list[int]]] = []
 
     def take(groups: dict[str, list[int]]) -> Snapshot:

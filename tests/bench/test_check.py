@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from made_stacks import Tree, three_stacks
 
-from bench import check
+from bench import check, site
 from bench.deployment import Census, Deployment
 from bench.launch import Tools
 from bench.model import BenchError, Failed, Stack
@@ -44,6 +44,9 @@ class FakeLauncher:
     def stop(self, deployments: Sequence[Deployment]) -> None:
         self.work.append(("stop", [one.planned.stack.id for one in deployments]))
 
+    def versions(self, deployment: Deployment) -> dict[str, str]:
+        return {"flask": "3.1"}
+
     def _deployment(self, planned: PlannedStack) -> Deployment:
         endpoint = Endpoint(host="127.0.0.1", port=8123)
         spawned = Spawned(
@@ -73,9 +76,9 @@ def launcher(monkeypatch: pytest.MonkeyPatch, home: Path) -> FakeLauncher:
         return fake
 
     monkeypatch.setattr(check, "Session", partial(Session, home=home))
-    monkeypatch.setattr(check, "NativeLauncher", make)
-    monkeypatch.setattr(check, "find_tools", lambda _: Tools(paths={}, missing={}))
-    monkeypatch.setattr(check, "start_database", lambda *_, **__: Database(url="postgresql://x", version="18.4"))
+    monkeypatch.setattr(site, "NativeLauncher", make)
+    monkeypatch.setattr(site, "find_tools", lambda _: Tools(paths={}, missing={}))
+    monkeypatch.setattr(site, "start_database", lambda *_, **__: Database(url="postgresql://x", version="18.4"))
     monkeypatch.setattr(check.data, "restore", lambda url: fake.work.append(("restore", url)))
     monkeypatch.setattr(check.time, "sleep", lambda _: None)
     monkeypatch.setattr(check, "verify_deployment", lambda one, url: HELD)
@@ -90,7 +93,7 @@ def test_stacks_are_verified_a_few_at_a_time_on_fresh_data(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(check, "AT_ONCE", 2)
-    assert check.stacks(tree.load(), chosen, as_json=False) == 0
+    assert check.stacks(tree.load(), chosen, mode="native", as_json=False) == 0
     assert launcher.work == [
         ("restore", "postgresql://x"), ("start", [ANT, BEE]), ("stop", [ANT, BEE]),
         ("restore", "postgresql://x"), ("start", [CAT]), ("stop", [CAT]),
@@ -107,7 +110,7 @@ def test_what_breaks_the_contract_or_does_not_run_is_told_and_the_exit_code_says
 ) -> None:
     launcher.failures[BEE] = Failed(reason="the app process exited with code 1", log_tail="ImportError")
     monkeypatch.setattr(check, "verify_deployment", lambda one, url: BROKEN if one.planned.stack.id == CAT else HELD)
-    assert check.stacks(tree.load(), chosen, as_json=False) == 1
+    assert check.stacks(tree.load(), chosen, mode="native", as_json=False) == 1
     out = capsys.readouterr().out
     assert f"{BEE}: does not run: the app process exited with code 1\nImportError\n" in out
     assert f"{CAT}: FAILED: 1 of 1 rule of the contract broken" in out
@@ -124,7 +127,7 @@ def test_the_verdicts_as_json_are_one_object_and_nothing_else(
 ) -> None:
     launcher.failures[BEE] = Failed(reason="it died", log_tail=None)
     monkeypatch.setattr(check, "verify_deployment", lambda one, url: BROKEN if one.planned.stack.id == CAT else HELD)
-    assert check.stacks(tree.load(), chosen, as_json=True) == 1
+    assert check.stacks(tree.load(), chosen, mode="native", as_json=True) == 1
     found = json.loads(capsys.readouterr().out)
     assert {name: one["status"] for name, one in found.items()} == {ANT: "passed", BEE: "failed", CAT: "failed"}
     assert found[BEE]["reason"] == "it died"
@@ -135,9 +138,9 @@ def test_without_a_database_nothing_is_verified(
     launcher: FakeLauncher, chosen: list[Stack], tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failure = Failed(reason="PostgreSQL does not start", log_tail="FATAL: x")
-    monkeypatch.setattr(check, "start_database", lambda *_, **__: Database(failure=failure))
+    monkeypatch.setattr(site, "start_database", lambda *_, **__: Database(failure=failure))
     with pytest.raises(BenchError, match=r"^no database: PostgreSQL does not start\nFATAL: x$"):
-        check.stacks(tree.load(), chosen, as_json=False)
+        check.stacks(tree.load(), chosen, mode="native", as_json=False)
     assert launcher.work == []
 
 

@@ -296,7 +296,8 @@ def test_a_report_is_rebuilt_from_a_stored_run(
 def test_verify_takes_all_stacks_or_those_named(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[list[str], bool]] = []
 
-    def stacks(found: catalog.Catalog, chosen: list[Any], *, as_json: bool) -> int:
+    def stacks(found: catalog.Catalog, chosen: list[Any], *, mode: str, as_json: bool) -> int:
+        assert mode == "native"
         asked.append(([stack.id for stack in chosen], as_json))
         return 1
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from made_stacks import Tree
 
-from bench import catalog, environments
+from bench import catalog, environments, static
 from bench.environments import is_ready, lock, locks_of, prepare, versions
 from bench.model import BenchError
 
@@ -162,7 +162,7 @@ def test_all_stacks_run_on_the_interpreter_of_the_tool(small: Tree, asked: list[
 def test_static_files_are_made_once_and_are_the_same_everywhere(small: Tree) -> None:
     environments.make_static()
     folder = environments.STATIC
-    assert {path.name: path.stat().st_size for path in folder.iterdir()} == environments.STATIC_FILES
+    assert {path.name: path.stat().st_size for path in folder.iterdir()} == static.FILES
     assert (folder / "1kb.bin").read_bytes() == hashlib.shake_256(b"1kb.bin").digest(1024)
     kept = (folder / "10mb.bin").stat()
     (folder / "100kb.bin").write_bytes(b"cut off")

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from made_stacks import Tree, budget
 
-from bench import catalog, environments, launch
+from bench import catalog, environments, launch, static
 from bench import deployment as deployment_module
 from bench.deployment import Deployment, application_name, died, probe, tail
 from bench.launch import NativeLauncher, Tools, find_tools
@@ -93,7 +93,7 @@ def world(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
     (bin_dir / "python").symlink_to(sys.executable)
     monkeypatch.setattr(environments, "path_of", lambda _: tmp_path / "env")
     monkeypatch.setattr(environments, "STATIC", tmp_path / "static")
-    monkeypatch.setattr(environments, "STATIC_FILES", {"1kb.bin": 1024})
+    monkeypatch.setattr(static, "FILES", {"1kb.bin": 1024})
     tree.front("direct")
     tree.server(
         "plain", '[workers]\nrule = "1"\nprocesses = "workers"', argv='["python", "-I", "-S", "{target}", "{bind}"]'

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from made_stacks import Tree, budget, plan, scenario, three_stacks
 
-from bench import catalog, environments, record
+from bench import catalog, record
 from bench.deployment import Census, Deployment
 from bench.launch import Tools
 from bench.machine import find_nginx
@@ -65,38 +65,37 @@ def test_a_stack_is_described_by_what_it_is_and_by_its_numbers() -> None:
 
 
 def test_the_environment_names_the_parts_that_all_share() -> None:
-    found = record.environment(Tools(paths={}, missing={}), Database())
+    found = record.environment(Tools(paths={}, missing={}), Database(), None)
     assert (found["nginx"], found["postgresql"]) == (None, None)
     nginx = find_nginx()
-    found = record.environment(Tools(paths={"nginx": str(nginx.path)}, missing={}), Database(version="18.4 (embedded)"))
-    assert (found["nginx"], found["postgresql"]) == (str(nginx), "18.4 (embedded)")
+    found = record.environment(
+        Tools(paths={"nginx": str(nginx.path)}, missing={}), Database(version="18.4 (embedded)"), "28.2"
+    )
+    assert (found["nginx"], found["postgresql"], found["docker"]) == (str(nginx), "18.4 (embedded)", "28.2")
 
 
 def test_what_ran_is_read_back(made: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environments, "versions", lambda app: {app.name: "1.0"})
     monkeypatch.setattr(record.observe, "connections", lambda _: {"0-ant--plain--direct-0": 5, "psql": 1})
     one = deployment(made, startup_s=0.5, census=(Census(pid=7, role="app", argv=("serve", "x"), cpus=(0,)),))
-    assert record.observed(Database(url="postgresql://x"), one) == {
+    assert record.observed(Database(url="postgresql://x"), one, {"ant": "1.0"}) == {
         "versions": {"ant": "1.0"}, "processes": [{"role": "app", "pid": 7, "argv": ["serve", "x"], "cpus": [0]}],
         "workers": 2, "startup_s": 0.5, "database_connections": 5,
     }  # fmt: skip
-    assert record.observed(Database(), one)["database_connections"] is None
+    assert record.observed(Database(), one, {})["database_connections"] is None
 
 
 def test_what_cannot_be_read_back_is_null(made: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: str) -> None:
         raise BenchError("nothing answers there")
 
-    monkeypatch.setattr(environments, "versions", lambda _: {})
     monkeypatch.setattr(record.observe, "connections", refuse)
-    assert record.observed(Database(url="postgresql://x"), deployment(made))["database_connections"] is None
-    assert record.observed(Database(), deployment(made, failure=Failed(reason="it died"))) == {"failure": "it died"}
+    assert record.observed(Database(url="postgresql://x"), deployment(made), {})["database_connections"] is None
+    assert record.observed(Database(), deployment(made, failure=Failed(reason="it died")), {}) == {"failure": "it died"}
 
 
-def test_a_stack_that_ran_and_failed_later_is_still_described(made: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environments, "versions", lambda _: {})
+def test_a_stack_that_ran_and_failed_later_is_still_described(made: Plan) -> None:
     one = deployment(made, failure=Failed(reason="it died"), census=(Census(pid=7, role="app", argv=(), cpus=()),))
-    assert record.observed(Database(), one)["processes"][0]["pid"] == 7
+    assert record.observed(Database(), one, {})["processes"][0]["pid"] == 7
 
 
 def test_moments_are_utc_to_the_millisecond() -> None:

@@ -16,7 +16,7 @@ import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
 from rich.console import Console
 
-from bench import environments, load, record, run
+from bench import environments, load, record, run, site
 from bench.console import Progressing
 from bench.deployment import Deployment
 from bench.launch import Launcher, Tools
@@ -56,6 +56,9 @@ class FakeLauncher:
         self.work.append(("stop", [one.id for one in deployments]))
         for deployment in deployments:
             self.up.remove(deployment.id)
+
+    def versions(self, deployment: Deployment) -> dict[str, str]:
+        return {"flask": "3.1"}
 
     def _deployment(self, planned: PlannedStack, copy: int, block: int) -> Deployment:
         name = f"{block}-{planned.stack.slug}-{copy}"
@@ -510,12 +513,12 @@ def test_ctrl_c_between_blocks_is_not_lost(world: Callable[..., World], monkeypa
 def whole(tree: Tree, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., run.Outcome]:
     """`execute` with everything that touches the machine replaced, and `blocks` in the place of the blocks."""
     monkeypatch.setattr(run, "Session", partial(Session, home=home))
-    monkeypatch.setattr(run, "find_tools", lambda _: Tools(paths={}, missing={}))
-    monkeypatch.setattr(run, "NativeLauncher", lambda *_, **__: None)
+    monkeypatch.setattr(site, "find_tools", lambda _: Tools(paths={}, missing={}))
+    monkeypatch.setattr(site, "NativeLauncher", lambda *_, **__: None)
 
     def make(blocks: Callable[[run.Context], None], database: Database | None = None) -> run.Outcome:
         monkeypatch.setattr(run, "run_blocks", blocks)
-        monkeypatch.setattr(run, "start_database", lambda *_, **__: database or Database())
+        monkeypatch.setattr(site, "start_database", lambda *_, **__: database or Database())
         made: Plan = plan(three_stacks(tree), [JSON])
         out = io.StringIO()
         outcome = run.Outcome()

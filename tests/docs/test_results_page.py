@@ -66,11 +66,11 @@ def test_run_json(plan: Plan, store: RunStore) -> None:
     same(keys("placement"), written["placement"])
     same(keys("plan"), written["plan"])
     same(keys("plan", 1), written["plan"]["stacks"][0])
-    same(keys("environment"), record.environment(Tools(paths={}, missing={}), Database()))
+    same(keys("environment"), record.environment(Tools(paths={}, missing={}), Database(), None))
 
 
 def test_what_was_observed_and_verified(deployment: Deployment, store: RunStore) -> None:
-    same(keys("observed"), record.observed(Database(), deployment))
+    same(keys("observed"), record.observed(Database(), deployment, {}))
     check = Check(endpoint="json", rule="body", expected="this", got="that")
     context = SimpleNamespace(
         database=Database(), store=store, verified={}, progress=SimpleNamespace(say=lambda text: None),
