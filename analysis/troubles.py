@@ -9,6 +9,7 @@ from analysis.frames import mapping, records, sequence
 
 REMEDIES: Mapping[str, str] = {
     "generator-bound": "the load generator was at its limit, so the stack can do at least this; give the generator more CPUs",
+    "generator-late": "the generator sent so late that it is more than a tenth of a percentile; give it a CPU of its own or a lower rate",
     "database-bound": "the database was at its limit, so the figure says more of it than of the stack; give it a CPU of its own",
     "load-not-reached": "less was answered than offered, so the latency is not one at that load; offer less",
     "errors": "some requests were not answered correctly; they are counted in the column of errors and in no rate",

@@ -166,7 +166,8 @@ def verify(
 
 @app.command
 def load(
-    url: str, /, *, connections: int = 64, rate: float | None = None, seconds: float = 10.0, unix: Path | None = None,
+    url: str, /, *, connections: int = 64, rate: float | None = None, seconds: float = 10.0, arrivals: str = "poisson",
+    rate_stages: str | None = None, connection_stages: str | None = None, think_ms: float = 0.0, unix: Path | None = None,
     timeout: float = 10.0, allow_host: Stacks = (), as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
     """Load one running server of your own: a closed loop for its capacity, or --rate for its latency.
@@ -178,9 +179,17 @@ def load(
     connections
         Connections held at once.
     rate
-        Requests a second (Poisson arrivals) whether or not the server keeps up; latency counts from when each was due.
+        Requests a second, whether or not the server keeps up; latency counts from when each was due.
     seconds
         How long to measure, after a short warm-up.
+    arrivals
+        poisson or constant: how requests come at a rate.
+    rate_stages
+        Rates that change, instead of --rate and --seconds: 100x5,100..500x10 is 5 s at 100/s, then up to 500/s within 10 s.
+    connection_stages
+        Numbers of connections that change, written alike: a closed loop that grows.
+    think_ms
+        How long a connection waits between an answer and its next request, in a closed loop.
     unix
         The path of a unix socket to connect to instead of the URL's host.
     timeout
@@ -194,15 +203,16 @@ def load(
     from bench.solo.single import text
 
     found = solo.load(
-        url, connections=connections, rate_rps=rate, seconds=seconds, unix=unix, timeout_s=timeout, allowed=allow_host
-    )
+        url, connections=connections, rate_rps=rate, seconds=seconds, unix=unix, timeout_s=timeout, allowed=allow_host,
+        arrivals=arrivals, think_s=think_ms / 1000, rate_stages=rate_stages, connection_stages=connection_stages,
+    )  # fmt: skip
     print(json.dumps(found, indent=1) if as_json else text(url, found))
     return 0 if found["requests"] else 1
 
 
 @app.command
 def duet(
-    *urls: str, seconds: float = 20.0, connections: int = 16, slice_ms: float = 20.0, margin: str = "2%", timeout: float = 10.0,
+    *urls: str, seconds: float = 20.0, connections: int = 16, slice_ms: float = 100.0, margin: str = "2%", timeout: float = 10.0,
     start: Annotated[tuple[str, ...], Parameter(negative=())] = (), allow_host: Stacks = (),
     as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip

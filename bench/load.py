@@ -49,6 +49,9 @@ class Job:
     rate_rps: float | None = None
     arrivals: Literal["constant", "poisson"] = "poisson"
     timeout_s: float = 10.0
+    think_s: float = 0.0
+    stages: Sequence[tuple[float, float, float]] = ()
+    """(seconds, start, end) of rates in the open loop, of connections in the closed one; `measure_s` in all."""
 
 
 class Inside(Protocol):
@@ -152,6 +155,8 @@ def _encode(job: Job) -> dict[str, Any]:
         "request": list(job.requests) or None,
         "slice_s": job.slice_s,
         "rate_rps": job.rate_rps,
+        "think_s": job.think_s or None,
+        "stages": [{"seconds": seconds, "start": start, "end": end} for seconds, start, end in job.stages] or None,
     }
     return {
         "version": 1, "seed": job.seed, "mode": job.mode, "targets": targets, "parameters": {},

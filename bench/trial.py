@@ -22,7 +22,7 @@ def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: in
 
 
 _FIGURES = """
-    reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms
+    reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms late
     window_requests cpu_s generator_cpu pss_bytes processes host
 """
 EMPTY: Mapping[str, Any] = dict.fromkeys(_FIGURES.split())
@@ -52,7 +52,7 @@ def measured(
     record = {
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
         "offered_rps": rate_rps,
-        **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms")}, **accounts,
+        **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms", "late")}, **accounts,
         "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "flags": _flags(answer, generator, accounts),
     }  # fmt: skip
     if answer["requests"] == 0:
@@ -71,6 +71,8 @@ def _flags(answer: Mapping[str, Any], generator: Mapping[str, Any], accounts: Ma
     share = answer.get("generator_cpu", generator.get("cpu_share"))
     if share is not None and share > BUSY:
         flags.append("generator-bound")
+    if answer.get("late"):
+        flags.append("generator-late")
     database_s = (accounts.get("cpu_s") or {}).get("database")
     if database_s and answer["seconds"] and database_s / answer["seconds"] > BUSY:
         flags.append("database-bound")

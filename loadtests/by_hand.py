@@ -1,4 +1,4 @@
-"""The engine under ordinary Locust: every Locust user is one pooled connection in a closed loop."""
+"""The engine under ordinary Locust: every Locust user is one pooled connection, in a closed loop or for arrivals at a rate."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from loadtests import address, scenario
 from loadtests.closed import ClosedLoop
 from loadtests.connection import Connection
 from loadtests.errors import LoadError
+from loadtests.opened import EndlessLoop
 from loadtests.pool import Pool
 from loadtests.recorder import Recorder
 from loadtests.stats_feed import StatsFeed
@@ -34,7 +35,11 @@ class Load:
             recorder=Recorder(),
             timeout_s=options.request_timeout,
         )
-        self.loop = ClosedLoop(self.pool)
+        if options.rate is not None and not 0 < options.rate < float("inf"):
+            raise LoadError(f"--rate must be above 0, got {options.rate}")
+        self.loop: ClosedLoop | EndlessLoop = (
+            ClosedLoop(self.pool) if options.rate is None else EndlessLoop(self.pool, options.arrivals, options.rate)
+        )
         self._feed = StatsFeed(environment.stats, self.pool.recorder, name=request.path, method=request.method)
         self._timer: Any = gevent.get_hub().loop.timer(_FEED_S, _FEED_S)
         self._timer.start(self._feed.flush)
@@ -42,6 +47,7 @@ class Load:
     def close(self) -> None:
         """Close all connections and hand the last rows to Locust."""
         self._timer.stop()
+        self.loop.close()
         self.pool.close()
         self._feed.flush()
 
@@ -65,6 +71,7 @@ class PooledUser(User):
 
     def on_stop(self) -> None:
         if self.load is not None and self._connection is not None:
+            self.load.loop.leave(self._connection)
             self.load.pool.remove(self._connection)
 
 

@@ -1,52 +1,158 @@
 """Closed loop: each connection sends its next request when the last one has ended, until the time is over."""
 
+import heapq
+import itertools
 import math
+import random
+from collections.abc import Sequence
+from typing import Literal
 
 from gevent.event import Event
 
+from loadtests.alarm import Alarm
 from loadtests.connection import Connection
 from loadtests.pool import Pool
 from loadtests.recorder import Window, clock
+from loadtests.stages import Stage
+
+STORM = 64
+"""So many connections open at once, the rest soon after: a crowd in one instant overruns a listening queue, which no server chose."""
+STORM_GAP_S = 0.005
 
 
 class ClosedLoop:
-    """Drives a pool's connections; see `run`, and `join`/`leave` for connections that come and go."""
+    """Drives a pool's connections; see `run`, and `join`/`leave` for connections that come and go.
 
-    def __init__(self, pool: Pool) -> None:
+    With `think_s` a connection waits that long between an answer and its next request (or exponentially long with that mean).
+    """
+
+    def __init__(
+        self, pool: Pool, *, think_s: float = 0.0, think: Literal["constant", "exponential"] = "constant", seed: int = 0
+    ) -> None:
         self._pool = pool
+        self._think_s, self._think = think_s, think
+        self._rng = random.Random(seed)
         self._end_s = math.inf
         self._window: Window | None = None
         self._active = 0
         self._drained = Event()
+        self._due: list[tuple[float, int, Connection]] = []
+        """Connections that wait for their next turn, by its time."""
+        self._number = itertools.count()
+        self._alarm: Alarm | None = None
+        self._stages: Sequence[Stage] = ()
+        self._place: dict[Connection, int] = {}
         self.ended = 0
         """Requests that ended within their window, in sum: for progress, not for figures."""
 
-    def run(self, window: Window) -> None:
+    def run(self, window: Window, stages: Sequence[Stage] = ()) -> None:
         """Load the target until `window.end_s`, then wait until what is in flight has ended. Blocks the calling greenlet only.
 
-        All connections send at once at the start. What ends after `end_s` is the drain, and enters no figure.
+        All connections send from the start, those that must be opened first a crowd at a time. With `stages` so many connections send
+        as these say. What ends after `end_s` is the drain, and enters no figure.
         """
-        self._window, self._end_s = window, window.end_s
+        self._window, self._end_s, self._stages = window, window.end_s, stages
         self._drained.clear()
         self._pool.drive(self)
-        self._active = len(self._pool.connections)
-        for connection in self._pool.connections:
-            connection.submit(clock())
-        self._drained.wait()
+        connections = self._pool.connections
+        self._active = len(connections)
+        if stages or self._think_s or sum(not one.is_open for one in connections) > STORM:
+            self._begin_in_turns(window, connections)
+        else:
+            for connection in connections:
+                connection.submit(clock())
+        try:
+            self._drained.wait()
+        finally:
+            if self._alarm is not None:
+                self._alarm.close()
+                self._alarm = None
+            self._due.clear()
 
     def join(self, connection: Connection) -> None:
         """One connection begins to send, without an end set."""
         connection.driver = self
         connection.submit(clock())
 
+    def leave(self, connection: Connection) -> None:
+        """One that had joined goes; what it has in flight is forgotten with it."""
+
+    def close(self) -> None:
+        """Nothing is left to be ended: those that joined are closed with their pool."""
+
     def settled(self, connection: Connection, now_s: float) -> None:
         """See `Driver`."""
         if now_s < self._end_s:
             self.ended += 1
-            connection.submit(clock())
+            if self._alarm is not None and (self._think_s or self._stages):
+                self._wait(connection, now_s + self._pause_s())
+            else:
+                connection.submit(clock())
             return
         if self._window is not None:
             self._window.read_cpu(now_s)
+        self._leave()
+
+    def _begin_in_turns(self, window: Window, connections: Sequence[Connection]) -> None:
+        self._alarm = Alarm(self._ring)
+        self._place = {connection: place for place, connection in enumerate(connections)}
+        for place, connection in enumerate(connections):
+            # Thinking users do not all begin with their thought at the same point.
+            first_s = self._pause_s() * self._rng.random() if self._think_s else 0.0
+            after_s = max(first_s, place // STORM * STORM_GAP_S, _joins_s(self._stages, place))
+            heapq.heappush(self._due, (window.start_s + after_s, next(self._number), connection))
+        self._ring()
+
+    def _pause_s(self) -> float:
+        return (
+            self._rng.expovariate(1 / self._think_s)
+            if self._think_s and self._think == "exponential"
+            else self._think_s
+        )
+
+    def _wait(self, connection: Connection, until_s: float) -> None:
+        if self._stages and self._window is not None:
+            place, since_s = self._place[connection], clock() - self._window.start_s
+            until_s = max(until_s, self._window.start_s + _joins_s(self._stages, place, since_s))
+        if until_s <= clock():
+            connection.submit(clock())
+            return
+        heapq.heappush(self._due, (until_s, next(self._number), connection))
+        if self._due[0][2] is connection and self._alarm is not None:
+            self._alarm.set(min(until_s, self._end_s))
+
+    def _ring(self) -> None:
+        now_s = clock()
+        while self._due and self._due[0][0] <= now_s < self._end_s:
+            heapq.heappop(self._due)[2].submit(clock())
+        if now_s >= self._end_s:
+            if self._window is not None:
+                self._window.read_cpu(now_s)
+            while self._due:
+                self._due.pop()
+                self._leave()
+        elif self._due and self._alarm is not None:
+            self._alarm.set(min(self._due[0][0], self._end_s))
+
+    def _leave(self) -> None:
         self._active -= 1
         if not self._active:
             self._drained.set()
+
+
+def _joins_s(stages: Sequence[Stage], place: int, from_s: float = 0.0) -> float:
+    """The first time, `from_s` or later, at which more than `place` connections are to send; never: infinity."""
+    if not stages:
+        return from_s
+    began_s = 0.0
+    for stage in stages:
+        ended_s = began_s + stage.seconds
+        if ended_s > from_s:
+            inside = max(from_s - began_s, 0.0)
+            value = stage.start + (stage.end - stage.start) * inside / stage.seconds
+            if value > place:
+                return began_s + inside
+            if stage.end > place:
+                return began_s + stage.seconds * (place - stage.start) / (stage.end - stage.start) + 1e-9
+        began_s = ended_s
+    return math.inf

@@ -99,6 +99,11 @@ class Connection:
         """When that request was due."""
         self.driver: Driver
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection that has not been closed."""
+        return self._sock is not None
+
     def submit(self, intended_s: float) -> None:
         """Send one request, which was due at `intended_s`; opens the connection if it is not open."""
         self.busy = True

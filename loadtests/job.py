@@ -1,6 +1,7 @@
 """What a job file says: the orders of one measurement, as JSON. Read strictly: unknown keys and impossible values are errors."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Literal
 
 from loadtests.errors import LoadError
 from loadtests.schema import build
+from loadtests.stages import Stage
+from loadtests.stages import check as check_stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,12 @@ class Job:
     rate_rps: float | None = None
     """open: arrivals a second, for each target; targets are loaded one after the other."""
     arrivals: Literal["constant", "poisson"] = "constant"
+    stages: tuple[Stage, ...] = ()
+    """open: instead of `rate_rps`, rates that change over time; closed: numbers of connections that do. They last `measure_s` together."""
+    think_s: float = 0.0
+    """closed: how long a connection waits between an answer and its next request."""
+    think: Literal["constant", "exponential"] = "constant"
+    """Whether that time is the same always, or exponential with that mean (seeded)."""
     keep_requests: int = 2_000_000
     """So many requests are kept one by one; those after them as counts and histograms, so that memory does not grow."""
     check_every: int | None = None
@@ -88,16 +97,39 @@ def _check(job: Job, where: str) -> None:
         raise LoadError(f"{where}: give either scenario or request")
     if isinstance(job.request, tuple) and len(job.request) != len(job.targets):
         raise LoadError(f"{where}: request: give one, or one for each target")
+    _check_loop(job, where)
     needed = {"duet": "slice_s", "open": "rate_rps"}.get(job.mode)
-    if needed and getattr(job, needed) is None:
+    if needed and getattr(job, needed) is None and not (job.stages and job.mode == "open"):
         raise LoadError(f"{where}: {needed} is needed in mode {job.mode!r}")
     for key in ("measure_s", "timeout_s", "slice_s", "rate_rps", "keep_requests", "check_every"):
         value = getattr(job, key)
         if value is not None and not value > 0:
             raise LoadError(f"{where}: {key} must be above 0, got {value}")
+    if not 0 <= job.think_s < math.inf:
+        raise LoadError(f"{where}: think_s must not be negative, got {job.think_s}")
     if job.warmup_s < 0:
         raise LoadError(f"{where}: warmup_s must not be negative, got {job.warmup_s}")
     for key in ("requests_path", "slices_path", "result_path"):
         path = getattr(job, key)
         if path is not None and not path.parent.is_dir():
             raise LoadError(f"{where}: {key}: the folder {path.parent} does not exist; make it first")
+
+
+def _check_loop(job: Job, where: str) -> None:
+    if job.think_s and job.mode != "closed":
+        raise LoadError(f"{where}: think_s is for the closed loop, not for {job.mode!r}")
+    if not job.stages:
+        return
+    if job.mode == "duet":
+        raise LoadError(f"{where}: stages are for the open or the closed loop, not for 'duet'")
+    if job.rate_rps is not None:
+        raise LoadError(f"{where}: give either rate_rps or stages")
+    check_stages(job.stages, f"{where}: stages")
+    seconds = sum(stage.seconds for stage in job.stages)
+    if not math.isclose(seconds, job.measure_s, rel_tol=1e-6):
+        raise LoadError(f"{where}: the stages last {seconds:g} s, measure_s says {job.measure_s:g}")
+    if job.mode == "closed":
+        most = max(max(stage.start, stage.end) for stage in job.stages)
+        low = next((target.id for target in job.targets if target.connections < most), None)
+        if low is not None:
+            raise LoadError(f"{where}: targets: {low}: connections is below the stages' {most:g}")

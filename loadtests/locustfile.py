@@ -3,8 +3,9 @@
     locust -f loadtests/locustfile.py --host http://127.0.0.1:8000 --scenario db            with the web UI
     locust -f loadtests/locustfile.py --host http://127.0.0.1:8000 --headless -u 64 -r 64 -t 5s
 
-Every Locust user is one pooled connection that sends the scenario's request again and again (closed loop). `bench` starts it with
-`--forkloop-job FILE`, and then the file says what is done: see `job.py` and `control.py`.
+Every Locust user is one pooled connection that sends the scenario's request again and again (closed loop). With `--rate 500` requests
+arrive at that rate instead (open loop), the users are the connections they are sent on, and latency counts from when each was due.
+`bench` starts it with `--forkloop-job FILE`, and then the file says what is done: see `job.py` and `control.py`.
 """
 
 import logging
@@ -32,6 +33,13 @@ def add_arguments(parser: Any) -> None:
     add("--scenario", choices=names, default="plaintext", help=f"what to ask for: {', '.join(names)}")
     add("--parameter", action="append", metavar="NAME=VALUE", help="override a parameter of the scenario")
     add("--unix", metavar="PATH", default="", help="connect to this unix socket instead of a host and port")
+    add(
+        "--rate",
+        type=float,
+        metavar="RPS",
+        help="open loop: so many requests a second in all, whatever the server does",
+    )
+    add("--arrivals", choices=("poisson", "constant"), default="poisson", help="how they arrive at --rate")
     add("--request-timeout", type=float, default=10.0, metavar="SECONDS", help="when to give up a request")
     add("--forkloop-job", metavar="FILE", include_in_web_ui=False, help="run this job (JSON) and nothing else")
 

@@ -5,6 +5,7 @@ waits in a queue and is sent when one is; one that could not be sent within the 
 """
 
 import math
+import random
 from collections import deque
 from typing import Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 from gevent.event import Event
 from numpy.typing import NDArray
 
+from loadtests import stages
 from loadtests.alarm import Alarm
 from loadtests.connection import Connection
 from loadtests.durations import Durations
@@ -24,15 +26,9 @@ Arrivals = Literal["constant", "poisson"]
 
 def schedule(kind: Arrivals, rate_rps: float, seconds: float, seed: tuple[int, ...]) -> NDArray[np.float64]:
     """When requests are due, in seconds from the start: evenly spaced, or with exponential gaps (a Poisson process), seeded."""
-    if kind == "constant":
-        return np.arange(math.ceil(rate_rps * seconds - 1e-9), dtype=np.float64) / rate_rps
-    rng = np.random.default_rng(seed)
-    likely = rate_rps * seconds
-    times = np.cumsum(rng.exponential(1 / rate_rps, int(likely + 6 * math.sqrt(likely) + 20)))
-    while times[-1] < seconds:
-        times = np.append(times, times[-1] + np.cumsum(rng.exponential(1 / rate_rps, 1000)))
-    due: NDArray[np.float64] = times[times < seconds]
-    return due
+    return stages.arrivals(
+        [stages.Stage(seconds=seconds, start=rate_rps, end=rate_rps)], poisson=kind == "poisson", seed=seed
+    )
 
 
 class OpenLoop:
@@ -113,3 +109,59 @@ class OpenLoop:
         self._unanswered -= 1
         if not self._unanswered:
             self._drained.set()
+
+
+class EndlessLoop:
+    """Arrivals at one rate without an end, on connections that come and go: for Locust by hand. Begins with the first connection."""
+
+    def __init__(self, pool: Pool, arrivals: Arrivals, rate_rps: float) -> None:
+        self._pool = pool
+        self._gap_s = 1 / rate_rps
+        self._rng = random.Random() if arrivals == "poisson" else None
+        self._free: deque[Connection] = deque()
+        self._queue: deque[float] = deque()
+        self._next_s = 0.0
+        self._alarm = Alarm(self._arrive)
+        pool.on_sweep = self._expire
+
+    def join(self, connection: Connection) -> None:
+        """One more connection that requests may be sent on."""
+        connection.driver = self
+        if not self._next_s:
+            self._next_s = clock()
+            self._alarm.set(self._next_s)
+        self._offer(connection)
+
+    def leave(self, connection: Connection) -> None:
+        """It is not used again; what it has in flight is forgotten with it."""
+        if connection in self._free:
+            self._free.remove(connection)
+
+    def close(self) -> None:
+        """No more arrivals."""
+        self._alarm.close()
+        self._pool.on_sweep = None
+
+    def settled(self, connection: Connection, now_s: float) -> None:
+        """See `Driver`."""
+        self._offer(connection)
+
+    def _offer(self, connection: Connection) -> None:
+        if self._queue:
+            connection.submit(self._queue.popleft())
+        else:
+            self._free.append(connection)
+
+    def _arrive(self) -> None:
+        while self._next_s <= clock():
+            intended = self._next_s
+            self._next_s += self._rng.expovariate(1 / self._gap_s) if self._rng else self._gap_s
+            if self._free:
+                self._free.popleft().submit(intended)
+            else:
+                self._queue.append(intended)
+        self._alarm.set(self._next_s)
+
+    def _expire(self, now_s: float) -> None:
+        while self._queue and self._queue[0] < now_s - self._pool.timeout_s:
+            self._pool.recorder.add(self._queue.popleft(), math.nan, math.nan, now_s, 0, 0, Fault.TIMEOUT)

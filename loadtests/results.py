@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from loadtests.session import Measured
 ENGINE = "forkloop-load 1"
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
 PARTS = 12
+LATE_SHARE = 0.1
+"""A latency of which the generator's lateness is more than this share is marked."""
 PHASES = ("warm", "measure", "drain")
 _WARM, _MEASURE, _DRAIN = range(3)
 
@@ -99,7 +101,7 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
     faults = sum((account.faults for account in accounts), np.zeros(len(Fault), np.int64))
     faults[Fault.OK] = 0
     loop, pool = measured.loops[number], measured.pools[number]
-    is_open = isinstance(loop, OpenLoop)
+    latency = _latency_ms(table, measured, number) if isinstance(loop, OpenLoop) else None
     return {
         "id": job.targets[number].id,
         "requests": requests,
@@ -118,8 +120,48 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         "offered_rps": loop.late.count / job.measure_s if isinstance(loop, OpenLoop) else None,
         "queued": loop.queued if isinstance(loop, OpenLoop) else None,
         "late_ms": lateness_ms(loop.late) if isinstance(loop, OpenLoop) else None,
-        "latency_ms": _latency_ms(table, measured, number) if is_open else None,
+        "latency_ms": latency,
+        "late": _unsafe(latency, loop.late) if isinstance(loop, OpenLoop) and latency else None,
+        "stages": _stages(job, measured, table, number) if job.stages else None,
     }
+
+
+def _unsafe(latency: Mapping[str, float | int | None], late: Durations) -> list[str]:
+    """The percentiles of which the generator's own lateness, at its p99, is more than a tenth."""
+    p99_s = late.percentile_s(0.99)
+    if p99_s is None:
+        return []
+    return [name for name in PERCENTILES if (value := latency[name]) is not None and p99_s * 1000 > LATE_SHARE * value]
+
+
+def _stages(job: Job, measured: Measured, table: Table, number: int) -> list[dict[str, Any]] | None:
+    """What was offered and answered stage by stage; None where requests were not kept one by one.
+
+    In the open loop a request belongs to the stage in which it was due, however late it was answered; in the closed loop to the one in
+    which it ended.
+    """
+    if measured.recorder.beyond is not None:
+        return None
+    is_open = job.mode == "open"
+    mine = [window for window in table.windows if window.target == number and window.phase == "measure"]
+    rows = table.rows[(table.target == number) & table.measuring]
+    found, began_s = [], mine[0].start_s if mine else 0.0
+    for stage in job.stages:
+        at = rows["intended_s"] if is_open else rows["end_s"]
+        inside = rows[(at >= began_s - 1e-9) & (at < began_s + stage.seconds - 1e-9)]
+        right = inside[inside["fault"] == Fault.OK]
+        # What was due in a stage may be answered in a later one: then the stage reached less than it offered.
+        in_time = right[right["end_s"] < began_s + stage.seconds]
+        faults = np.bincount(inside["fault"], minlength=len(Fault))
+        found.append({
+            "seconds": stage.seconds, "start": stage.start, "end": stage.end,
+            "offered_rps": len(inside) / stage.seconds if is_open else None, "requests": len(right),
+            "rps": len(in_time) / stage.seconds,
+            "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count and fault},
+            "latency_ms": latency_ms(inside) if is_open else None,
+        })  # fmt: skip
+        began_s += stage.seconds
+    return found
 
 
 def _latency_ms(table: Table, measured: Measured, number: int) -> dict[str, float | int | None]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gevent
+import numpy as np
+from numpy.typing import NDArray
 
-from loadtests import address, duet, opened, scenario
+from loadtests import address, duet, opened, scenario, stages
 from loadtests.closed import ClosedLoop
 from loadtests.control import Control, Stopped
 from loadtests.errors import LoadError
@@ -59,7 +61,10 @@ class Session:
         gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
         meter = Meter()
         loops: list[ClosedLoop | OpenLoop] = [
-            OpenLoop(pool) if self.job.mode == "open" else ClosedLoop(pool) for pool in self.pools
+            OpenLoop(pool)
+            if self.job.mode == "open"
+            else ClosedLoop(pool, think_s=self.job.think_s, think=self.job.think, seed=self.job.seed + number)
+            for number, pool in enumerate(self.pools)
         ]
         measured = Measured(self.request, self.recorder, self.origin_s, self.pools, loops, {})
         try:
@@ -111,14 +116,21 @@ class Session:
             target=target, phase=phase, slice=number, start_s=clock(), seconds=seconds, keeps_late=is_open
         )
         if isinstance(loop, OpenLoop):
-            assert self.job.rate_rps is not None
             window.start_s += 0.002  # so that the first arrival is not late already
             window.end_s += 0.002
             seed = (self.job.seed, target, len(self.recorder.windows))
-            loop.run(window, opened.schedule(self.job.arrivals, self.job.rate_rps, seconds, seed))
+            loop.run(window, self._due(phase, seconds, seed))
         else:
-            loop.run(window)
+            loop.run(window, self.job.stages if phase == "measure" else ())
         window.read_cpu(clock())
+
+    def _due(self, phase: Phase, seconds: float, seed: tuple[int, ...]) -> NDArray[np.float64]:
+        """When requests arrive within one window. The warm-up before stages is at the first rate that is above 0."""
+        job = self.job
+        if phase == "measure" and job.stages:
+            return stages.arrivals(job.stages, poisson=job.arrivals == "poisson", seed=seed)
+        rate_rps = job.rate_rps or next(stage.start or stage.mean for stage in job.stages if stage.mean)
+        return opened.schedule(job.arrivals, rate_rps, seconds, seed)
 
     def _forget_warmup(self, loops: list[ClosedLoop | OpenLoop]) -> None:
         for pool in self.pools:

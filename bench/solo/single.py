@@ -1,5 +1,7 @@
 """`bench load`: one server, in a closed loop (capacity) or an open one (latency at a rate)."""
 
+import math
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,16 @@ from bench.solo.place import parse, reach
 from bench.trial import BUSY
 
 PERCENTILES = ("p50", "p90", "p99", "p99_9", "max")
+_STAGE = re.compile(r"(\d+(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?x(\d+(?:\.\d+)?)s?")
 REACHED = 0.98
 """The share of the rate asked for below which it counts as not reached."""
 
 
 def load(
     url: str, *, connections: int, rate_rps: float | None, seconds: float, unix: Path | None, timeout_s: float, allowed: Collection[str],
+    arrivals: str = "poisson", think_s: float = 0.0, rate_stages: str | None = None, connection_stages: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Load `url` and return what `--json` prints. Raises BenchError."""
+    """Load `url` and return what `--json` prints. Stages: see `parse_stages`. Raises BenchError."""
     for name, value in (
         ("--connections", connections),
         ("--rate", rate_rps),
@@ -27,14 +31,53 @@ def load(
     ):
         if value is not None and not 0 < value < float("inf"):
             raise BenchError(f"{name} must be above 0, got {value}")
+    stages = _stages(rate_rps=rate_rps, rate_stages=rate_stages, connection_stages=connection_stages, think_s=think_s)
+    if arrivals not in ("constant", "poisson"):
+        raise BenchError(f"--arrivals must be constant or poisson, got '{arrivals}'")
+    if stages:
+        seconds = sum(stage[0] for stage in stages)
+    if connection_stages is not None:
+        connections = math.ceil(max(max(stage[1:]) for stage in stages))
     place = parse(url, unix=unix, allowed=allowed)
     reach(place)
+    is_open = rate_rps is not None or rate_stages is not None
     with Session() as session:
         result = measure(
-            session, [place], mode="closed" if rate_rps is None else "open", connections=connections, seconds=seconds,
-            timeout_s=timeout_s, rate_rps=rate_rps,
+            session, [place], mode="open" if is_open else "closed", connections=connections, seconds=seconds,
+            timeout_s=timeout_s, rate_rps=rate_rps, arrivals="constant" if arrivals == "constant" else "poisson", think_s=think_s,
+            stages=stages,
         )  # fmt: skip
     return summary(result["targets"][0])
+
+
+def parse_stages(option: str, text: str) -> list[tuple[float, float, float]]:
+    """(seconds, start, end) of each part of `100x5,100..500x10`: 5 s at 100, then up to 500 within 10 s. Raises BenchError."""
+    found = []
+    for part in text.replace(" ", "").split(","):
+        match = _STAGE.fullmatch(part)
+        if match is None:
+            raise BenchError(
+                f"{option}: '{part}': expected VALUExSECONDS or FROM..TOxSECONDS, such as 100x5 or 100..500x10"
+            )
+        start, end, seconds = (float(value or match[1]) for value in match.groups())
+        if not seconds or not (start or end):
+            raise BenchError(f"{option}: '{part}': both the time and some value must be above 0")
+        found.append((seconds, start, end))
+    return found
+
+
+def _stages(
+    *, rate_rps: float | None, rate_stages: str | None, connection_stages: str | None, think_s: float
+) -> list[tuple[float, float, float]]:
+    if sum(one is not None for one in (rate_rps, rate_stages, connection_stages)) > 1:
+        raise BenchError("give one of --rate, --rate-stages and --connection-stages")
+    if not 0 <= think_s < float("inf"):
+        raise BenchError(f"--think-ms must not be negative, got {think_s * 1000:g}")
+    if think_s and (rate_rps is not None or rate_stages is not None):
+        raise BenchError("--think-ms is for the closed loop; an open loop's requests come when they are due")
+    if rate_stages is not None:
+        return parse_stages("--rate-stages", rate_stages)
+    return parse_stages("--connection-stages", connection_stages) if connection_stages is not None else []
 
 
 def summary(answer: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +87,7 @@ def summary(answer: dict[str, Any]) -> dict[str, Any]:
     busy = answer["generator_cpu"]
     return {
         **kept, "latency_ms": {key: latency.get(key) for key in PERCENTILES}, "generator_cpu": busy,
-        "generator_bound": busy is not None and busy > BUSY,
+        "generator_bound": busy is not None and busy > BUSY, "late": answer["late"], "stages": answer["stages"],
     }  # fmt: skip
 
 
@@ -61,11 +104,25 @@ def text(url: str, found: dict[str, Any]) -> str:
         lines.append(f"  latency in ms, from when each was due:\n    {'  '.join(shown)}")
         if (found["rps"] or 0) < REACHED * offered:
             lines.append(f"  {offered:,.1f}/s were offered and could not be reached: the latency is a queue's")
+        if found["late"]:
+            lines.append(f"  the generator itself was late: more than a tenth of {', '.join(found['late'])}")
+    lines += [_stage(stage) for stage in found["stages"] or ()]
     if found["generator_cpu"] is not None:
         lines.append(f"  the generator used {found['generator_cpu']:.0%} of a CPU")
     if found["generator_bound"]:
         lines.append("  generator-bound: the server may be faster than this figure")
     return "\n".join(lines)
+
+
+def _stage(stage: dict[str, Any]) -> str:
+    """One line: what was asked for, what was answered in time."""
+    asked = f"{stage['start']:g}" if stage["start"] == stage["end"] else f"{stage['start']:g} to {stage['end']:g}"
+    latency = stage["latency_ms"] or {}
+    shown = "".join(f"  {key} {_ms(latency[key])}" for key in ("p50", "p99") if latency)
+    failed = sum(stage["errors"].values())
+    return f"  {asked} for {stage['seconds']:g} s: {stage['rps']:,.1f}/s{shown}" + (
+        f"  failed {failed:,}" if failed else ""
+    )
 
 
 def _ms(value: float | None) -> str:

@@ -1,0 +1,76 @@
+"""Loads that change over time: steps and ramps of an arrival rate, or of a number of connections.
+
+A stage lasts `seconds` and goes from `start` to `end` in a straight line; a step has both alike.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtests.errors import LoadError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """`start` and `end`: requests a second, or connections."""
+
+    seconds: float
+    start: float
+    end: float
+
+    @property
+    def mean(self) -> float:
+        """Over the stage."""
+        return (self.start + self.end) / 2
+
+
+def check(stages: Sequence[Stage], where: str) -> None:
+    """Raises LoadError for a stage that lasts no time, and for stages in which nothing is asked for."""
+    if not stages:
+        raise LoadError(f"{where}: name at least one stage")
+    for stage in stages:
+        if not (0 < stage.seconds < math.inf and 0 <= stage.start < math.inf and 0 <= stage.end < math.inf):
+            raise LoadError(f"{where}: a stage lasts more than 0 s, and its values are not negative")
+    if not any(stage.mean for stage in stages):
+        raise LoadError(f"{where}: some stage must ask for more than 0")
+
+
+def arrivals(stages: Sequence[Stage], *, poisson: bool, seed: tuple[int, ...]) -> NDArray[np.float64]:
+    """When requests are due, in seconds from the start.
+
+    Even arrivals: the k-th comes when the integral of the rate has reached k. Poisson: gaps of that integral are exponential, which is
+    the inhomogeneous process exactly (time rescaling; L. Devroye, Non-Uniform Random Variate Generation, 1986, VI.1.3).
+    """
+    total = sum(stage.mean * stage.seconds for stage in stages)
+    if poisson:
+        rng = np.random.default_rng(seed)
+        levels = np.cumsum(rng.exponential(1.0, int(total + 6 * math.sqrt(total) + 20)))
+        while levels[-1] < total:
+            levels = np.append(levels, levels[-1] + np.cumsum(rng.exponential(1.0, 1000)))
+        levels = levels[levels < total]
+    else:
+        levels = np.arange(math.ceil(total - 1e-9), dtype=np.float64)
+    return when(stages, levels)
+
+
+def when(stages: Sequence[Stage], levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The times at which the integral of the stages' values reaches `levels`, which ascend and lie below the whole integral."""
+    pieces = []
+    began_s = reached = 0.0
+    for stage in stages:
+        here = stage.mean * stage.seconds
+        within = levels[(levels >= reached) & (levels < reached + here)] - reached
+        slope = (stage.end - stage.start) / stage.seconds
+        if abs(slope) < 1e-12:
+            times = within / stage.start if stage.start else within
+        else:
+            # The root of start t + slope t^2 / 2 = level, in the form that loses no digits where the slope is small.
+            below = stage.start + np.sqrt(np.maximum(stage.start**2 + 2 * slope * within, 0.0))
+            times = np.divide(2 * within, below, out=np.zeros_like(within), where=below > 0)
+        pieces.append(began_s + times)
+        began_s += stage.seconds
+        reached += here
+    return np.concatenate(pieces)
