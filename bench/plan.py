@@ -13,8 +13,8 @@ DATABASE_CONNECTIONS_PER_STACK = 12
 RESERVED_CONNECTIONS = 10
 """Left for ourselves and for the superuser."""
 CONNECTIONS = 8
-"""Enough to keep one or two server CPUs busy over loopback, and few enough that a slice holds many turns of each connection: what is
-in flight at a slice's end is lost to the figure, and stacks lose unequally when that is much (see docs/measuring.md)."""
+"""Enough to keep one or two server CPUs busy over loopback, and few enough that a slice holds many turns of each connection: with few
+turns the two ends of a slice are too much of it (see docs/measuring.md)."""
 WAITING_CONNECTIONS = 64
 """Where requests wait without work, what counts is how many a stack can hold at once; these scenarios run in long windows."""
 
@@ -43,19 +43,19 @@ PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         name="smoke", description="does everything work? half a second for each trial: its figures mean nothing",
         stacks=("default",), scenarios=("plaintext", "db"), latency=("plaintext", "db"), blocks=1, copies=1,
-        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.25,
+        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1,
     ),
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
         stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"),
         latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
-        capacity_s=2.5, latency_s=2.4, warmup_s=0.3, slice_s=0.25, load_until_s=104.0,
+        capacity_s=2.5, latency_s=2.4, warmup_s=0.3, slice_s=0.1, load_until_s=104.0,
     ),
     "standard": Profile(
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
         stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
         latency=("db", "io"), blocks=6, copies=2,
-        capacity_s=0.75, latency_s=1.2, warmup_s=0.2, slice_s=0.25,
+        capacity_s=0.75, latency_s=1.2, warmup_s=0.2, slice_s=0.1,
     ),
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """`bench slices`: what the length of slices does to the ratios between stacks, on this machine.
 
-The same deployments are loaded in slices of several lengths, in turn and in an order drawn anew for each round; every request is
-stored, so that estimators can be compared afterwards from the same records (`python -m analysis slices FOLDER`).
+The same deployments are loaded in slices of several lengths, in turn and in an order drawn anew for each round, without a lead and
+without a warm-up (so that no slice is made longer for a slow one). Every request is stored, so that estimators can be compared
+afterwards from the same records (`python -m analysis slices FOLDER`).
 """
 
 import json
@@ -16,8 +17,6 @@ from bench.model import BenchError, Scenario, Stack
 from bench.plan import database_connections, plan_stack
 from bench.session import Session
 from bench.site import open_site
-
-WARMUP_S = 0.3
 
 
 def study(
@@ -55,8 +54,8 @@ def study(
                     if database.url:
                         data.settle(database.url)
                     job = load.Job(
-                        scenario=scenario.name, mode="duet", seed=rng.randrange(10**6), warmup_s=WARMUP_S,
-                        measure_s=seconds, slice_s=length_ms / 1000,
+                        scenario=scenario.name, mode="duet", seed=rng.randrange(10**6), warmup_s=0.0,
+                        measure_s=seconds, slice_s=length_ms / 1000, lead=0.0,
                         targets=[load.Target(id=one.id, endpoint=one.client, connections=connections) for one in deployments],
                     )  # fmt: skip
                     load.run(

@@ -33,7 +33,7 @@ class Account:
         """Add `rows`, all of them `window`'s."""
         right = rows["fault"] == Fault.OK
         if not window.keeps_late:
-            right &= rows["end_s"] < window.end_s
+            right &= (rows["end_s"] >= window.counted_s) & (rows["end_s"] < window.end_s)
         self.requests += int(right.sum())
         self.answered += int((rows["status"] > 0).sum())
         self.bytes += int(rows["bytes"][right].sum())

@@ -1,6 +1,32 @@
 """Duet: targets that are alive at the same time are loaded in turn, in short slices, so that the machine's drift hits all alike."""
 
+import math
 import random
+from collections.abc import Sequence
+
+TURNS = 10
+"""A slice holds at least so many turns of each connection: with fewer, what the two ends of a slice cut is too much of it."""
+
+
+def multiples(slice_s: float, rounds: int, turn_s: Sequence[float | None]) -> list[int]:
+    """How many slices' time each target is loaded at once, from the time that one turn (request and answer) of it takes; None: unknown.
+
+    It then takes part in one of so many rounds only, so that all targets get the same time.
+    """
+    return [min(max(1, math.ceil(TURNS * turn / slice_s - 1e-9)), rounds) if turn else 1 for turn in turn_s]
+
+
+def visits(targets: int, rounds: int, seed: int, times: Sequence[int]) -> list[tuple[int, int]]:
+    """(target, slices' time at once) in their order: `order`, with those left out whose turn it is not."""
+    found = []
+    for place, target in enumerate(order(targets, rounds, seed)):
+        number, every = place // targets, times[target]
+        # In the middle of its rounds; in what is left at the end once more, for as long as that is.
+        first = number - number % every
+        length = min(every, rounds - first)
+        if number == first + length // 2:
+            found.append((target, length))
+    return found
 
 
 def order(targets: int, rounds: int, seed: int) -> list[int]:

@@ -53,7 +53,9 @@ class Job:
     """A request is given up so long after its intended start."""
     parameters: Mapping[str, int | str] = field(default_factory=dict)
     slice_s: float | None = None
-    """duet: how long a target is loaded at a time."""
+    """duet: how long a target is loaded at a time; longer for one so slow that it would take fewer than `duet.TURNS` turns."""
+    lead: float = 0.2
+    """duet: the share of a slice at its beginning in which nothing is counted."""
     rate_rps: float | None = None
     """open: arrivals a second, for each target; targets are loaded one after the other."""
     arrivals: Literal["constant", "poisson"] = "constant"
@@ -105,6 +107,8 @@ def _check(job: Job, where: str) -> None:
         value = getattr(job, key)
         if value is not None and not value > 0:
             raise LoadError(f"{where}: {key} must be above 0, got {value}")
+    if not 0 <= job.lead < 1:
+        raise LoadError(f"{where}: lead must be from 0 to below 1, got {job.lead}")
     if not 0 <= job.think_s < math.inf:
         raise LoadError(f"{where}: think_s must not be negative, got {job.think_s}")
     if job.warmup_s < 0:

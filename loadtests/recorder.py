@@ -1,7 +1,8 @@
 """Records every request as numbers in preallocated blocks; nothing is rounded and nothing is written while load runs.
 
-A request belongs to the window (warm-up, slice or open-loop run of one target) in whose rows it lies. What ended at or after its window's
-`end_s` is the drain. Times are `clock()`: seconds on the monotonic clock; they are counted from the job's start only when handed out.
+A request belongs to the window (warm-up, slice or open-loop run of one target) in whose rows it lies. What ended before its window's
+`counted_s` is the lead, what ended at or after its `end_s` the drain. Times are `clock()`: seconds on the monotonic clock; they are
+counted from the job's start only when handed out.
 """
 
 import struct
@@ -86,12 +87,15 @@ class Recorder:
         slice: int,
         start_s: float,
         seconds: float,
+        lead_s: float = 0.0,
         keeps_late: bool = False,
     ) -> Window:
         """Begin a window: what ends from now on belongs to it."""
         last = self.windows[-1] if self.windows else None
         preceded_by = last.target if last and last.phase == phase else -1
-        window = Window(target, phase, slice, preceded_by, self.rows, start_s, start_s + seconds, keeps_late)
+        window = Window(
+            target, phase, slice, preceded_by, self.rows, start_s, start_s + seconds, start_s + lead_s, keeps_late
+        )
         window.cpu_at_start_s = time.process_time()
         self.windows.append(window)
         return window

@@ -25,8 +25,8 @@ PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
 PARTS = 12
 LATE_SHARE = 0.1
 """A latency of which the generator's lateness is more than this share is marked."""
-PHASES = ("warm", "measure", "drain")
-_WARM, _MEASURE, _DRAIN = range(3)
+PHASES = ("warm", "measure", "drain", "lead")
+_WARM, _MEASURE, _DRAIN, _LEAD = range(4)
 
 
 class Table:
@@ -45,9 +45,11 @@ class Table:
         ends = [math.inf if window.keeps_late else window.end_s for window in self.windows]
         warm = np.repeat(np.array([window.phase == "warm" for window in self.windows], bool), lengths)
         late = self.rows["end_s"] >= np.repeat(np.array(ends, np.float64), lengths)
-        self.phase = np.where(warm, _WARM, np.where(late, _DRAIN, _MEASURE)).astype(np.int8)
+        counted = [-math.inf if window.keeps_late else window.counted_s for window in self.windows]
+        early = self.rows["end_s"] < np.repeat(np.array(counted, np.float64), lengths)
+        self.phase = np.select([warm, late, early], [_WARM, _DRAIN, _LEAD], _MEASURE).astype(np.int8)
         self.measuring = ~warm
-        """Rows of measuring windows, their drain included."""
+        """Rows of measuring windows, lead and drain included."""
         self.correct = (self.rows["fault"] == Fault.OK) & self.measuring & (self.phase == _MEASURE)
         """Rows that count as requests: answered correctly, within the time measured."""
         self.accounts = self._accounts(starts, measured.recorder.beyond)
@@ -197,9 +199,9 @@ def _parts(job: Job, mine: Sequence[tuple[Window, Account]]) -> list[dict[str, f
 
 
 def _seconds(window: Window, last_end_s: float) -> float:
-    """How long a window was. In the open loop it lasts until the last of its requests has ended, if that is later."""
+    """How long a window counted. In the open loop it lasts until the last of its requests has ended, if that is later."""
     end = max(window.end_s, last_end_s) if window.keeps_late else window.end_s
-    return max(min(end, clock()) - window.start_s, 0.0)
+    return max(min(end, clock()) - (window.start_s if window.keeps_late else window.counted_s), 0.0)
 
 
 def latency_ms(rows: NDArray[np.void]) -> dict[str, float | int | None]:
@@ -271,7 +273,8 @@ def _write_slices(path: Path, table: Table, ids: list[str], origin_s: float) -> 
     columns = {
         "target": words(np.array([window.target for window in windows], np.int32), ids),
         "slice": numbers(np.array([window.slice for window in windows], np.int32)),
-        "start_s": numbers(np.array([window.start_s for window in windows], np.float64) - origin_s),
+        "loaded_s": numbers(np.array([window.start_s for window in windows], np.float64) - origin_s),
+        "start_s": numbers(np.array([window.counted_s for window in windows], np.float64) - origin_s),
         "end_s": numbers(np.array([window.end_s for window in windows], np.float64) - origin_s),
         "requests": numbers(np.array([table.accounts[number].requests for number in kept], np.int64)),
         "errors": numbers(np.array([table.accounts[number].faults[1:].sum() for number in kept], np.int64)),

@@ -39,8 +39,12 @@ class Window:
     """Its first row; its last is before the next window's first."""
     start_s: float
     end_s: float
+    counted_s: float = 0.0
+    """From when on requests that end are counted: before it, all begin at once and the turns of the connections are not mixed yet."""
     keeps_late: bool = False
     """Open loop: what was due within the window belongs to it, however late it was answered."""
+    drained_s: float = 0.0
+    """When the last of its requests had ended."""
     cpu_at_start_s: float = 0.0
     cpu_s: float = 0.0
     """CPU time of this process from the start to `cpu_until_s`."""

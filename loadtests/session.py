@@ -101,28 +101,55 @@ class Session:
         if job.mode == "duet":
             assert job.slice_s is not None
             rounds = max(1, round(job.measure_s / job.slice_s))
-            for number, target in enumerate(duet.order(len(loops), rounds, job.seed)):
-                self._window(loops, target, "measure", number, job.slice_s)
+            times = duet.multiples(job.slice_s, rounds, [self._turn_s(target) for target in range(len(loops))])
+            for number, (target, length) in enumerate(duet.visits(len(loops), rounds, job.seed, times)):
+                self._window(loops, target, "measure", number, length * job.slice_s, lead=job.lead)
         else:
             for target in range(len(loops)):
                 self._window(loops, target, "measure", target, job.measure_s)
 
+    def _turn_s(self, target: int) -> float | None:
+        """How long a request to this target took in the warm-up, the drain included, by Little's law; None where there was none."""
+        warm = [window for window in self.recorder.windows if window.target == target and window.phase == "warm"]
+        if not warm:
+            return None
+        (window,) = warm
+        rows = self.recorder.windows
+        following = rows.index(window) + 1
+        end = rows[following].row if following < len(rows) else self.recorder.rows
+        asked = max(end - window.row, 1)
+        return len(self.pools[target].connections) * max(window.drained_s - window.start_s, 0.0) / asked
+
     def _window(
-        self, loops: list[ClosedLoop | OpenLoop], target: int, phase: Phase, number: int, seconds: float
+        self,
+        loops: list[ClosedLoop | OpenLoop],
+        target: int,
+        phase: Phase,
+        number: int,
+        seconds: float,
+        lead: float = 0.0,
     ) -> None:
         loop = loops[target]
         is_open = isinstance(loop, OpenLoop)
         window = self.recorder.open(
-            target=target, phase=phase, slice=number, start_s=clock(), seconds=seconds, keeps_late=is_open
+            target=target,
+            phase=phase,
+            slice=number,
+            start_s=clock(),
+            seconds=seconds,
+            keeps_late=is_open,
+            lead_s=lead * seconds,
         )
         if isinstance(loop, OpenLoop):
             window.start_s += 0.002  # so that the first arrival is not late already
             window.end_s += 0.002
+            window.counted_s += 0.002
             seed = (self.job.seed, target, len(self.recorder.windows))
             loop.run(window, self._due(phase, seconds, seed))
         else:
             loop.run(window, self.job.stages if phase == "measure" else ())
-        window.read_cpu(clock())
+        window.drained_s = clock()
+        window.read_cpu(window.drained_s)
 
     def _due(self, phase: Phase, seconds: float, seed: tuple[int, ...]) -> NDArray[np.float64]:
         """When requests arrive within one window. The warm-up before stages is at the first rate that is above 0."""

@@ -23,7 +23,7 @@ time.sleep({seconds})
 """
 CLONE = ROOT / "loadtests" / "benchmarks" / "clone.py"
 _PYTHON = ROOT / ".envs" / "aiohttp" / "bin" / "python"
-_TRIAL_WORK = 2000
+_TRIAL_WORK = 600
 """Turns of the clone's loop with which the cost of one is found."""
 
 
@@ -114,10 +114,15 @@ def _duet(first: str, second: str, seconds: float) -> dict[str, float]:
 
 
 def _work_for(setting: Setting, slower: float) -> int:
-    """How many turns make a request take `slower` more time: from one duet with far more turns."""
-    with clones(setting, 0, _TRIAL_WORK) as (first, second):
-        ratio = _duet(first, second, 16.0)["ratio"]
-    return max(1, math.ceil(slower * _TRIAL_WORK / (ratio - 1)))
+    """How many turns make a request take `slower` more time: the median over fresh pairs with more turns, of about that size.
+
+    Not with far more: a server that waits between requests would do a little work in that time.
+    """
+    found = []
+    for _ in range(5):
+        with clones(setting, 0, _TRIAL_WORK) as (first, second):
+            found.append(_duet(first, second, 8.0)["ratio"] - 1)
+    return max(1, math.ceil(slower * _TRIAL_WORK / float(np.median(found))))
 
 
 def memory(setting: Setting, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """Slices: every target in turn, in a seeded order in which each comes after each other equally often."""
 
+import time
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from scripted_servers import GOOD
 
-from loadtests.duet import order
+from loadtests.duet import multiples, order, visits
 
 
 @pytest.mark.parametrize("targets", range(2, 14))
@@ -41,24 +42,28 @@ def test_slices_are_loaded_in_turn_and_the_drain_is_left_out(serve: Any, load: A
     assert [row["slice"] for row in slices] == list(range(18))
     assert [row["preceded_by"] for row in slices] == [None, *(f"t{target}" for target in expected[:-1])]
     for row, following in pairwise(slices):
-        assert abs(row["end_s"] - row["start_s"] - 0.02) < 1e-6
-        assert row["end_s"] <= following["start_s"]
+        assert abs(row["end_s"] - row["loaded_s"] - 0.02) < 1e-6
+        assert abs(row["start_s"] - row["loaded_s"] - 0.2 * 0.02) < 1e-6
+        assert row["end_s"] <= following["loaded_s"]
     ends = {row["slice"]: row["end_s"] for row in slices}
+    starts = {row["slice"]: row["start_s"] for row in slices}
     requests = pq.read_table(outcome.job.requests_path, columns=["target", "phase", "end_s", "slice"]).to_pylist()
     for number, target in enumerate(outcome.targets):
         mine = [row for row in requests if row["target"] == f"t{number}"]
         assert len(mine) == servers[number].requests
         measured = [row for row in mine if row["phase"] == "measure"]
+        lead = [row for row in mine if row["phase"] == "lead"]
         drained = [row for row in mine if row["phase"] == "drain"]
         assert target["requests"] == len(measured)
         assert target["requests"] == sum(row["requests"] for row in slices if row["target"] == f"t{number}")
-        assert target["window_requests"] == len(measured) + len(drained)
+        assert target["window_requests"] == len(lead) + len(measured) + len(drained)
         assert target["slices"] == 6
-        assert abs(target["seconds"] - 0.12) < 1e-6
+        assert abs(target["seconds"] - 0.8 * 0.12) < 1e-6
         assert target["rps"] == pytest.approx(target["requests"] / target["seconds"])
         assert 0 < len(drained) <= 6 * 4, "at most what was in flight at each slice's end"
         assert all(row["end_s"] >= ends[row["slice"]] for row in drained)
-        assert all(row["end_s"] < ends[row["slice"]] for row in measured)
+        assert all(starts[row["slice"]] <= row["end_s"] < ends[row["slice"]] for row in measured)
+        assert all(row["end_s"] < starts[row["slice"]] for row in lead)
     assert outcome.control.events[:2] == ["ready", "<go"]
     assert outcome.control.events[-2:] == ["measured", "<end"]
 
@@ -70,3 +75,31 @@ def test_no_two_targets_are_loaded_at_once(serve: Any, load: Any) -> None:
     for number, window in enumerate(windows[1:], 1):
         before = rows[: window.row]
         assert (before["end_s"] <= window.start_s + 1e-9).all(), number
+
+
+def test_a_slow_target_gets_longer_slices_and_no_more_time() -> None:
+    assert multiples(0.1, 30, [0.001, 0.01, 0.0101, 0.055, None, 9.0]) == [1, 1, 2, 6, 1, 30]
+    times = [1, 2, 6, 30]
+    found = visits(4, 31, 7, times)
+    assert [sum(length for target, length in found if target == number) for number in range(4)] == [31, 31, 31, 31]
+    assert Counter(length for target, length in found if target == 2) == {6: 5, 1: 1}
+    assert [length for target, length in found if target == 3] == [30, 1]
+    assert visits(4, 31, 7, [1] * 4) == [(target, 1) for target in order(4, 31, 7)]
+
+
+def test_slices_are_as_long_as_the_warm_up_says(serve: Any, load: Any) -> None:
+    """One answers at once, the other after 20 ms on each of 4 connections: 10 turns are 200 ms, two slices' time."""
+
+    def slow(number: int) -> list[Any]:
+        time.sleep(0.02)
+        return [GOOD]
+
+    fast, late = serve(lambda number: [GOOD]), serve(slow)
+    outcome = load(fast.port, late.port, mode="duet", slice_s=0.1, measure_s=0.6, warmup_s=0.1)
+    lengths = {0: [], 1: []}  # type: dict[int, list[float]]
+    for window in outcome.measured.recorder.windows:
+        if window.phase == "measure":
+            lengths[window.target].append(round(window.end_s - window.start_s, 6))
+    assert lengths[0] == [0.1] * 6
+    assert sum(lengths[1]) == pytest.approx(0.6)
+    assert min(lengths[1]) >= 0.2

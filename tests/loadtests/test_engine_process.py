@@ -135,7 +135,7 @@ def test_a_job_from_ready_to_done(engines: dict[str, Engine]) -> None:
     assert types == {"end_s": "double", "status": "int16", "bytes": "int64", "slice": "int32"}
     assert str(requests.schema.field("error").type).startswith("dictionary<values=string")
     rows = requests.drop_columns(["intended_s", "first_byte_s", "end_s"]).to_pylist()
-    assert {row["phase"] for row in rows} == {"warm", "measure", "drain"}
+    assert {row["phase"] for row in rows} == {"warm", "lead", "measure", "drain"}
     assert all(row["status"] == 200 and row["bytes"] == len(BODY) and row["error"] is None for row in rows)
     assert min(row["start_s"] for row in rows) >= 0
     for target in result["targets"]:
