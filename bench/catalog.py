@@ -225,7 +225,15 @@ def _scenario(path: Path) -> Scenario:
     return Scenario(
         name=path.stem, title=read.title, description=read.description, needs=frozenset(read.needs), order=read.order,
         parameters=read.parameters, tags=frozenset(read.tags), windows=read.windows == "window", path=path,
+        url=_filled(path, read), method=read.method,
     )  # fmt: skip
+
+
+def _filled(path: Path, read: manifest.ScenarioManifest) -> str:
+    try:
+        return read.path.format_map(read.parameters)
+    except (KeyError, ValueError, IndexError) as error:
+        raise BenchError(f"{path}: key 'path': '{read.path}' names no parameter of the scenario ({error})") from None
 
 
 def _check_name(path: Path, name: str | None = None) -> None:

@@ -166,7 +166,7 @@ def verify(
 
 @app.command
 def load(
-    url: str, /, *, connections: int = 64, rate: float | None = None, seconds: float = 10.0, arrivals: str = "poisson",
+    url: str, /, *, connections: int | None = None, rate: float | None = None, seconds: float = 10.0, arrivals: str = "poisson",
     rate_stages: str | None = None, connection_stages: str | None = None, think_ms: float = 0.0, unix: Path | None = None,
     timeout: float = 10.0, allow_host: Stacks = (), as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
@@ -177,7 +177,7 @@ def load(
     url
         http://HOST[:PORT][/PATH].
     connections
-        Connections held at once.
+        Connections held at once. Left out: 64 with --rate or --think-ms, else the fewest of 8, 32, 64 that do within 2% of the best.
     rate
         Requests a second, whether or not the server keeps up; latency counts from when each was due.
     seconds
@@ -212,7 +212,7 @@ def load(
 
 @app.command
 def duet(
-    *urls: str, seconds: float = 20.0, connections: int = 16, slice_ms: float = 100.0, margin: str = "2%", timeout: float = 10.0,
+    *urls: str, seconds: float = 20.0, connections: int | None = None, slice_ms: float = 100.0, margin: str = "2%", timeout: float = 10.0,
     start: Annotated[tuple[str, ...], Parameter(negative=())] = (), allow_host: Stacks = (),
     as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
@@ -225,7 +225,7 @@ def duet(
     seconds
         How long to measure, all servers together.
     connections
-        Connections held to each.
+        Connections held to each. Left out: tried first, the fewest of 8, 32, 64 with which each does within 2% of its best.
     slice_ms
         How long one is loaded at a time; give 1000 or more for services slower than about 10 ms.
     margin

@@ -106,7 +106,7 @@ class NativeLauncher:
             Site(
                 host=HOST, ports=self._ports(max(1, ports_needed(planned))), folder=folder, app_dir=stack.app.folder,
                 env_dir=environments.path_of(stack.app), runners=stack.server.folder.parent.parent / "runners",
-                static_dir=self._static_copy(), shm=_shm(folder), tools=self._tools.paths, user=_nginx_user(), database_url=url,
+                static_dir=self._static_copy(), shm=_shm(folder), tools=self._tools.paths, user=nginx_user(), database_url=url,
             ),
         )  # fmt: skip
         deployment = Deployment(id=number, planned=planned, copy=copy, rendered=rendered)
@@ -203,6 +203,14 @@ def refuse_if_answered(endpoint: Endpoint) -> None:
         )
 
 
+def free_port() -> int:
+    """One that nobody listens on, from `PORTS`. Raises BenchError."""
+    for port in random.SystemRandom().sample(PORTS, 200):
+        if _is_free(port):
+            return port
+    raise BenchError(f"no free port between {PORTS.start} and {PORTS.stop - 1}; end what listens there")
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -219,7 +227,7 @@ def _shm(folder: Path) -> Path:
     return shm if shm.is_dir() and os.access(shm, os.W_OK) else folder
 
 
-def _nginx_user() -> str | None:
+def nginx_user() -> str | None:
     """User and group for nginx's workers where its master is root; the group's name differs between systems."""
     if os.geteuid() != 0:
         return None

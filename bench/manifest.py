@@ -108,6 +108,8 @@ class ScenarioManifest(msgspec.Struct, kw_only=True):
     description: str
     needs: list[str] = []
     order: int = 0
+    path: str = "/"
+    method: str = "GET"
     parameters: dict[str, int | str] = {}
     tags: list[str] = []
     windows: str = "slice"

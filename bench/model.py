@@ -198,3 +198,7 @@ class Scenario:
     windows: bool
     """Whether the service is so slow (above about 10 ms) that it is loaded in windows of seconds rather than in slices."""
     path: Path
+    """Its file."""
+    url: str = "/"
+    """What is asked for: path and query, parameters filled in."""
+    method: str = "GET"

@@ -35,6 +35,10 @@ class Profile:
     latency_s: float
     warmup_s: float
     slice_s: float
+    pilot_s: float | None = None
+    """Time for each number of connections that is tried, stack and scenario; None: no pilot, `CONNECTIONS` for all."""
+    ceiling: bool = True
+    """Whether the null server is loaded beside the stacks."""
     load_until_s: float | None = None
     """No load after this many seconds from the run's start: what is left gets shorter windows, or none and says so."""
 
@@ -43,7 +47,7 @@ PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         name="smoke", description="does everything work? half a second for each trial: its figures mean nothing",
         stacks=("default",), scenarios=("plaintext", "db"), latency=("plaintext", "db"), blocks=1, copies=1,
-        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1,
+        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1, ceiling=False,
     ),
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
@@ -55,7 +59,7 @@ PROFILES: Mapping[str, Profile] = {
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
         stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
         latency=("db", "io"), blocks=6, copies=2,
-        capacity_s=0.75, latency_s=1.2, warmup_s=0.2, slice_s=0.1,
+        capacity_s=0.75, latency_s=1.2, warmup_s=0.2, slice_s=0.1, pilot_s=0.4,
     ),
 }  # fmt: skip
 

@@ -32,7 +32,7 @@ def header(plan: Plan, command: str) -> dict[str, Any]:
             "stacks": [describe_stack(planned) for planned in plan.stacks],
             "skipped": [{"id": name, "reason": skipped.reason} for name, skipped in plan.skipped.items()],
         },
-        "observed": {}, "verified": {}, "notes": list(plan.notes),
+        "observed": {}, "verified": {}, "pilot": {}, "notes": list(plan.notes),
     }  # fmt: skip
 
 

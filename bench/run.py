@@ -6,22 +6,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import account, load, record, trial
+from bench import account, ceiling, load, pilot, record, trial
 from bench.catalog import ROOT
+from bench.ceiling import Ceiling
 from bench.console import Progressing
 from bench.contract import DATABASE_ENDPOINTS, verify_deployment
 from bench.database import data
 from bench.deployment import Deployment, died, tail
-from bench.launch import Launcher
-from bench.model import BenchError, Failed, Skipped
-from bench.plan import Cell, Plan, database_connections
+from bench.launch import Launcher, free_port, nginx_user
+from bench.machine import find_nginx
+from bench.model import BenchError, Failed, Scenario, Skipped
+from bench.plan import CONNECTIONS, Cell, Plan, database_connections
 from bench.sample import Snapshot
 from bench.service import Database
 from bench.session import Session
-from bench.site import open_site
+from bench.site import Site, open_site
 from bench.store import RunStore
 from bench.verify import Report
 
@@ -51,6 +54,11 @@ class Context:
     load: Callable[..., dict[str, Any]] = load.run
     """As bench.load.run; tests put another in its place."""
     verify: Callable[[Deployment, str | None], Report] = verify_deployment
+    connections: dict[tuple[str, str], int] = field(default_factory=dict)
+    """From stack and scenario to what the pilot chose."""
+    ceiling: Ceiling | None = None
+    calibrate: Callable[["Context", Deployment], Ceiling | None] = lambda context, source: None
+    """Starts the null server with the answers of one stack; tests and containers have none."""
     overheads_s: list[float] = field(default_factory=list)
     verified: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -94,6 +102,7 @@ def execute(plan: Plan, *, results: Path, command: str, progress: Progressing, o
             context = Context(
                 plan=plan, session=session, store=store, launcher=site.launcher, database=site.database,
                 progress=progress, began=began, trials=outcome.trials, load=site.load,
+                calibrate=partial(_calibrate, site),
             )  # fmt: skip
             run_blocks(context)
         status = "finished"
@@ -125,6 +134,7 @@ def run_block(context: Context, block: int) -> None:
     try:
         if block == 0:
             verify_all(context, [one for one in deployments if one.copy == 0])
+            prepare_load(context, deployments)
         for deployment in deployments:
             found = context.verified.get(deployment.planned.stack.id, {})
             if deployment.failure is None and found.get("failures"):
@@ -151,6 +161,62 @@ def run_block(context: Context, block: int) -> None:
         context.launcher.stop(deployments)
 
 
+def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
+    """Once, before anything is measured: the null server, and the number of connections for each stack and scenario."""
+    plan, profile = context.plan, context.plan.profile
+    ready = [one for one in deployments if one.copy == 0 and one.failure is None]
+    if profile.ceiling and ready:
+        try:
+            context.ceiling = context.calibrate(context, ready[0])
+        except BenchError as error:
+            context.progress.say(f"  no null server: {error}")
+    scenarios = [one for one in plan.scenarios if "waiting" not in one.tags and "capacity" in plan.views(one)]
+    if profile.pilot_s is None:
+        return
+    found: dict[str, Any] = {}
+    for scenario in scenarios:
+        fit = [one for one in ready if f"{one.planned.stack.id} {scenario.name}" not in plan.skipped]
+        if context.database.failure and scenario.needs & DATABASE_ENDPOINTS:
+            continue
+        try:
+            found[scenario.name] = run_pilot(context, scenario, fit)
+        except BenchError as error:
+            context.progress.say(f"  no pilot for {scenario.name}, so {CONNECTIONS} connections for all: {error}")
+    context.store.update({"pilot": found})
+    if context.database.url:
+        data.restore(context.database.url)
+
+
+def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment]) -> dict[str, Any]:
+    """Try every number of connections on every stack, in one job; keep what was chosen, and return it with the rates."""
+    profile, plan = context.plan.profile, context.plan
+    assert profile.pilot_s is not None
+    context.progress.say(f"  connections for {scenario.name}: trying {', '.join(map(str, pilot.CANDIDATES))}")
+    name = f"pilot-{scenario.name}"
+    answer = context.load(
+        context.session,
+        load.Job(
+            scenario=scenario.name, mode="duet", seed=plan.seed, warmup_s=profile.warmup_s, measure_s=profile.pilot_s,
+            slice_s=profile.slice_s,
+            targets=[
+                load.Target(id=pilot.target_id(one.id, count), endpoint=one.client, connections=count)
+                for one in ready
+                for count in pilot.CANDIDATES
+            ],
+        ),
+        folder=context.store.folder, name=name, log=context.store.folder / "logs" / "load" / f"{name}.log",
+        cpus=plan.budget.load_cpus if plan.budget.pinned else (), work=context.session.scratch,
+        on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
+    )  # fmt: skip
+    rates = pilot.read([one.id for one in ready], {target["id"]: target["rps"] for target in answer["targets"]})
+    said: dict[str, Any] = {}
+    for one in ready:
+        stack = one.planned.stack.id
+        context.connections[stack, scenario.name] = chosen = pilot.choose(rates[one.id])
+        said[stack] = {"connections": chosen, "rps": {str(count): rate for count, rate in rates[one.id].items()}}
+    return said
+
+
 def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment], capacities: dict[str, float]) -> None:
     """One scenario seen one way: every deployment gets a record, measured or with its reason."""
     plan, scenario = context.plan, cell.scenario
@@ -165,7 +231,7 @@ def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment], ca
             context.keep(trial.without_figures(_named(plan, cell, deployment), why, offset_s=context.offset_s))
     if not ready:
         return
-    measure_s = _measure_s(context, cell, len(ready), index)
+    measure_s = _measure_s(context, cell, len(ready) + (context.ceiling is not None), index)
     rate = _rate(ready, capacities) if cell.view == "latency" else None
     stop: Failed | Skipped | None = None
     if measure_s < SHORTEST_S:
@@ -199,11 +265,18 @@ def run_job(
     started, offset_s = record.now(), context.offset_s
     snapshots: list[Snapshot] = []
     name = f"{cell.block}-{scenario.name}-{cell.view}"
+    targets = [
+        load.Target(id=one.id, endpoint=one.client, connections=_connections(context, cell, one)) for one in ready
+    ]
+    null = context.ceiling
+    if null and cell.view == "capacity" and not scenario.windows and scenario.url.partition("?")[0] in null.paths:
+        most = max(target.connections for target in targets)
+        targets.append(load.Target(id=ceiling.ID, endpoint=null.endpoint, connections=most))
     answer = context.load(
         context.session,
         load.Job(
             scenario=scenario.name, mode="open" if rate else "duet", seed=plan.seed + plan.cells().index(cell),
-            targets=[load.Target(id=one.id, endpoint=one.client, connections=plan.connections(scenario, cell.view)) for one in ready],
+            targets=targets,
             warmup_s=profile.warmup_s, measure_s=measure_s, slice_s=None if rate else slice_s, rate_rps=rate,
         ),
         folder=context.store.folder, name=name, log=context.store.folder / "logs" / "load" / f"{name}.log",
@@ -212,7 +285,7 @@ def run_job(
         on_measured=lambda pid: snapshots.append(account.snapshot(context.database, ready, pid)),
         on_progress=advance,
     )  # fmt: skip
-    context.overheads_s.append(context.offset_s - offset_s - len(ready) * (measure_s + profile.warmup_s))
+    context.overheads_s.append(context.offset_s - offset_s - len(targets) * (measure_s + profile.warmup_s))
     by_id = {target["id"]: target for target in answer["targets"]}
     for deployment in ready:
         found = by_id[deployment.id]
@@ -224,6 +297,7 @@ def run_job(
         stored = trial.measured(
             named, deployment, found, accounts=account.accounts(deployment, snapshots), generator=answer["generator"],
             slice_s=None if rate else slice_s, rate_rps=rate, started=started, offset_s=offset_s,
+            ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"),
         )  # fmt: skip
         if ended:
             stored |= {"flags": [*stored["flags"], "died"], "log_tail": ended.log_tail}
@@ -275,7 +349,7 @@ def write_report(folder: Path, say: Callable[[str], None]) -> bool:
 
 def planned_seconds(plan: Plan) -> list[float]:
     """How long each cell should take, for the time that is shown as left."""
-    targets = len(plan.stacks) * plan.profile.copies
+    targets = len(plan.stacks) * plan.profile.copies + plan.profile.ceiling
 
     def seconds(cell: Cell) -> float:
         each = plan.profile.capacity_s if cell.view == "capacity" else plan.profile.latency_s
@@ -316,6 +390,27 @@ def _measure_s(context: Context, cell: Cell, targets: int, index: int) -> float:
 def _rate(ready: Sequence[Deployment], capacities: Mapping[str, float]) -> float | None:
     known = [capacities[one.id] for one in ready if one.id in capacities]
     return max(1.0, LATENCY_SHARE * min(known)) if known else None
+
+
+def _connections(context: Context, cell: Cell, deployment: Deployment) -> int:
+    planned = context.plan.connections(cell.scenario, cell.view)
+    if cell.view == "latency":
+        return planned
+    return context.connections.get((deployment.planned.stack.id, cell.scenario.name), planned)
+
+
+def _calibrate(site: Site, context: Context, source: Deployment) -> Ceiling | None:
+    """The null server of a run on this machine. Raises BenchError where it cannot be had."""
+    if context.plan.mode != "native":
+        raise BenchError("in containers the generator's ceiling is not measured, only its CPU")
+    nginx = str(find_nginx().path)
+    paths = {
+        one.url.partition("?")[0]: one.url for one in context.plan.scenarios if one.method == "GET" and not one.windows
+    }
+    return ceiling.start(
+        context.session, context.plan.budget, nginx=nginx, source=source.client, paths=paths, port=free_port(),
+        user=nginx_user(), log=context.store.folder / "logs" / "null-server.log",
+    )  # fmt: skip
 
 
 def _named(plan: Plan, cell: Cell, deployment: Deployment) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from bench.plan import Cell, Plan
 BUSY = 0.85
 """The share of a CPU above which the generator's own speed, or the database's, may be what was measured."""
 
+CEILING_SHARE = 0.7
+"""Of what the generator gets out of the null server in the same slices: above it, its own speed may be what was measured."""
+
 
 def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: int) -> dict[str, Any]:
     """The keys that name a trial."""
@@ -22,7 +25,8 @@ def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: in
 
 
 _FIGURES = """
-    reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms late
+    reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms
+    late ceiling_rps
     window_requests cpu_s generator_cpu pss_bytes processes host
 """
 EMPTY: Mapping[str, Any] = dict.fromkeys(_FIGURES.split())
@@ -41,6 +45,7 @@ def without_figures(named: Mapping[str, Any], why: Failed | Skipped, *, offset_s
 def measured(
     named: Mapping[str, Any], deployment: Deployment, answer: Mapping[str, Any], *, accounts: Mapping[str, Any],
     generator: Mapping[str, Any], slice_s: float | None, rate_rps: float | None, started: str, offset_s: float,
+    ceiling_rps: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The record of a trial from the generator's answer for its target and the accounts kept beside it.
 
@@ -53,7 +58,8 @@ def measured(
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
         "offered_rps": rate_rps,
         **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms", "late")}, **accounts,
-        "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "flags": _flags(answer, generator, accounts),
+        "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "ceiling_rps": ceiling_rps,
+        "flags": _flags(answer, generator, accounts, ceiling_rps),
     }  # fmt: skip
     if answer["requests"] == 0:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in answer["errors"].items()) or "none was tried"
@@ -66,10 +72,13 @@ def measured(
     return record
 
 
-def _flags(answer: Mapping[str, Any], generator: Mapping[str, Any], accounts: Mapping[str, Any]) -> list[str]:
+def _flags(
+    answer: Mapping[str, Any], generator: Mapping[str, Any], accounts: Mapping[str, Any], ceiling_rps: float | None
+) -> list[str]:
     flags = []
     share = answer.get("generator_cpu", generator.get("cpu_share"))
-    if share is not None and share > BUSY:
+    near = bool(ceiling_rps and answer["rps"] and answer["rps"] > CEILING_SHARE * ceiling_rps)
+    if near or (share is not None and share > BUSY):
         flags.append("generator-bound")
     if answer.get("late"):
         flags.append("generator-late")

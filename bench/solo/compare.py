@@ -9,7 +9,7 @@ from typing import Any
 from bench.model import BenchError
 from bench.session import Session
 from bench.solo import starting, student
-from bench.solo.engine import measure
+from bench.solo.engine import measure, tried
 from bench.solo.place import parse, reach
 
 CONFIDENCE = 0.95
@@ -18,17 +18,20 @@ STARTS = 6
 
 
 def duet(
-    urls: Sequence[str], *, connections: int, seconds: float, slice_ms: float, timeout_s: float, margin: float,
+    urls: Sequence[str], *, connections: int | None, seconds: float, slice_ms: float, timeout_s: float, margin: float,
     allowed: Collection[str], commands: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """Compare `urls` and return what `--json` prints. `seconds` is the time of load, all servers together. Raises BenchError."""
+    """Compare `urls` and return what `--json` prints. `seconds` is the time of load, all servers together.
+
+    Without `connections` it tries how many the servers take, first. Raises BenchError.
+    """
     for name, value in (
         ("--connections", connections),
         ("--seconds", seconds),
         ("--slice-ms", slice_ms),
         ("--timeout", timeout_s),
     ):
-        if not 0 < value < float("inf"):
+        if value is not None and not 0 < value < float("inf"):
             raise BenchError(f"{name} must be above 0, got {value}")
     if not 2 <= len(urls) <= 26:
         raise BenchError("name from 2 to 26 URLs; `bench load` takes one")
@@ -48,6 +51,8 @@ def duet(
             with starting.up(session, places, commands):
                 for place in places:
                     reach(place)
+                if connections is None:  # tried once, and then the same for every start
+                    connections, _ = tried(session, places, timeout_s=timeout_s)
                 result = measure(
                     session, places, mode="duet", connections=connections, seconds=per_place_s, timeout_s=timeout_s,
                     slice_s=slice_ms / 1000, seed=number,
@@ -76,7 +81,7 @@ def summary(urls: list[str], results: Sequence[dict[str, Any]], margin: float) -
         for a, b in pairs
     ]
     return {
-        "targets": targets, "ratios": ratios, "margin": margin, "seconds": sum(total_s),
+        "targets": targets, "ratios": ratios, "connections": columns[0][0]["connections"], "margin": margin, "seconds": sum(total_s),
         "slices": sum(answer["slices"] for column in columns for answer in column),
     }  # fmt: skip
 
@@ -118,6 +123,7 @@ def text(found: dict[str, Any], *, started: bool) -> str:
             verdict = f"{pair['ratio']:.4f}  95% interval {pair['low']:.4f} to {pair['high']:.4f}  "
             verdict += "resolved" if pair["resolved"] else "not resolved"
         lines.append(f"{a} / {b}  {verdict}")
+    lines.append(f"{found['connections']} connections to each.")
     lines.append(f"Resolved: the whole interval is beyond 1 by more than {found['margin']:.1%}.")
     if started:
         lines.append(f"Each program was started afresh {STARTS} times: this speaks of the programs, here.")

@@ -8,21 +8,27 @@ from typing import Any
 
 from bench.model import BenchError
 from bench.session import Session
-from bench.solo.engine import measure
+from bench.solo.engine import measure, tried
 from bench.solo.place import parse, reach
 from bench.trial import BUSY
 
 PERCENTILES = ("p50", "p90", "p99", "p99_9", "max")
 _STAGE = re.compile(r"(\d+(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?x(\d+(?:\.\d+)?)s?")
+DEFAULT = 64
+"""Connections of an open loop, which needs one for each request in flight, and of users who think."""
 REACHED = 0.98
 """The share of the rate asked for below which it counts as not reached."""
 
 
 def load(
-    url: str, *, connections: int, rate_rps: float | None, seconds: float, unix: Path | None, timeout_s: float, allowed: Collection[str],
-    arrivals: str = "poisson", think_s: float = 0.0, rate_stages: str | None = None, connection_stages: str | None = None,
+    url: str, *, connections: int | None, rate_rps: float | None, seconds: float, unix: Path | None, timeout_s: float,
+    allowed: Collection[str], arrivals: str = "poisson", think_s: float = 0.0,
+    rate_stages: str | None = None, connection_stages: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Load `url` and return what `--json` prints. Stages: see `parse_stages`. Raises BenchError."""
+    """Load `url` and return what `--json` prints. Without `connections` a closed loop tries how many it takes.
+
+    Stages: see `parse_stages`. Raises BenchError.
+    """
     for name, value in (
         ("--connections", connections),
         ("--rate", rate_rps),
@@ -42,6 +48,8 @@ def load(
     reach(place)
     is_open = rate_rps is not None or rate_stages is not None
     with Session() as session:
+        if connections is None:
+            connections = DEFAULT if is_open or think_s else tried(session, [place], timeout_s=timeout_s)[0]
         result = measure(
             session, [place], mode="open" if is_open else "closed", connections=connections, seconds=seconds,
             timeout_s=timeout_s, rate_rps=rate_rps, arrivals="constant" if arrivals == "constant" else "poisson", think_s=think_s,
@@ -88,6 +96,7 @@ def summary(answer: dict[str, Any]) -> dict[str, Any]:
     return {
         **kept, "latency_ms": {key: latency.get(key) for key in PERCENTILES}, "generator_cpu": busy,
         "generator_bound": busy is not None and busy > BUSY, "late": answer["late"], "stages": answer["stages"],
+        "connections": answer["connections"],
     }  # fmt: skip
 
 
@@ -96,6 +105,7 @@ def text(url: str, found: dict[str, Any]) -> str:
     lines = [url, f"  {found['rps'] or 0:,.1f} requests/s: {found['requests']:,} answered in {found['seconds']:.2f} s"]
     errors = ", ".join(f"{count:,} x {kind}" for kind, count in found["errors"].items())
     lines.append(f"  failed: {errors or 'none'}")
+    lines.append(f"  over {found['connections']} connections")
     offered = found["offered_rps"]
     if offered is None:
         lines.append("  latency: not read, since a closed loop hides stalls; --rate R reads it")

@@ -32,7 +32,7 @@ def test_the_header_holds_machine_placement_and_plan(made: Plan) -> None:
     found = record.header(made, "bench run --profile tiny")
     assert json.loads(json.dumps(found)) == found
     assert found.keys() == {
-        "profile", "seed", "mode", "started", "ended", "command", "environment", "placement", "plan", "observed", "verified",
+        "profile", "seed", "mode", "started", "ended", "command", "environment", "placement", "plan", "observed", "verified", "pilot",
         "notes",
     }  # fmt: skip
     assert (found["profile"], found["seed"], found["mode"], found["ended"]) == ("tiny", 7, "native", None)

@@ -6,7 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +16,8 @@ import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
 from rich.console import Console
 
-from bench import environments, load, record, run, site
+from bench import ceiling, environments, load, record, run, site
+from bench.ceiling import Ceiling
 from bench.console import Progressing
 from bench.deployment import Deployment
 from bench.launch import Launcher, Tools
@@ -469,6 +470,68 @@ def test_planned_seconds_count_windows_copies_and_the_start_of_each_job(world: C
     made = world([JSON, IO], blocks=2, copies=2, capacity_s=0.5, latency_s=2.0).context.plan
     short, long, window = (run.JOB_OVERHEAD_S + 6 * (seconds + 0.1) for seconds in (0.5, 2.0, run.WINDOW_S))
     assert run.planned_seconds(made) == pytest.approx([short, long, window, long] * 2)
+
+
+# Connections and the ceiling
+
+
+def test_a_pilot_chooses_connections_once_and_the_run_keeps_them(world: Callable[..., World]) -> None:
+    waiting = replace(IO, tags=frozenset({"waiting"}))
+    one = world([JSON, waiting], blocks=2, pilot_s=0.3)
+    ant, bee = "0-ant--plain--direct-0", "0-bee--plain--direct-0"
+    one.load.rps |= {f"{ant}|8": 50.0, f"{ant}|32": 99.0, f"{ant}|64": 100.0, f"{bee}|64": 500.0}
+    run.run_blocks(one.context)
+    tried = one.load.jobs[0]
+    assert len(tried.targets) == 9
+    assert (tried.scenario, tried.measure_s) == ("json", 0.3), "what waits has a number of its own"
+    chosen = {ANT: 32, BEE: 64, CAT: 8}
+    assert {name: one.context.connections[name, "json"] for name in chosen} == chosen
+    for block, job in enumerate(
+        job for job in one.load.jobs if job.mode == "duet" and job.scenario == "json" and job is not tried
+    ):
+        assert [target.connections for target in job.targets] == [32, 64, 8], block
+    header = read_run(one.context.store.folder).header["pilot"]
+    assert header["json"][ANT] == {"connections": 32, "rps": {"8": 50.0, "32": 99.0, "64": 100.0}}
+    one.check_complete()
+
+
+def test_a_pilot_that_fails_leaves_the_plans_connections_and_says_so(world: Callable[..., World]) -> None:
+    one = world([JSON], pilot_s=0.3)
+
+    def fail(name: str) -> None:
+        if name.startswith("pilot"):
+            raise BenchError("no answer")
+
+    one.load.before = fail
+    run.run_blocks(one.context)
+    assert "no pilot for json, so 8 connections for all" in one.said.getvalue()
+    assert {target.connections for target in one.load.jobs[1].targets} == {CONNECTIONS}
+
+
+def test_the_null_server_is_loaded_beside_the_stacks_and_sets_their_ceiling(world: Callable[..., World]) -> None:
+    made = replace(JSON, url="/json")
+    one = world([made, IO], ceiling=True)
+    null = Ceiling(endpoint=Endpoint(host="127.0.0.1", port=9), spawned=cast(Any, None), paths=frozenset({"/json"}))
+    one.context.calibrate = lambda context, source: null
+    one.load.rps |= {ceiling.ID: 1000.0, "0-ant--plain--direct-0": 701.0, "0-bee--plain--direct-0": 699.0}
+    run.run_blocks(one.context)
+    first = one.load.jobs[0]
+    assert [target.id for target in first.targets][-1] == ceiling.ID
+    assert all(ceiling.ID not in [target.id for target in job.targets] for job in one.load.jobs[1:])
+    flags = {trial["stack"]: (trial["ceiling_rps"], trial["flags"]) for trial in one.trials[:3]}
+    assert flags == {ANT: (1000.0, ["generator-bound"]), BEE: (1000.0, []), CAT: (1000.0, [])}
+    one.check_complete()
+
+
+def test_without_a_null_server_the_run_goes_on(world: Callable[..., World]) -> None:
+    def refuse(context: run.Context, source: Deployment) -> Ceiling | None:
+        raise BenchError("nginx is not here")
+
+    one = world([JSON], ceiling=True)
+    one.context.calibrate = refuse
+    run.run_blocks(one.context)
+    assert "no null server: nginx is not here" in one.said.getvalue()
+    assert {trial["ceiling_rps"] for trial in one.trials} == {None}
 
 
 # Interruptions

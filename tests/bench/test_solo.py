@@ -17,7 +17,7 @@ import pytest
 from scipy import stats
 
 from bench.model import BenchError
-from bench.solo import compare, duet, load, single, student
+from bench.solo import compare, duet, engine, load, single, student
 from bench.solo.place import parse, reach
 
 
@@ -114,7 +114,7 @@ def test_load_of_one_server(url: str) -> None:
     common: dict[str, Any] = {"connections": 4, "seconds": 0.4, "unix": None, "timeout_s": 5.0, "allowed": ()}
     closed = load(url, rate_rps=None, **common)
     keys = ["requests", "seconds", "rps", "offered_rps", "errors", "latency_ms", "generator_cpu", "generator_bound"]
-    keys += ["late", "stages"]
+    keys += ["late", "stages", "connections"]
     assert list(closed) == keys
     assert closed["requests"] > 0
     assert closed["latency_ms"] == dict.fromkeys(["p50", "p90", "p99", "p99_9", "max"])
@@ -133,11 +133,11 @@ def test_duet_of_two_servers(url: str) -> None:
     found = duet(
         [url, url], connections=2, seconds=0.8, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
     )  # fmt: skip
-    assert list(found) == ["targets", "ratios", "margin", "seconds", "slices"]
+    assert list(found) == ["targets", "ratios", "connections", "margin", "seconds", "slices"]
     assert [list(target) for target in found["targets"]] == [["url", "rps", "requests", "errors"]] * 2
     assert [list(pair) for pair in found["ratios"]] == [["a", "b", "ratio", "low", "high", "resolved"]]
     assert found["slices"] == 40
-    assert found["seconds"] == pytest.approx(0.8)
+    assert found["seconds"] == pytest.approx(0.8 * 0.8), "a fifth of every slice is not counted"
     (pair,) = found["ratios"]
     assert pair["low"] < pair["ratio"] < pair["high"]
     text = compare.text(found, started=False)
@@ -253,3 +253,72 @@ server.serve_forever()
     assert 0 < found["requests"] <= 150
     assert found["errors"]["connect"] > 0
     assert sum(found["errors"].values()) + found["requests"] == pytest.approx(found["offered_rps"] * 1.5)
+
+
+def test_without_connections_both_commands_try_how_many(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "TRIED_S", 0.2)
+    asked: list[list[int]] = []
+    plain = engine.load.run
+
+    def run(session: Any, job: Any, **keys: Any) -> dict[str, Any]:
+        asked.append([target.connections for target in job.targets])
+        answer = plain(session, job, **keys)
+        if len(job.targets) % 3 == 0:  # the pilot: 8 connections do nothing, 32 as much as 64
+            for target, rate in zip(answer["targets"], [1.0, 99.0, 100.0] * 2, strict=False):
+                target["rps"] = rate
+        return answer
+
+    monkeypatch.setattr(engine.load, "run", run)
+    common: dict[str, Any] = {"unix": None, "timeout_s": 5.0, "allowed": ()}
+    assert load(url, connections=None, rate_rps=None, seconds=0.2, **common)["connections"] == 32
+    assert load(url, connections=None, rate_rps=50.0, seconds=0.2, **common)["connections"] == 64
+    found = duet([url, url], connections=None, seconds=0.5, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=())
+    assert found["connections"] == 32
+    assert asked == [[8, 32, 64], [32], [64], [8, 32, 64, 8, 32, 64], [32, 32]]
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"rate_stages": "50"}, "--rate-stages: '50': expected VALUExSECONDS"),
+        ({"rate_stages": "0x5"}, "above 0"),
+        ({"connection_stages": "4x0"}, "above 0"),
+        ({"rate_stages": "5x1", "rate_rps": 5.0}, "give one of"),
+        ({"rate_rps": 5.0, "think_s": 0.1}, "--think-ms is for the closed loop"),
+        ({"think_s": -0.1}, "--think-ms must not be negative"),
+        ({"arrivals": "random"}, "--arrivals must be constant or poisson"),
+    ],
+)
+def test_wrong_stages_are_one_clear_line(url: str, keys: dict[str, Any], says: str) -> None:
+    orders: dict[str, Any] = {
+        "connections": 2,
+        "rate_rps": None,
+        "seconds": 0.2,
+        "unix": None,
+        "timeout_s": 5.0,
+        "allowed": (),
+    }
+    with pytest.raises(BenchError, match=says):
+        load(url, **{**orders, **keys})
+
+
+def test_stages_are_told_one_by_one(url: str) -> None:
+    found = load(
+        url, connections=4, rate_rps=None, seconds=9.0, unix=None, timeout_s=5.0, allowed=(), rate_stages="50x0.2,50..150x0.2",
+        arrivals="constant",
+    )  # fmt: skip
+    assert [stage["requests"] for stage in found["stages"]] == [10, 20]
+    text = single.text(url, found)
+    assert "  50 for 0.2 s: " in text
+    assert "  50 to 150 for 0.2 s: " in text
+    grown = load(
+        url,
+        connections=None,
+        rate_rps=None,
+        seconds=9.0,
+        unix=None,
+        timeout_s=5.0,
+        allowed=(),
+        connection_stages="1x0.1,3x0.1",
+    )
+    assert (grown["connections"], len(grown["stages"])) == (3, 2)
