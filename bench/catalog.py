@@ -225,7 +225,7 @@ def _scenario(path: Path) -> Scenario:
     return Scenario(
         name=path.stem, title=read.title, description=read.description, needs=frozenset(read.needs), order=read.order,
         parameters=read.parameters, tags=frozenset(read.tags), windows=read.windows == "window", path=path,
-        url=_filled(path, read), method=read.method,
+        url=_filled(path, read), method=read.method, journey=bool(read.journey),
     )  # fmt: skip
 
 

@@ -110,6 +110,7 @@ class ScenarioManifest(msgspec.Struct, kw_only=True):
     order: int = 0
     path: str = "/"
     method: str = "GET"
+    journey: str = ""
     parameters: dict[str, int | str] = {}
     tags: list[str] = []
     windows: str = "slice"

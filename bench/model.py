@@ -202,3 +202,5 @@ class Scenario:
     url: str = "/"
     """What is asked for: path and query, parameters filled in."""
     method: str = "GET"
+    journey: bool = False
+    """Whether users go through several steps: they wait for each answer, so there is no latency at a rate."""

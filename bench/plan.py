@@ -118,6 +118,8 @@ class Plan:
 
     def views(self, scenario: Scenario) -> tuple[View, ...]:
         """How one scenario is looked at. Where none of the profile's own scenarios was asked for, all get both views."""
+        if scenario.journey:
+            return ("capacity",)
         own = any(one.name in self.profile.latency for one in self.scenarios)
         return ("capacity", "latency") if scenario.name in self.profile.latency or not own else ("capacity",)
 

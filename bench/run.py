@@ -170,7 +170,7 @@ def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
             context.ceiling = context.calibrate(context, ready[0])
         except BenchError as error:
             context.progress.say(f"  no null server: {error}")
-    scenarios = [one for one in plan.scenarios if "waiting" not in one.tags and "capacity" in plan.views(one)]
+    scenarios = [one for one in plan.scenarios if not one.journey and "waiting" not in one.tags]
     if profile.pilot_s is None:
         return
     found: dict[str, Any] = {}
@@ -269,7 +269,13 @@ def run_job(
         load.Target(id=one.id, endpoint=one.client, connections=_connections(context, cell, one)) for one in ready
     ]
     null = context.ceiling
-    if null and cell.view == "capacity" and not scenario.windows and scenario.url.partition("?")[0] in null.paths:
+    if (
+        null
+        and cell.view == "capacity"
+        and not scenario.windows
+        and not scenario.journey
+        and scenario.url.partition("?")[0] in null.paths
+    ):
         most = max(target.connections for target in targets)
         targets.append(load.Target(id=ceiling.ID, endpoint=null.endpoint, connections=most))
     answer = context.load(
@@ -405,7 +411,9 @@ def _calibrate(site: Site, context: Context, source: Deployment) -> Ceiling | No
         raise BenchError("in containers the generator's ceiling is not measured, only its CPU")
     nginx = str(find_nginx().path)
     paths = {
-        one.url.partition("?")[0]: one.url for one in context.plan.scenarios if one.method == "GET" and not one.windows
+        one.url.partition("?")[0]: one.url
+        for one in context.plan.scenarios
+        if one.method == "GET" and not one.windows and not one.journey
     }
     return ceiling.start(
         context.session, context.plan.budget, nginx=nginx, source=source.client, paths=paths, port=free_port(),

@@ -26,7 +26,7 @@ def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: in
 
 _FIGURES = """
     reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms
-    late ceiling_rps
+    late ceiling_rps steps problems
     window_requests cpu_s generator_cpu pss_bytes processes host
 """
 EMPTY: Mapping[str, Any] = dict.fromkeys(_FIGURES.split())
@@ -57,7 +57,7 @@ def measured(
     record = {
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
         "offered_rps": rate_rps,
-        **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms", "late")}, **accounts,
+        **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms", "late", "steps", "problems")}, **accounts,
         "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "ceiling_rps": ceiling_rps,
         "flags": _flags(answer, generator, accounts, ceiling_rps),
     }  # fmt: skip

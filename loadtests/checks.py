@@ -200,4 +200,5 @@ KINDS: Mapping[str, type[Check]] = {
     "digest": Digest,
     "pattern": Pattern,
     "length": Length,
+    "any": Anything,
 }

@@ -16,7 +16,6 @@ from loadtests.address import Address
 from loadtests.dial import Dial
 from loadtests.durations import Durations
 from loadtests.errors import Fault
-from loadtests.expect import Expectation
 from loadtests.parser import Heads, Malformed, Response
 from loadtests.recorder import Recorder, clock
 
@@ -35,6 +34,16 @@ class Driver(Protocol):
 
     def settled(self, connection: "Connection", now_s: float) -> None:
         """The connection's request has ended, one way or the other, and is recorded; the connection is free again."""
+
+
+class Judge(Protocol):
+    """Says whether an answer is right; `Expectation` is one."""
+
+    every: int
+    """The body is kept of one in so many answers."""
+
+    def judge_body(self, response: Response) -> Fault:
+        """The verdict on an answer that is complete."""
 
 
 class Tally:
@@ -73,12 +82,15 @@ class Connection:
         "busy",
         "driver",
         "intended_s",
+        "last_fault",
+        "step",
     )
 
     def __init__(
-        self, *, address: Address, request: bytes, expect: Expectation, heads: Heads, recorder: Recorder, tally: Tally
+        self, *, address: Address, request: bytes, expect: Judge, heads: Heads, recorder: Recorder, tally: Tally
     ) -> None:
-        self._address, self._request, self._expect, self._tally = address, request, expect, tally
+        self._address, self._request, self._tally = address, request, tally
+        self._expect: Judge = expect
         self._record = recorder.add
         self._response = Response(heads)
         self._loop: Any = gevent.get_hub().loop
@@ -97,6 +109,10 @@ class Connection:
         """Whether a request is in flight."""
         self.intended_s = 0.0
         """When that request was due."""
+        self.step = -1
+        """Of a journey: which step its request is; see `Steps`."""
+        self.last_fault = Fault.OK
+        """How the last request failed."""
         self.driver: Driver
 
     @property
@@ -120,6 +136,11 @@ class Connection:
             self._dial.start()
         else:
             self._send_request()
+
+    def ask(self, request: bytes, expect: Judge, step: int, intended_s: float) -> None:
+        """Send `request` rather than what the pool sends, once, and have its answer judged by `expect`."""
+        self._request, self._expect, self.step = request, expect, step
+        self.submit(intended_s)
 
     def expire(self, now_s: float) -> None:
         """Give up the request in flight: it has taken longer than the timeout."""
@@ -218,7 +239,17 @@ class Connection:
         head = response.head
         assert head is not None
         fault = head.fault or self._expect.judge_body(response)
-        self._record(self.intended_s, self._start_s, self._first_byte_s, now_s, response.body_bytes, head.status, fault)
+        self._record(
+            self.intended_s,
+            self._start_s,
+            self._first_byte_s,
+            now_s,
+            response.body_bytes,
+            head.status,
+            fault,
+            self.step,
+        )
+        self.last_fault = fault
         self.busy = False
         if not head.keep_alive or self._writable is not None:
             self.close()
@@ -235,7 +266,8 @@ class Connection:
         response = self._response
         status = response.head.status if response.head else 0
         first_byte_s = self._first_byte_s or _NEVER
-        self._record(self.intended_s, self._start_s, first_byte_s, now_s, response.body_bytes, status, fault)
+        self._record(self.intended_s, self._start_s, first_byte_s, now_s, response.body_bytes, status, fault, self.step)
+        self.last_fault = fault
         self.close()
 
     def _settle_after(self, seconds: float) -> None:

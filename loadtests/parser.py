@@ -116,7 +116,18 @@ class _Reading:
 class Response:
     """One response after the other on one connection: `begin`, then `feed` until it returns True (or `end`, at the connection's end)."""
 
-    __slots__ = ("_chunks", "_heads", "_kept", "_known", "_pending", "_remaining", "body_bytes", "head", "keep")
+    __slots__ = (
+        "_chunks",
+        "_heads",
+        "_kept",
+        "_known",
+        "_pending",
+        "_remaining",
+        "body_bytes",
+        "head",
+        "keep",
+        "raw_head",
+    )
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
@@ -129,6 +140,8 @@ class Response:
         self.body_bytes = 0
         """Bytes of the body so far, without chunk framing."""
         self.keep = keep
+        self.raw_head = b""
+        """The head's bytes, where `keep` was asked for."""
         self._kept: list[bytes] = []
         self._pending = b""
         self._remaining: int | None = 0
@@ -164,6 +177,8 @@ class Response:
             if head.chunked:
                 self._chunks = reading
         self.head = head
+        if self.keep:
+            self.raw_head = data[:end]
         self._remaining = head.length
         return self._body(data[end:])
 

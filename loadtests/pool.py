@@ -28,9 +28,10 @@ class Pool:
         self.timeout_s = timeout_s
         self.tally = Tally()
         self.expect = Expectation(request)
-        self._address = address
+        self.address = address
         self._request = request.encode(address.host)
-        self._heads = Heads(self.expect.judge_head)
+        # A journey's users judge for themselves: every request of theirs expects something else.
+        self._heads = Heads(self.expect.judge_head) if request.journey is None else Heads()
         self.connections: list[Connection] = []
         self.on_sweep: Callable[[float], None] | None = None
         """Called with the time at every sweep: for what else may time out."""
@@ -42,7 +43,7 @@ class Pool:
     def add(self) -> Connection:
         """One more connection, not open yet."""
         connection = Connection(
-            address=self._address,
+            address=self.address,
             request=self._request,
             expect=self.expect,
             heads=self._heads,

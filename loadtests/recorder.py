@@ -17,7 +17,7 @@ from loadtests.rows import ROW, Phase, Window, clock
 
 __all__ = ["BLOCK_ROWS", "ROW", "Phase", "Recorder", "Window", "clock"]
 
-_PACK = struct.Struct("<ddddqii")
+_PACK = struct.Struct("<ddddqhhi")
 _ROW_BYTES = _PACK.size
 BLOCK_ROWS = 1 << 16
 
@@ -47,12 +47,13 @@ class Recorder:
         body_bytes: int,
         status: int,
         fault: int,
+        step: int = -1,
     ) -> None:
         """One request that has ended."""
         offset = self._offset
         if offset == self._limit:
             offset = self._grow()
-        _PACK.pack_into(self._buffer, offset, intended_s, start_s, first_byte_s, end_s, body_bytes, status, fault)
+        _PACK.pack_into(self._buffer, offset, intended_s, start_s, first_byte_s, end_s, body_bytes, status, step, fault)
         self._offset = offset + _ROW_BYTES
 
     def _grow(self) -> int:

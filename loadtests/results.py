@@ -72,7 +72,7 @@ def write(job: Job, measured: Measured, table: Table) -> None:
     """Write the job's files; each is complete before it has its name."""
     ids = [target.id for target in job.targets]
     if job.requests_path is not None:
-        _write_requests(job.requests_path, table, ids, measured.origin_s)
+        _write_requests(job.requests_path, table, ids, measured.origin_s, measured.steps.names)
     beyond = measured.recorder.beyond
     if beyond is not None:
         _write_histograms(job.requests_path or job.result_path, beyond, ids, measured.origin_s)
@@ -124,6 +124,7 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         "late_ms": lateness_ms(loop.late) if isinstance(loop, OpenLoop) else None,
         "latency_ms": latency,
         "late": _unsafe(latency, loop.late) if isinstance(loop, OpenLoop) and latency else None,
+        "steps": _steps(measured, table, number),
         "stages": _stages(job, measured, table, number) if job.stages else None,
     }
 
@@ -163,6 +164,26 @@ def _stages(job: Job, measured: Measured, table: Table, number: int) -> list[dic
             "latency_ms": latency_ms(inside) if is_open else None,
         })  # fmt: skip
         began_s += stage.seconds
+    return found
+
+
+def _steps(measured: Measured, table: Table, number: int) -> list[dict[str, Any]] | None:
+    """A journey's steps, by name: what was right in time, what failed, and how long an answer took; None for one request."""
+    names = measured.steps.names
+    mine = table.target == number
+    if not names or measured.recorder.beyond is not None:
+        return None
+    found = []
+    for step, name in enumerate(names):
+        rows = table.rows[mine & table.measuring & (table.rows["step"] == step)]
+        faults = np.bincount(rows["fault"], minlength=len(Fault))
+        right = table.correct & mine & (table.rows["step"] == step)
+        took_ms = (table.rows["end_s"][right] - table.rows["start_s"][right]) * 1000
+        found.append({
+            "name": name, "method": measured.steps.methods[step], "requests": int(right.sum()),
+            "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count and fault},
+            "mean_ms": float(took_ms.mean()) if len(took_ms) else None,
+        })  # fmt: skip
     return found
 
 
@@ -240,7 +261,7 @@ def _generator_cpu(windows: Sequence[Window]) -> float | None:
     return sum(window.cpu_s for window in windows) / wall_s if wall_s > 0 else None
 
 
-def _write_requests(path: Path, table: Table, ids: list[str], origin_s: float) -> None:
+def _write_requests(path: Path, table: Table, ids: list[str], origin_s: float, steps: list[str]) -> None:
     rows = table.rows
     slices = np.array([window.slice for window in table.windows], np.int32)
     columns = {
@@ -251,6 +272,7 @@ def _write_requests(path: Path, table: Table, ids: list[str], origin_s: float) -
         "error": words(rows["fault"] - 1, FAULT_NAMES),
         "phase": words(table.phase, PHASES),
         "slice": numbers(slices[table.window]),
+        "step": words(rows["step"].astype(np.int32), steps),
     }
     parquet.write(path, columns)
 

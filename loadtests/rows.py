@@ -18,11 +18,13 @@ ROW = np.dtype(
         ("first_byte_s", "<f8"),
         ("end_s", "<f8"),
         ("bytes", "<i8"),
-        ("status", "<i4"),
+        ("status", "<i2"),
+        ("step", "<i2"),
         ("fault", "<i4"),
     ]
 )
-"""One request. `start_s` and `first_byte_s` are NaN for what never came to that. `bytes` counts the body."""
+"""One request. `start_s` and `first_byte_s` are NaN for what never came to that. `bytes` counts the body.
+`step`: of a journey, a place in `Steps.names`; -1 for a scenario of one request."""
 
 
 @dataclass(slots=True)

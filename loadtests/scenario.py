@@ -40,6 +40,8 @@ class Scenario:
     """Length of the request's body; its content is fixed (`checks.filler`)."""
     windows: Literal["slice", "window"] = "slice"
     """`window` for services slower than about 10 ms: seconds at a time rather than slices of 20 to 250 ms."""
+    journey: str | None = None
+    """Instead of one request: the users of `loadtests/journeys/NAME.py`. `path` then says only where they are."""
     tags: tuple[str, ...] = ()
 
 
@@ -70,6 +72,7 @@ class Request:
     """None: any below 400."""
     content_type: str | None
     every: int
+    journey: str | None = None
 
     def encode(self, host: str) -> bytes:
         """The bytes on the wire, for a target whose `Host` is `host`."""
@@ -146,6 +149,7 @@ def resolve(name: str, overrides: Parameters | None = None, folder: Path = FOLDE
         status=table.status,
         content_type=table.content_type,
         every=table.every,
+        journey=scenario.journey,
     )
 
 

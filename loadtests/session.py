@@ -14,11 +14,17 @@ from loadtests.control import Control, Stopped
 from loadtests.errors import LoadError
 from loadtests.generator import Meter
 from loadtests.job import Job
+from loadtests.journey import EngineUser
 from loadtests.opened import OpenLoop
 from loadtests.pool import Pool
 from loadtests.recorder import Phase, Recorder, clock
+from loadtests.steps import Steps
+from loadtests.troupe import Troupe, user_class
 
 _PROGRESS_S = 0.5
+
+
+Loop = ClosedLoop | OpenLoop | Troupe
 
 
 @dataclass(slots=True)
@@ -30,8 +36,9 @@ class Measured:
     origin_s: float
     """The job's start on `clock()`."""
     pools: list[Pool]
-    loops: list[ClosedLoop | OpenLoop]
+    loops: list[Loop]
     generator: dict[str, object]
+    steps: Steps
     stopped: bool = False
 
 
@@ -45,6 +52,8 @@ class Session:
         self.request = self.requests[0]
         self.recorder = Recorder(keep_rows=job.keep_requests)
         _allow_files(sum(target.connections for target in job.targets) + 64)
+        self.steps = Steps()
+        self._journeys = [_journey(job, request) for request in self.requests]
         self.pools = [
             Pool(
                 address=address.resolve(target.host or "", target.port or 0, target.unix),
@@ -60,13 +69,8 @@ class Session:
         """Warm up, say `ready`, wait for `go`, measure, say `measured`, wait for `end`. Blocks the calling greenlet only."""
         gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
         meter = Meter()
-        loops: list[ClosedLoop | OpenLoop] = [
-            OpenLoop(pool)
-            if self.job.mode == "open"
-            else ClosedLoop(pool, think_s=self.job.think_s, think=self.job.think, seed=self.job.seed + number)
-            for number, pool in enumerate(self.pools)
-        ]
-        measured = Measured(self.request, self.recorder, self.origin_s, self.pools, loops, {})
+        loops = [self._loop(number) for number in range(len(self.pools))]
+        measured = Measured(self.request, self.recorder, self.origin_s, self.pools, loops, {}, self.steps)
         try:
             if self.job.warmup_s:
                 for target in range(len(loops)):
@@ -91,12 +95,23 @@ class Session:
                 last.end_s = min(last.end_s, clock())
                 last.read_cpu(clock())
         finally:
+            for loop in loops:
+                if isinstance(loop, Troupe):
+                    loop.close()
             for pool in self.pools:
                 pool.close()
         measured.generator = measured.generator or meter.stop()
         return measured
 
-    def _measure(self, loops: list[ClosedLoop | OpenLoop]) -> None:
+    def _loop(self, number: int) -> Loop:
+        pool, kind = self.pools[number], self._journeys[number]
+        if kind is not None:
+            return Troupe(pool, kind, self.steps, pool.address.host)
+        if self.job.mode == "open":
+            return OpenLoop(pool)
+        return ClosedLoop(pool, think_s=self.job.think_s, think=self.job.think, seed=self.job.seed + number)
+
+    def _measure(self, loops: list[Loop]) -> None:
         job = self.job
         if job.mode == "duet":
             assert job.slice_s is not None
@@ -122,7 +137,7 @@ class Session:
 
     def _window(
         self,
-        loops: list[ClosedLoop | OpenLoop],
+        loops: list[Loop],
         target: int,
         phase: Phase,
         number: int,
@@ -159,7 +174,7 @@ class Session:
         rate_rps = job.rate_rps or next(stage.start or stage.mean for stage in job.stages if stage.mean)
         return opened.schedule(job.arrivals, rate_rps, seconds, seed)
 
-    def _forget_warmup(self, loops: list[ClosedLoop | OpenLoop]) -> None:
+    def _forget_warmup(self, loops: list[Loop]) -> None:
         for pool in self.pools:
             pool.tally.connecting.forget()
         for loop in loops:
@@ -168,7 +183,7 @@ class Session:
                 loop.queued = 0
                 loop.late.forget()
 
-    def _progress(self, loops: list[ClosedLoop | OpenLoop]) -> dict[str, object]:
+    def _progress(self, loops: list[Loop]) -> dict[str, object]:
         elapsed = [0.0] * len(loops)
         now = clock()
         for window in self.recorder.windows:
@@ -192,6 +207,18 @@ def _requests(job: Job) -> list[scenario.Request]:
     if job.check_every is not None:
         request = replace(request, every=job.check_every)
     return [request] * len(job.targets)
+
+
+def _journey(job: Job, request: scenario.Request) -> type[EngineUser] | None:
+    if request.journey is None:
+        return None
+    if job.mode == "open":
+        raise LoadError(
+            f"scenario {request.name!r} is a journey: its users wait for each answer, so there is no rate of arrivals; use a closed loop"
+        )
+    if job.stages or job.think_s:
+        raise LoadError(f"scenario {request.name!r} is a journey: it takes neither stages nor think_s")
+    return user_class(request.journey)
 
 
 def _allow_files(needed: int) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from loadtests.errors import FAULT_NAMES, Fault
 from loadtests.recorder import Recorder, clock
+from loadtests.steps import Steps
 
 
 def feed(stats: RequestStats, rows: NDArray[np.void], *, name: str, method: str) -> None:
@@ -58,6 +59,27 @@ class StatsFeed:
         self._row += len(rows)
         feed(self._stats, rows, name=self._name, method=self._method)
         self._recorder.drop()
+
+
+class StepFeed:
+    """Feeds one recorder's rows, each once, under the names of a journey's steps."""
+
+    def __init__(self, stats: RequestStats, recorder: Recorder, steps: Steps) -> None:
+        self._stats, self._recorder, self._steps = stats, recorder, steps
+        self._row = 0
+
+    def flush(self) -> None:
+        """Feed what has ended since the last time, and forget it."""
+        rows = self._recorder.since(self._row)
+        self._row += len(rows)
+        feed_steps(self._stats, rows, self._steps)
+        self._recorder.drop()
+
+
+def feed_steps(stats: RequestStats, rows: NDArray[np.void], steps: Steps) -> None:
+    """Add `rows` to the entries of their steps, and to the total."""
+    for step, (name, method) in enumerate(zip(steps.names, steps.methods, strict=True)):
+        feed(stats, rows[rows["step"] == step], name=name, method=method)
 
 
 def _counts(seconds: NDArray[np.float64]) -> dict[int, int]:

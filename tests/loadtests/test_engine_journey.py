@@ -1,0 +1,299 @@
+"""Journeys: Locust's own users on the engine's connections, counted to the request, held between slices."""
+
+import json
+import re
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import gevent
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from locust import SequentialTaskSet, constant, task
+from locust.env import Environment
+from scripted_servers import HANG, head
+
+from loadtests import job as job_file
+from loadtests import session as session_module
+from loadtests import troupe
+from loadtests.errors import LoadError
+from loadtests.journey import Client, Engine, EngineUser
+from loadtests.session import Session
+from loadtests.steps import Steps
+
+
+def reply(status: bytes, body: bytes = b"", extra: bytes = b"") -> bytes:
+    return head(len(body), status=status, extra=extra) + body
+
+
+@pytest.fixture
+def user(serve: Any) -> Any:
+    """A client on a connection of its own, to a server that answers as told, request by request."""
+    engines = []
+
+    def make(*answers: Any) -> tuple[Client, Any]:
+        server = serve(lambda number: answers[min(number, len(answers) - 1)])
+        env = Environment(user_classes=[])
+        engine = Engine(env, f"http://127.0.0.1:{server.port}")
+        engines.append(engine)
+        return Client(engine.pool.add(), engine.address.host, engine.steps, engine.pool.expect.problems), server
+
+    yield make
+    for engine in engines:
+        engine.pool.close()
+
+
+def test_an_answer_is_read_as_requests_would(user: Any) -> None:
+    client, _ = user([reply(b"201 Created", b'{"id":7}', b"Location: /api/items/7\r\n")])
+    answer = client.post("/api/items", json={"name": "a"}, expect=201, name="create")
+    assert (answer.status_code, answer.ok, answer.json(), answer.text) == (201, True, {"id": 7}, '{"id":7}')
+    assert answer.headers["location"] == "/api/items/7"
+    assert answer.elapsed_s > 0
+
+
+def test_bodies_and_headers_go_out_as_given(user: Any) -> None:
+    client, server = user([reply(b"200 OK")])
+    client.post("/a", json={"name": "\u00fc", "quantity": 3})
+    client.put("/a", data="plain text", headers={"Content-Type": "text/plain"})
+    client.get("/a b?q=\u00fc&x=1")
+    assert server.bodies == [b'{"name":"\\u00fc","quantity":3}', b"plain text"]
+
+
+def test_cookies_are_kept_sent_and_dropped(user: Any) -> None:
+    client, _ = user(
+        [reply(b"200 OK", extra=b"Set-Cookie: session=abc; Path=/; HttpOnly\r\nSet-Cookie: theme=dark\r\n")],
+        [reply(b"200 OK", extra=b"Set-Cookie: session=gone; Max-Age=0\r\n")],
+    )
+    client.get("/login")
+    assert client.cookies == {"session": "abc", "theme": "dark"}
+    client.get("/logout")
+    assert client.cookies == {"theme": "dark"}
+
+
+def test_a_status_that_was_not_expected_is_a_failure_and_named(user: Any) -> None:
+    client, _ = user([reply(b"422 Unprocessable Content")], [reply(b"200 OK")], [reply(b"404 Not Found")])
+    assert client.post("/a", json={}, expect=422, name="refused").ok
+    wrong = client.get("/a", expect=(404, 410), name="gone")
+    assert (wrong.ok, wrong.error, wrong.status_code) == (False, "status", 200)
+    assert client.get("/a", name="any").error == "status"
+    rows = client._connection._record.__self__.since(0)
+    assert rows["fault"].tolist() == [0, 5, 5]
+    assert rows["step"].tolist() == [0, 1, 2]
+    assert client._problems == ["gone: status 200, expected 404 or 410", "any: status 404, expected one below 400"]
+
+
+def test_a_lost_connection_is_an_answer_without_status_and_the_next_request_opens_a_new_one(user: Any) -> None:
+    client, server = user(["close"], [reply(b"200 OK", b"again")])
+    lost = client.get("/a")
+    assert (lost.status_code, lost.ok, lost.error, lost.content) == (0, False, "reset", b"")
+    assert client.get("/a").text == "again"
+    assert server.connections == 2
+
+
+class Round(SequentialTaskSet):
+    def on_start(self) -> None:
+        self.rounds = 0
+
+    @task
+    def first(self) -> None:
+        self.client.get("/first", name="first")
+
+    @task
+    def second(self) -> None:
+        self.rounds += 1
+        self.client.get(f"/second?round={self.rounds}", name="second")
+
+
+class Walker(EngineUser):
+    """In this order, again and again, with what it remembers; it would think for long."""
+
+    wait_time = constant(60)
+    tasks = [Round]  # noqa: RUF012
+
+
+class Weighted(EngineUser):
+    wait_time = constant(0)
+
+    @task(9)
+    def often(self) -> None:
+        self.client.get("/often", name="often")
+
+    @task(1)
+    def seldom(self) -> None:
+        self.client.get("/seldom", name="seldom")
+
+
+@pytest.fixture
+def journey(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes the scenario `plaintext` a journey of the user class given."""
+
+    def make(kind: type[EngineUser]) -> None:
+        plain = session_module.scenario.resolve
+        monkeypatch.setattr(
+            session_module.scenario, "resolve", lambda *given: session_module.replace(plain(*given), journey="it")
+        )
+        monkeypatch.setattr(session_module, "user_class", lambda name: kind)
+
+    return make
+
+
+def test_users_are_held_between_slices_and_go_on_where_they_were(serve: Any, load: Any, journey: Any) -> None:
+    journey(Walker)
+    servers = [serve(lambda number: [reply(b"200 OK")]) for _ in range(2)]
+    outcome = load(
+        *(server.port for server in servers), mode="duet", slice_s=0.05, measure_s=0.2, connections=3, warmup_s=0.05
+    )
+    rows, windows = outcome.table.rows, outcome.measured.recorder.windows
+    assert len(rows) == sum(server.requests for server in servers)
+    for number, window in enumerate(windows[1:], 1):
+        assert (rows[: window.row]["end_s"] <= window.start_s + 1e-9).all(), number
+    for target, server in zip(outcome.targets, servers, strict=True):
+        assert server.connections == 3
+        names = {step["name"]: step for step in target["steps"]}
+        assert set(names) == {"first", "second"}
+        # In turns, from each of 3 users: the counts of the two differ by what is under way.
+        mine = rows[outcome.table.target == outcome.targets.index(target)]
+        assert abs((mine["step"] == 0).sum() - (mine["step"] == 1).sum()) <= 3
+        assert sum(step["requests"] for step in names.values()) == target["requests"] > 0
+    stored = pq.read_table(outcome.job.requests_path, columns=["step"])["step"].to_pylist()
+    assert set(stored) == {"first", "second"}
+
+
+def test_weights_are_locusts(serve: Any, load: Any, journey: Any) -> None:
+    journey(Weighted)
+    server = serve(lambda number: [reply(b"200 OK")])
+    outcome = load(server.port, mode="closed", measure_s=0.6, connections=4)
+    counts = {step["name"]: step["requests"] for step in outcome.first["steps"]}
+    assert 4 < counts["often"] / counts["seldom"] < 20
+
+
+def test_an_error_in_the_journeys_own_code_is_told_and_the_rest_goes_on(serve: Any, load: Any, journey: Any) -> None:
+    class Clumsy(EngineUser):
+        wait_time = constant(0)
+
+        @task
+        def stumble(self) -> None:
+            self.client.get("/", name="look").json()
+
+    journey(Clumsy)
+    server = serve(lambda number: [reply(b"200 OK", b"no JSON")])
+    outcome = load(server.port, mode="closed", measure_s=0.2, connections=2)
+    assert outcome.first["requests"] > 2
+    assert any(problem.startswith("the journey's own code: JSONDecodeError") for problem in outcome.first["problems"])
+
+
+def test_what_hangs_times_out_and_the_job_ends(serve: Any, load: Any, journey: Any) -> None:
+    journey(Walker)
+    server = serve(lambda number: [HANG])
+    outcome = load(server.port, mode="closed", measure_s=0.2, connections=2, timeout_s=0.3)
+    assert outcome.first["errors"]["timeout"] >= 2
+    assert outcome.first["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"mode": "open", "rate_rps": 5.0}, "is a journey: its users wait for each answer"),
+        ({"mode": "closed", "think_s": 0.1}, "neither stages nor think_s"),
+    ],
+)
+def test_what_a_journey_cannot_do_is_refused(keys: dict[str, Any], says: str, tmp_path: Any) -> None:
+    orders = {
+        "version": 1, "scenario": "items", "targets": [{"id": "a", "host": "127.0.0.1", "port": 80, "connections": 4}],
+        "measure_s": 1.0, "requests_path": None, "slices_path": None, "result_path": str(tmp_path / "r.json"), **keys,
+    }  # fmt: skip
+    (tmp_path / "job.json").write_text(json.dumps(orders))
+    with pytest.raises(LoadError, match=says):
+        Session(job_file.read(tmp_path / "job.json"))
+
+
+def test_journeys_are_found_by_name() -> None:
+    assert troupe.user_class("items").__name__ == "Clerk"
+    with pytest.raises(LoadError, match=r"there is no loadtests/journeys/no_such\.py"):
+        troupe.user_class("no-such")
+
+
+class Store:
+    """Answers as the contract's items do, from memory."""
+
+    def __init__(self) -> None:
+        self.items = {number: {"name": "x", "quantity": 1} for number in range(1, 21)}
+        self.next = 21
+        self.lock = threading.Lock()
+
+    def answer(self, method: str, path: str, body: bytes) -> bytes:
+        found = re.fullmatch(r"/api/items/(\d+)", path)
+        with self.lock:
+            if found and int(found[1]) not in self.items:
+                return reply(b"404 Not Found")
+            if method == "DELETE" and found:
+                del self.items[int(found[1])]
+                return reply(b"200 OK").replace(b"200 OK", b"204 No Content").replace(b"Content-Length: 0\r\n", b"")
+            if method == "POST":
+                if not json.loads(body)["name"]:
+                    return reply(b"422 Unprocessable Content")
+                number, self.next = self.next, self.next + 1
+                self.items[number] = json.loads(body)
+                return reply(b"201 Created", json.dumps({"id": number}).encode())
+        return reply(b"200 OK", b"[]")
+
+
+def test_the_clerks_leave_the_list_as_they_found_it(load: Any) -> None:
+    """Against a server that keeps items: every answer is as expected, and at most each clerk's last item is left."""
+    import socketserver
+
+    store = Store()
+
+    class Handler(socketserver.StreamRequestHandler):
+        disable_nagle_algorithm = True
+
+        def handle(self) -> None:
+            while line := self.rfile.readline():
+                method, path, _ = line.decode().split(" ")
+                length = 0
+                while (field := self.rfile.readline()) not in (b"\r\n", b""):
+                    if field.lower().startswith(b"content-length:"):
+                        length = int(field.split(b":")[1])
+                body = self.rfile.read(length)
+                self.wfile.write(store.answer(method, path.partition("?")[0], body))
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        allow_reuse_address = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        outcome = load(
+            server.server_address[1], mode="duet", scenario="items", slice_s=0.1, measure_s=0.5, connections=4
+        )
+        server.shutdown()
+    assert outcome.first["errors"] == {}
+    assert outcome.first["problems"] == []
+    assert [step["name"] for step in outcome.first["steps"]] == [
+        "list", "open", "create, refused", "create", "edit", "open, changed", "delete", "open, deleted",
+    ]  # fmt: skip
+    steps = np.bincount(outcome.table.rows["step"])
+    assert 0 <= steps[3] - steps[6] <= 4
+    assert len(store.items) - 20 <= 4
+
+
+def test_by_hand_locust_sees_every_step(serve: Any) -> None:
+    server = serve(lambda number: [reply(b"200 OK")])
+    env = Environment(user_classes=[Weighted], host=f"http://127.0.0.1:{server.port}", parsed_options=SimpleNamespace())
+    runner = env.create_local_runner()
+    runner.start(3, spawn_rate=30)
+    while server.requests < 60:
+        gevent.sleep(0.01)
+    runner.stop()
+    env.events.quitting.fire(environment=env)
+    assert env.stats.num_failures == 0
+    assert 0 <= server.requests - env.stats.num_requests <= 3
+    assert {name for name, _ in env.stats.entries} == {"often", "seldom"}
+    assert server.connections == 3
+
+
+def test_steps_are_numbered_by_method_and_name() -> None:
+    steps = Steps()
+    assert [steps.number(*one) for one in (("GET", "a"), ("PUT", "a"), ("GET", "a"))] == [0, 1, 0]
+    assert (steps.names, steps.methods) == (["a", "a"], ["GET", "PUT"])
