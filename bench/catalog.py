@@ -87,7 +87,10 @@ def join(
 
 
 def resolve(catalog: Catalog, text: str) -> Stack:
-    """The stack that a full id names, with its options. Raises BenchError with the nearest names where a part is unknown."""
+    """The stack that a full id names, with its options; those that only repeat a default are dropped, so that it has one id.
+
+    Raises BenchError with the nearest names where a part is unknown.
+    """
     parsed = stackid.parse(text)
     app = _pick(catalog.apps, parsed.app, f"stack '{text}': unknown app")
     server = _pick(catalog.servers, parsed.server, f"stack '{text}': unknown server")
@@ -104,8 +107,9 @@ def resolve(catalog: Catalog, text: str) -> Stack:
     _check_options(text, server.name, server.options, parsed.server_options)
     _check_options(text, front.name, front.options, parsed.front_options)
     joined = join(
-        app, server, front, variant=variant, options=parsed.server_options, front_options=parsed.front_options
-    )
+        app, server, front, variant=variant, options=_changing(server.options, parsed.server_options),
+        front_options=_changing(front.options, parsed.front_options),
+    )  # fmt: skip
     if isinstance(joined, str):
         raise BenchError(f"stack '{text}' does not fit together: {joined}")
     return joined
@@ -161,6 +165,11 @@ def _check_options(text: str, part: str, known: Mapping[str, Option], given: Map
         # No leading zeros either, or one stack would have several ids.
         if not option.values and not (value.isascii() and value.isdigit() and value[0] != "0"):
             raise BenchError(f"stack '{text}': {name}={value}: must be a positive integer")
+
+
+def _changing(known: Mapping[str, Option], given: Mapping[str, str]) -> dict[str, str]:
+    """A rule such as `2 * cpus + 1` is no value: a number that happens to equal it on this machine stays."""
+    return {name: value for name, value in given.items() if value != known[name].default}
 
 
 def _check_named(root: Path, app: App, stacks: Mapping[str, Stack]) -> None:

@@ -48,8 +48,8 @@ Stacks = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True
 
 @app.command
 def run(
-    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), mode: str = "native", seed: int | None = None,
-    results: Path = RESULTS,
+    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), sweep: Stacks = (), mode: str = "native",
+    seed: int | None = None, results: Path = RESULTS,
 ) -> int:  # fmt: skip
     """Deploy, verify, load, store and report.
 
@@ -61,6 +61,8 @@ def run(
         Stack ids, patterns such as 'flask/*/nginx', or tags (default, core, full); the profile's own when left out.
     scenarios
         Scenario names, patterns or tags; the profile's own when left out.
+    sweep
+        Run each stack over a row of values: workers=1,2,4,8, threads, another option of its server or front, or connections.
     mode
         native: on this machine; compose: in containers, load generator and database too.
     seed
@@ -69,6 +71,7 @@ def run(
         The folder that holds the runs.
     """
     from bench import run as job
+    from bench import sweep as sweeping
     from bench.console import Progressing, readable, summary
     from bench.machine import default_budget, topology
 
@@ -78,12 +81,15 @@ def run(
     chosen = plan.PROFILES[profile]
     picked = catalog.select_stacks(found, _split(stacks) or chosen.stacks)
     asked = catalog.select_scenarios(found, _split(scenarios) or chosen.scenarios)
+    swept = sweeping.sweep(found, picked, asked, sweeping.axes(found, sweep))
+    picked, asked = swept.stacks, swept.scenarios
     made = plan.make(
         chosen,
         picked,
         asked,
         default_budget(topology()),
         seed=seed if seed is not None else secrets.randbelow(10**6),
+        refused=swept.left_out,
         mode=mode,
     )
     if mode == "native":
@@ -96,6 +102,9 @@ def run(
     )
     for note in made.notes:
         console.print(f"note: {note}", markup=False)
+    for name, skipped in made.skipped.items():
+        if " " not in name:  # a whole stack, not one of its scenarios
+            console.print(f"left out: {name}: {skipped.reason}", markup=False, soft_wrap=True)
     interrupted: KeyboardInterrupt | None = None
     with Progressing(cells, console=console) as progress:
         outcome = job.Outcome()

@@ -204,3 +204,10 @@ class Scenario:
     method: str = "GET"
     journey: bool = False
     """Whether users go through several steps: they wait for each answer, so there is no latency at a rate."""
+    connections: int | None = None
+    """How many hold its load, where a sweep says so; None: as the plan or its pilot chooses."""
+
+    @property
+    def source(self) -> str:
+        """By what name the load generator finds its file; `name` tells the runs of a sweep apart."""
+        return self.path.stem

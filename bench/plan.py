@@ -114,11 +114,13 @@ class Plan:
 
     def connections(self, scenario: Scenario, view: View) -> int:
         """How many connections load each stack, the same for all of them. An open loop needs one for each request in flight."""
+        if scenario.connections:
+            return scenario.connections
         return WAITING_CONNECTIONS if view == "latency" or "waiting" in scenario.tags else CONNECTIONS
 
     def views(self, scenario: Scenario) -> tuple[View, ...]:
         """How one scenario is looked at. Where none of the profile's own scenarios was asked for, all get both views."""
-        if scenario.journey:
+        if scenario.journey or scenario.connections:
             return ("capacity",)
         own = any(one.name in self.profile.latency for one in self.scenarios)
         return ("capacity", "latency") if scenario.name in self.profile.latency or not own else ("capacity",)

@@ -170,7 +170,7 @@ def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
             context.ceiling = context.calibrate(context, ready[0])
         except BenchError as error:
             context.progress.say(f"  no null server: {error}")
-    scenarios = [one for one in plan.scenarios if not one.journey and "waiting" not in one.tags]
+    scenarios = [one for one in plan.scenarios if not (one.journey or one.connections or "waiting" in one.tags)]
     if profile.pilot_s is None:
         return
     found: dict[str, Any] = {}
@@ -196,7 +196,7 @@ def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment])
     answer = context.load(
         context.session,
         load.Job(
-            scenario=scenario.name, mode="duet", seed=plan.seed, warmup_s=profile.warmup_s, measure_s=profile.pilot_s,
+            scenario=scenario.source, mode="duet", seed=plan.seed, warmup_s=profile.warmup_s, measure_s=profile.pilot_s,
             slice_s=profile.slice_s,
             targets=[
                 load.Target(id=pilot.target_id(one.id, count), endpoint=one.client, connections=count)
@@ -281,7 +281,7 @@ def run_job(
     answer = context.load(
         context.session,
         load.Job(
-            scenario=scenario.name, mode="open" if rate else "duet", seed=plan.seed + plan.cells().index(cell),
+            scenario=scenario.source, mode="open" if rate else "duet", seed=plan.seed + plan.cells().index(cell),
             targets=targets,
             warmup_s=profile.warmup_s, measure_s=measure_s, slice_s=None if rate else slice_s, rate_rps=rate,
         ),

@@ -247,6 +247,18 @@ def test_a_stack_chosen_twice_is_taken_once(small: Tree) -> None:
     ]  # fmt: skip
 
 
+def test_an_option_that_repeats_its_default_is_no_other_stack(small: Tree) -> None:
+    small.server("swift", '[options.loop]\ndescription = "."\ndefault = "a"\nvalues = ["a", "b"]\n'
+                 '[options.workers]\ndescription = "."\ndefault = "2 * cpus"', tags=["fast"])  # fmt: skip
+    found = small.load()
+    plain = found.stacks["flask/swift/direct"]
+    assert catalog.resolve(found, "flask/swift+loop=a/direct") == plain
+    assert catalog.resolve(found, "flask/swift+loop=b/direct").id == "flask/swift+loop=b/direct"
+    assert catalog.resolve(found, "flask/swift+loop=a+workers=2/direct").id == "flask/swift+workers=2/direct"
+    chosen = catalog.select_stacks(found, ["flask/swift/direct", "flask/swift+loop=a/direct"])
+    assert [stack.id for stack in chosen] == [plain.id]
+
+
 def test_options_are_kept_in_the_order_of_their_names(small: Tree) -> None:
     stack = small.stack("django+raw/sync+workers=8+loop=b/nginx+buffer=9")
     assert stack.id == "django+raw/sync+loop=b+workers=8/nginx+buffer=9"

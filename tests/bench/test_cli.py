@@ -218,6 +218,22 @@ def test_a_run_plans_what_was_asked_for_and_names_the_report_last(
     assert lines[-1] == "report: out/20260101-000000-abcd/report/index.html"
 
 
+def test_a_sweep_runs_each_stack_over_the_values_and_names_what_cannot_be_swept(
+    bench: Callable[..., Done], job: dict[str, Any]
+) -> None:
+    job["trials"] = [trial()]
+    done = bench(
+        "run", "--profile", "quick", "--stacks", "flask/gunicorn-sync/nginx", "aiohttp/single/direct", "--scenarios", "db",
+        "--sweep", "workers=1,4", "connections=16",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    ids = [planned.stack.id for planned in job["plan"].stacks]
+    assert ids == ["flask/gunicorn-sync+workers=1/nginx", "flask/gunicorn-sync+workers=4/nginx"]
+    assert [planned.workers for planned in job["plan"].stacks] == [1, 4]
+    assert [one.connections for one in job["plan"].scenarios] == [16]
+    assert "left out: aiohttp/single/direct: single/direct has no option workers to sweep over" in done.out.splitlines()
+
+
 def test_the_profile_says_what_is_left_out(bench: Callable[..., Done], job: dict[str, Any]) -> None:
     job["trials"] = [trial()]
     assert bench("run", "--profile", "quick").code == 0

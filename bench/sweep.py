@@ -1,0 +1,94 @@
+"""Sweeps: the same stacks over a row of values, such as `workers=1,2,4,8`, and scenarios over numbers of connections."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bench import stackid
+from bench.catalog import Catalog, resolve
+from bench.manifest import nearest
+from bench.model import BenchError, Scenario, Stack
+
+CONNECTIONS = "connections"
+"""The axis that varies the load instead of the stack."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """What is to be measured in place of what was chosen; `left_out` says by stack id why it cannot be swept."""
+
+    stacks: list[Stack]
+    scenarios: list[Scenario]
+    left_out: Mapping[str, str]
+
+
+def axes(catalog: Catalog, given: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """From axis to its values, for texts such as `workers=1,2,4`. Raises BenchError for what is no option of any stack."""
+    servers = {name for server in catalog.servers.values() for name in server.options}
+    fronts = {name for front in catalog.fronts.values() for name in front.options}
+    known = sorted({CONNECTIONS} | servers | fronts)
+    found: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        name, _, values = text.partition("=")
+        if name not in known:
+            raise BenchError(f"--sweep {text}: unknown axis '{name}'.{nearest(name, known)}")
+        if name in found:
+            raise BenchError(f"--sweep {text}: '{name}' is swept already; give all its values at once")
+        split = [value for value in values.split(",") if value]
+        if not split or len(set(split)) != len(split):
+            raise BenchError(f"--sweep {text}: expected different values, as in {name}=1,2,4")
+        found[name] = tuple(split)
+    return found
+
+
+def sweep(
+    catalog: Catalog, stacks: Sequence[Stack], scenarios: Sequence[Scenario], over: Mapping[str, tuple[str, ...]]
+) -> Swept:
+    """Every stack with every combination of values; one that lacks an option is left out. Raises BenchError where none has it."""
+    counts = [_count(value) for value in over.get(CONNECTIONS, ())]
+    options = {name: values for name, values in over.items() if name != CONNECTIONS}
+    made: dict[str, Stack] = {}
+    left_out: dict[str, str] = {}
+    for stack in stacks:
+        lacking = [name for name in options if name not in {**stack.server.options, **stack.front.options}]
+        if lacking:
+            where = f"{stack.server.name}/{stack.front.name}"
+            left_out[stack.id] = f"{where} has no option {' or '.join(lacking)} to sweep over"
+            continue
+        for values in itertools.product(*options.values()):
+            one = _with(catalog, stack, dict(zip(options, values, strict=True)))
+            made[one.id] = one
+    if not made:
+        raise BenchError(
+            f"--sweep: none of the chosen stacks has the options {', '.join(options)}; `bench list` prints them all"
+        )
+    loads = [_held(one, count) for one in scenarios for count in counts] if counts else list(scenarios)
+    return Swept(stacks=list(made.values()), scenarios=loads, left_out=left_out)
+
+
+def _with(catalog: Catalog, stack: Stack, given: Mapping[str, str]) -> Stack:
+    parsed = stackid.parse(stack.id)
+    server = {name: value for name, value in given.items() if name in stack.server.options}
+    front = {name: value for name, value in given.items() if name not in server}
+    changed = replace(
+        parsed,
+        server_options={**parsed.server_options, **server},
+        front_options={**parsed.front_options, **front},
+    )
+    return resolve(catalog, str(changed))
+
+
+def _held(scenario: Scenario, connections: int) -> Scenario:
+    """The scenario with a fixed number of connections, under a name of its own: figures of unlike load are never pooled."""
+    return replace(
+        scenario,
+        name=f"{scenario.name}-{connections}-connections",
+        title=f"{scenario.title}, {connections} connections",
+        connections=connections,
+    )
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise BenchError(f"--sweep connections: '{text}' must be a whole number from 1")
+    return int(text)
