@@ -63,9 +63,10 @@ def measured(
     }  # fmt: skip
     if answer["requests"] == 0:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in answer["errors"].items()) or "none was tried"
+        first = next(iter(answer.get("problems") or ()), "")
         record |= {
             "status": "failed",
-            "reason": f"no request was answered correctly: {kinds}",
+            "reason": f"no request was answered correctly: {kinds}" + (f"; {first}" if first else ""),
             "rps": None,
             "latency_ms": None,
         }

@@ -99,6 +99,8 @@ def prepare(environment: Environment, path: Path) -> JobRun:
     environment.user_classes[:] = [JobUser]
     options: Any = environment.parsed_options
     options.only_summary = True
-    logging.getLogger("locust.stats_logger").disabled = True
+    # The errors of a journey's own code are told once each (see `Troupe`), not with a traceback for every time.
+    for name in ("locust.stats_logger", "locust.user.task", "locust.user.users"):
+        logging.getLogger(name).disabled = True
     logging.getLogger("locust").setLevel(logging.WARNING)
     return run

@@ -24,6 +24,7 @@ from loadtests.connection import Tally
 from loadtests.errors import FAULT_NAMES
 from loadtests.job import Job, Target
 from loadtests.recorder import Recorder
+from loadtests.steps import Steps
 
 RESULTS = page("docs/results.md")
 CPU = frozenset({0})
@@ -122,7 +123,7 @@ def test_latency_and_the_columns_of_requests_and_slices(tmp_path: Path) -> None:
     )  # fmt: skip
     measured: Any = SimpleNamespace(
         recorder=recorder, origin_s=0.0, pools=[SimpleNamespace(expect=SimpleNamespace(problems=[]), tally=Tally())],
-        loops=[None], generator={}, stopped=False,
+        loops=[None], generator={}, steps=Steps(), stopped=False,
     )  # fmt: skip
     results.write(job, measured, results.Table(measured))
     for name, path in paths.items():

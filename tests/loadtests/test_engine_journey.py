@@ -2,7 +2,10 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,15 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 from locust import SequentialTaskSet, constant, task
 from locust.env import Environment
+from locust.exception import StopUser
 from scripted_servers import HANG, head
 
 from loadtests import job as job_file
 from loadtests import session as session_module
 from loadtests import troupe
+from loadtests.client import Client
 from loadtests.errors import LoadError
-from loadtests.journey import Client, Engine, EngineUser
+from loadtests.journey import Engine, EngineUser
 from loadtests.session import Session
-from loadtests.steps import Steps
+from loadtests.steps import FURTHER, MOST, Steps
 
 
 def reply(status: bytes, body: bytes = b"", extra: bytes = b"") -> bytes:
@@ -57,7 +62,9 @@ def test_bodies_and_headers_go_out_as_given(user: Any) -> None:
     client.post("/a", json={"name": "\u00fc", "quantity": 3})
     client.put("/a", data="plain text", headers={"Content-Type": "text/plain"})
     client.get("/a b?q=\u00fc&x=1")
-    assert server.bodies == [b'{"name":"\\u00fc","quantity":3}', b"plain text"]
+    client.post("/a", data={"q": "a b", "many": [1, 2]}, params={"x": "y/z"})
+    assert server.bodies == [b'{"name":"\\u00fc","quantity":3}', b"plain text", b"q=a+b&many=1&many=2"]
+    assert client._steps.names == ["/a", "/a", "/a b?q=\u00fc&x=1", "/a?x=y%2Fz"]
 
 
 def test_cookies_are_kept_sent_and_dropped(user: Any) -> None:
@@ -89,6 +96,54 @@ def test_a_lost_connection_is_an_answer_without_status_and_the_next_request_open
     assert (lost.status_code, lost.ok, lost.error, lost.content) == (0, False, "reset", b"")
     assert client.get("/a").text == "again"
     assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "how", "says"),
+    [
+        ("HEAD", "/a", {}, "method 'HEAD': one of GET,"),
+        ("GET", "http://127.0.0.1/a", {}, "a path begins with /"),
+        ("POST", "/a", {"data": 7}, "data: expected bytes, a text or a table, got int"),
+        ("GET", "/a", {"headers": {"X-Name": "a\r\nb"}}, "header 'X-Name'"),
+        ("GET", "/a", {"headers": {"X-Name": "\u4e2d"}}, "header 'X-Name'"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_and_the_client_goes_on(
+    method: str, path: str, how: dict[str, Any], says: str, user: Any
+) -> None:
+    client, server = user([reply(b"200 OK")])
+    with pytest.raises(LoadError, match=says):
+        client.request(method, path, **how)
+    assert client.get("/").ok
+    assert server.requests == 1
+
+
+def test_a_request_that_the_journey_gives_up_is_a_timeout_and_the_next_one_is_its_own(user: Any) -> None:
+    client, server = user([HANG], [reply(b"200 OK", b"mine")])
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.1):
+        client.get("/slow")
+    assert client.get("/next").text == "mine"
+    assert server.connections == 2
+    assert client._connection._record.__self__.since(0)["fault"].tolist() == [3, 0]
+
+
+def test_a_user_who_is_stopped_leaves_no_request_behind(user: Any) -> None:
+    client, _ = user([HANG])
+    waiting = gevent.spawn(client.get, "/slow")
+    while not client._connection.is_open:
+        gevent.sleep(0.01)
+    waiting.kill()
+    assert not client._connection.busy
+    assert client._connection._record.__self__.rows == 0
+
+
+def test_a_client_is_one_connection(user: Any) -> None:
+    client, _ = user([HANG])
+    waiting = gevent.spawn(client.get, "/slow")
+    gevent.sleep(0)
+    with pytest.raises(LoadError, match="one request at a time"):
+        client.get("/other")
+    waiting.kill()
 
 
 class Round(SequentialTaskSet):
@@ -183,6 +238,68 @@ def test_an_error_in_the_journeys_own_code_is_told_and_the_rest_goes_on(serve: A
     assert any(problem.startswith("the journey's own code: JSONDecodeError") for problem in outcome.first["problems"])
 
 
+def test_a_journey_that_fails_before_it_sends_does_not_spin(serve: Any, load: Any, journey: Any) -> None:
+    attempts = []
+
+    class Broken(EngineUser):
+        @task
+        def fail(self) -> None:
+            attempts.append(1)
+            self.client.get("no slash")
+
+    journey(Broken)
+    server = serve(lambda number: [reply(b"200 OK")])
+    outcome = load(server.port, mode="duet", slice_s=0.1, measure_s=0.3, connections=2)
+    assert server.requests == 0
+    assert 2 <= len(attempts) < 40
+    assert [problem[:40] for problem in outcome.first["problems"]] == ["the journey's own code: LoadError: 'no s"]
+
+
+def test_who_leaves_or_cannot_begin_is_followed_by_another(serve: Any, load: Any, journey: Any) -> None:
+    begun = []
+
+    class Leaving(EngineUser):
+        def on_start(self) -> None:
+            begun.append(1)
+            if len(begun) == 1:
+                raise RuntimeError("no ticket")
+
+        @task
+        def look(self) -> None:
+            self.client.get("/", name="look")
+            raise StopUser
+
+    journey(Leaving)
+    server = serve(lambda number: [reply(b"200 OK", extra=b"Set-Cookie: a=b\r\n")])
+    outcome = load(server.port, mode="closed", measure_s=0.4, connections=1)
+    assert outcome.first["requests"] >= 2
+    assert outcome.first["requests"] == server.connections == len(begun) - 1, "each on a connection of its own"
+    assert outcome.first["problems"] == ["the journey's own code: RuntimeError: no ticket"]
+
+
+def test_a_refusing_target_is_counted_and_does_not_spin(load: Any, journey: Any) -> None:
+    import socket
+
+    journey(Weighted)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    outcome = load(port, mode="duet", slice_s=0.1, measure_s=0.3, connections=4)
+    assert 0 < outcome.first["errors"]["connect"] < 200
+    assert set(outcome.first["errors"]) == {"connect"}
+
+
+def test_sets_of_tasks_that_think_do_not_in_a_job(serve: Any, load: Any, journey: Any) -> None:
+    class Slow(Round):
+        wait_time = constant(60)
+
+    class Thinker(EngineUser):
+        tasks = [Slow]  # noqa: RUF012
+
+    journey(Thinker)
+    server = serve(lambda number: [reply(b"200 OK")])
+    assert load(server.port, mode="closed", measure_s=0.2, connections=1).first["requests"] > 2
+
+
 def test_what_hangs_times_out_and_the_job_ends(serve: Any, load: Any, journey: Any) -> None:
     journey(Walker)
     server = serve(lambda number: [HANG])
@@ -206,6 +323,26 @@ def test_what_a_journey_cannot_do_is_refused(keys: dict[str, Any], says: str, tm
     (tmp_path / "job.json").write_text(json.dumps(orders))
     with pytest.raises(LoadError, match=says):
         Session(job_file.read(tmp_path / "job.json"))
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import no_such_module", r"journeys/made\.py: No module named 'no_such_module'"),
+        ("def", r"journeys/made\.py: SyntaxError"),
+        ("", "found 0"),
+    ],
+)
+def test_a_journey_that_cannot_be_read_is_one_clear_line(
+    source: str, says: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from loadtests import journeys
+
+    (tmp_path / "made.py").write_text(source)
+    monkeypatch.setattr(journeys, "__path__", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "loadtests.journeys.made", raising=False)
+    with pytest.raises(LoadError, match=says):
+        troupe.user_class("made")
 
 
 def test_journeys_are_found_by_name() -> None:
@@ -278,6 +415,21 @@ def test_the_clerks_leave_the_list_as_they_found_it(load: Any) -> None:
     assert len(store.items) - 20 <= 4
 
 
+def test_the_documented_journey_runs(load: Any, journey: Any, serve: Any) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "load-engine.md").read_text()
+    (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    found: dict[str, Any] = {"__name__": "documented"}
+    exec(source, found)  # the page's own example
+    journey(found["Visitor"])
+    server = serve(lambda number: [reply(b"200 OK", b"[]")])
+    outcome = load(server.port, mode="closed", measure_s=0.3, connections=8)
+    steps = {step["name"]: step for step in outcome.first["steps"]}
+    assert steps["list"]["method"] == "GET"
+    assert steps["open"]["requests"] > 0
+    assert "status" in steps["create"]["errors"], "200 is not the 201 that it expects"
+    assert "delete" not in steps
+
+
 def test_by_hand_locust_sees_every_step(serve: Any) -> None:
     server = serve(lambda number: [reply(b"200 OK")])
     env = Environment(user_classes=[Weighted], host=f"http://127.0.0.1:{server.port}", parsed_options=SimpleNamespace())
@@ -297,3 +449,25 @@ def test_steps_are_numbered_by_method_and_name() -> None:
     steps = Steps()
     assert [steps.number(*one) for one in (("GET", "a"), ("PUT", "a"), ("GET", "a"))] == [0, 1, 0]
     assert (steps.names, steps.methods) == (["a", "a"], ["GET", "PUT"])
+
+
+def test_steps_without_names_do_not_grow_without_end() -> None:
+    steps = Steps()
+    numbers = [steps.number("GET", f"/api/items/{number}") for number in range(MOST + 100)]
+    assert max(numbers) == MOST
+    assert steps.names[MOST:] == [FURTHER]
+
+
+@pytest.mark.parametrize(
+    ("host", "says"), [("", "name a target: --host"), ("https://127.0.0.1", "TLS is not supported")]
+)
+def test_by_hand_a_wrong_host_is_one_clear_line(host: str, says: str) -> None:
+    folder = Path(__file__).parents[2]
+    options = ["--headless", "-u", "2", "-t", "5s", *(["--host", host] if host else [])]
+    done = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", "loadtests/journeys/items.py", *options],
+        cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr

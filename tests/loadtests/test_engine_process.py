@@ -129,8 +129,8 @@ def test_a_job_from_ready_to_done(engines: dict[str, Engine]) -> None:
     assert result["generator"]["loop_lag_ms"]["p50"] >= 0
     requests = pq.read_table(engine.folder / "requests.parquet")
     assert requests.schema.names == [
-        *["target", "intended_s", "start_s", "first_byte_s", "end_s", "status", "bytes", "error", "phase", "slice"]
-    ]
+        "target", "intended_s", "start_s", "first_byte_s", "end_s", "status", "bytes", "error", "phase", "slice", "step",
+    ]  # fmt: skip
     types = {name: str(requests.schema.field(name).type) for name in ("end_s", "status", "bytes", "slice")}
     assert types == {"end_s": "double", "status": "int16", "bytes": "int64", "slice": "int32"}
     assert str(requests.schema.field("error").type).startswith("dictionary<values=string")
