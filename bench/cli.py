@@ -48,8 +48,8 @@ Stacks = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True
 
 @app.command
 def run(
-    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), sweep: Stacks = (), mode: str = "native",
-    seed: int | None = None, results: Path = RESULTS,
+    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), sweep: Stacks = (), cpus: str | None = None,
+    mode: str = "native", seed: int | None = None, results: Path = RESULTS,
 ) -> int:  # fmt: skip
     """Deploy, verify, load, store and report.
 
@@ -63,6 +63,8 @@ def run(
         Scenario names, patterns or tags; the profile's own when left out.
     sweep
         Run each stack over a row of values: workers=1,2,4,8, threads, another option of its server or front, or connections.
+    cpus
+        Which CPUs each side gets, as server=0-3,db=4,load=5-7 (and front=...); planned from the machine when left out.
     mode
         native: on this machine; compose: in containers, load generator and database too.
     seed
@@ -73,7 +75,7 @@ def run(
     from bench import run as job
     from bench import sweep as sweeping
     from bench.console import Progressing, readable, summary
-    from bench.machine import default_budget, topology
+    from bench.machine import place, placement, topology
 
     found = catalog.load()
     if profile not in plan.PROFILES:
@@ -87,7 +89,7 @@ def run(
         chosen,
         picked,
         asked,
-        default_budget(topology()),
+        place(topology(), cpus),
         seed=seed if seed is not None else secrets.randbelow(10**6),
         refused=swept.left_out,
         mode=mode,
@@ -100,6 +102,7 @@ def run(
         f"{len(picked)} stacks x {len(asked)} scenarios, {chosen.blocks} block{'s' if chosen.blocks > 1 else ''} x "
         f"{chosen.copies} cop{'ies' if chosen.copies > 1 else 'y'}, seed {made.seed}; about {readable(sum(cells) + 15 * chosen.blocks)}"
     )
+    console.print(placement.words(made.budget), markup=False, soft_wrap=True)
     for note in made.notes:
         console.print(f"note: {note}", markup=False)
     for name, skipped in made.skipped.items():

@@ -121,10 +121,10 @@ def differs(deployment: Deployment, budget: Budget, *, shared_host: bool = True)
     for role, expected in (("app", planned.processes), ("front", planned.front_processes)):
         if counted[role] != expected:
             return Failed(reason=f"{counted[role]} processes of the role {role} run, {expected} were planned")
-    wanted = tuple(sorted(budget.server_cpus))
-    stray = [one for one in deployment.census if budget.pinned and one.cpus != wanted]
-    if stray:
-        return Failed(reason=f"process {stray[0].pid} may use CPUs {stray[0].cpus}, {wanted} were planned")
+    for one in deployment.census:
+        if budget.pinned and set(one.cpus) != budget.cpus(one.role):
+            wanted = tuple(sorted(budget.cpus(one.role)))
+            return Failed(reason=f"process {one.pid} may use CPUs {one.cpus}, {wanted} were planned")
     unlike = next((one for one in deployment.spawned if not _runs_as_told(one, deployment.census)), None)
     if unlike:
         return Failed(reason=f"process {unlike.pid} does not show the planned command line {' '.join(unlike.argv)}")

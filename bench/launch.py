@@ -132,7 +132,7 @@ class NativeLauncher:
                 deployment.spawned.append(
                     self._session.spawn(
                         command.argv, role=command.role, cwd=command.cwd, env=command.env,
-                        log=log_dir / f"{command.name}.log", cpus=self._budget.server_cpus if self._budget.pinned else (),
+                        log=log_dir / f"{command.name}.log", cpus=self._budget.pins(command.role),
                     )
                 )  # fmt: skip
         except BenchError as error:

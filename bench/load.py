@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bench.catalog import ROOT
+from bench.machine import placement
 from bench.model import BenchError
 from bench.render import Endpoint
 from bench.session import Session, Spawned
@@ -123,6 +124,7 @@ def run(
                 raise LoadFailedError(f"the load generator: {event.get('message')}", log)
             elif kind in answers:
                 pid = inside.generator_pid(job_path) if inside is not None else spawned.pid
+                placement.check([pid or spawned.pid], cpus, "the load generator")
                 answers.pop(kind)(pid or spawned.pid)
                 deadline.at = time.monotonic() + (allowance_s if kind == "ready" else END_DEADLINE_S)
                 _reply(spawned, replies[kind])

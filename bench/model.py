@@ -38,8 +38,19 @@ class Budget:
     server_cpus: frozenset[int]
     load_cpus: frozenset[int]
     database_cpus: frozenset[int]
+    front_cpus: frozenset[int] = frozenset()
+    """Empty: fronts share the server's, so that equal CPUs for application and front together are equal for every stack."""
     notes: tuple[str, ...] = ()
     pinned: bool = True
+
+    def cpus(self, role: Role) -> frozenset[int]:
+        """Those that processes of this role have."""
+        sides = {"app": self.server_cpus, "front": self.front_cpus or self.server_cpus, "generator": self.load_cpus}
+        return sides.get(role, self.database_cpus)
+
+    def pins(self, role: Role) -> frozenset[int]:
+        """What a process of this role is to be bound to; empty where nothing is bound."""
+        return self.cpus(role) if self.pinned else frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,10 +171,9 @@ def plan_stack(stack: Stack, budget: Budget, *, cap: int = DATABASE_CONNECTIONS_
     threads = int(stack.options.get("threads") or evaluate(server.threads, names, where=f"{where}.threads'"))
     names["threads"] = threads
     processes = evaluate(server.census, names, where=f"{where}.processes'")
-    front_names = {"cpus": len(budget.server_cpus)}
     return PlannedStack(
         stack=stack, workers=workers, threads=threads, processes=processes, pool_max=max(1, cap // workers),
-        front_processes=1 + front_names["cpus"] if stack.front.processes else 0,
+        front_processes=1 + len(budget.cpus("front")) if stack.front.processes else 0,
         values={
             **_values(server.options, stack.options), **_values(stack.front.options, stack.front_options),
             "workers": str(workers), "threads": str(threads),

@@ -20,7 +20,7 @@ def header(plan: Plan, command: str) -> dict[str, Any]:
         "profile": plan.profile.name, "seed": plan.seed, "mode": plan.mode, "started": now(), "ended": None, "command": command,
         "environment": describe(),
         "placement": {
-            "server": sorted(plan.budget.server_cpus), "load": sorted(plan.budget.load_cpus),
+            "server": sorted(plan.budget.server_cpus), "front": sorted(plan.budget.cpus("front")), "load": sorted(plan.budget.load_cpus),
             "database": sorted(plan.budget.database_cpus), "pinned": plan.budget.pinned, "shared": list(plan.budget.notes),
         },
         "plan": {

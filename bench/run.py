@@ -205,7 +205,7 @@ def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment])
             ],
         ),
         folder=context.store.folder, name=name, log=context.store.folder / "logs" / "load" / f"{name}.log",
-        cpus=plan.budget.load_cpus if plan.budget.pinned else (), work=context.session.scratch,
+        cpus=plan.budget.pins("generator"), work=context.session.scratch,
         on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
     )  # fmt: skip
     rates = pilot.read([one.id for one in ready], {target["id"]: target["rps"] for target in answer["targets"]})
@@ -286,7 +286,7 @@ def run_job(
             warmup_s=profile.warmup_s, measure_s=measure_s, slice_s=None if rate else slice_s, rate_rps=rate,
         ),
         folder=context.store.folder, name=name, log=context.store.folder / "logs" / "load" / f"{name}.log",
-        cpus=plan.budget.load_cpus if plan.budget.pinned else (), work=context.session.scratch,
+        cpus=plan.budget.pins("generator"), work=context.session.scratch,
         on_ready=lambda pid: snapshots.append(account.snapshot(context.database, ready, pid)),
         on_measured=lambda pid: snapshots.append(account.snapshot(context.database, ready, pid)),
         on_progress=advance,

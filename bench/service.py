@@ -10,6 +10,7 @@ import psutil
 
 from bench.database import data, embedded, observe
 from bench.deployment import tail
+from bench.machine import placement
 from bench.model import BenchError, Budget, Failed
 from bench.plan import RESERVED_CONNECTIONS
 from bench.session import Session
@@ -54,7 +55,7 @@ def start_database(session: Session, budget: Budget, *, connections: int, log: P
                 "choose fewer stacks with --stacks, or raise its max_connections"
             )
         return Database(url=given, version=f"{observe.server_version(given)} (DATABASE_URL)")
-    cpus = budget.database_cpus if budget.pinned else ()
+    cpus = budget.pins("database")
 
     def spawn(argv: list[str], **how: Any) -> Any:
         return session.spawn(argv, cpus=cpus, stop_signal=embedded.STOP_SIGNAL, **how)
@@ -64,6 +65,7 @@ def start_database(session: Session, budget: Budget, *, connections: int, log: P
             session.scratch, spawn=spawn, log_path=log, max_connections=max(100, connections + RESERVED_CONNECTIONS)
         )
         data.prepare(running.url)
+        placement.check([running.pid], cpus, "the database")
     except embedded.NotStartedError as error:
         return Database(failure=error.failed())
     except BenchError as error:

@@ -112,7 +112,10 @@ class ComposeLauncher:
             number = f"{block}-{planned.stack.slug}-{copy}"
             member = Member(planned=planned, name=f"s{self._count}", id=number)
             self._count += 1
-            one = place(member, self._servers(planned.stack.app), cpus=_cpus(self._budget.server_cpus))
+            one = place(
+                member, self._servers(planned.stack.app), cpus=_cpus(self._budget.server_cpus),
+                front_cpus=_cpus(self._budget.cpus("front")),
+            )  # fmt: skip
             deployments.append(Deployment(id=number, planned=planned, copy=copy, rendered=one.rendered))
             placed.append((deployments[-1], one))
         self._write([one for _, one in placed])

@@ -62,9 +62,11 @@ def project(placed: Sequence[Placed], *, extra: Mapping[str, Any]) -> dict[str, 
 
 def place(
     member: Member, servers: Sequence[Server], *, cpus: str | None, profile: str | None = None, checked: bool = False,
-    publish: str | None = None,
+    publish: str | None = None, front_cpus: str | None = None,
 ) -> Placed:  # fmt: skip
     """The services of one stack, on the CPUs that `cpus` lists. `servers`: all whose pins the image holds.
+
+    `front_cpus` are the front's where it has others.
 
     `checked` adds health checks; `publish` is what the client's port is published as, such as `127.0.0.1:8000`.
     """
@@ -95,6 +97,8 @@ def place(
         config = f"nginx-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         configs[config] = {"content": text.replace("$", "$$")}
         services[client] = _front(stack, rendered, common, config, path, names, checked)
+        if front_cpus is not None:
+            services[client]["cpuset"] = front_cpus
         if rendered.servers[0].socket:
             services[client]["volumes"].append(f"{sockets}:{RUN}")
     if publish is not None:

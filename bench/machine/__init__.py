@@ -3,6 +3,7 @@
 from bench.machine.budget import default_budget
 from bench.machine.description import describe
 from bench.machine.nginx import Nginx, find_nginx
+from bench.machine.placement import place
 from bench.machine.topology import Topology, topology
 
-__all__ = ["Nginx", "Topology", "default_budget", "describe", "find_nginx", "topology"]
+__all__ = ["Nginx", "Topology", "default_budget", "describe", "find_nginx", "place", "topology"]

@@ -116,6 +116,15 @@ def test_processes_that_share_an_address_share_a_network(top: dict[str, Any]) ->
     assert placed.client == "it-app-0"
 
 
+def test_a_front_may_have_cpus_of_its_own() -> None:
+    stack = FOUND.stacks["flask/gunicorn-sync/nginx"]
+    member = Member(planned=plan_stack(stack, topfile.BUDGET), name="it", id="it")
+    together = place(member, [stack.server], cpus="0-1").services
+    assert {name: one["cpuset"] for name, one in together.items()} == {"it-app": "0-1", "it-front": "0-1"}
+    apart = place(member, [stack.server], cpus="0-1", front_cpus="2").services
+    assert {name: one["cpuset"] for name, one in apart.items()} == {"it-app": "0-1", "it-front": "2"}
+
+
 def test_what_has_no_image_is_one_clear_line() -> None:
     stack = FOUND.stacks["flask/gunicorn-sync/direct"]
     foreign = replace(stack, app=replace(stack.app, language="go"))

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import psutil
@@ -17,13 +19,13 @@ from made_stacks import Tree, budget
 
 from bench import catalog, environments, launch, static
 from bench import deployment as deployment_module
-from bench.deployment import Deployment, application_name, died, probe, tail
+from bench.deployment import Census, Deployment, application_name, died, probe, tail
 from bench.launch import NativeLauncher, Tools, find_tools
 from bench.machine import find_nginx
 from bench.model import BenchError, Budget, Failed
 from bench.plan import PlannedStack, plan_stack
 from bench.render import Endpoint
-from bench.session import Session
+from bench.session import Session, Spawned
 
 HANG_S = 30.0
 
@@ -306,6 +308,37 @@ def test_a_process_that_leaves_its_cpus_is_a_failure(world: Tree, native: Launch
     assert path.exists()
     found = failure(native(), app(world, WANDERS))
     assert found.reason.endswith(f"may use CPUs ({others[0]},), {tuple(here.server_cpus)} were planned")
+
+
+def test_a_front_with_cpus_of_its_own_is_started_and_held_to_them(
+    world: Tree, live: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.front("proxy", '[[process]]\nrole = "front"\nargv = ["proxy"]')
+    planned = replace(app(world, WELL, stack="plain/proxy"), front_processes=1)
+    apart = replace(budget(pinned=True), front_cpus=frozenset({7}))
+    cpus: dict[str, object] = {}
+    monkeypatch.setattr(live, "spawn", lambda argv, **how: cpus.update({how["role"]: how["cpus"]}) or stopped(how))
+    launcher = NativeLauncher(live, apart, tools=Tools(paths={}, missing={}), database_url=None, logs=tmp_path)
+    (deployment,) = start(launcher, planned)
+    assert cpus == {"app": {0}, "front": {7}}
+    deployment.spawned.clear()
+    seen = {"app": (0,), "front": (7,)}
+
+    def verdict(**changes: tuple[int, ...]) -> Failed | None:
+        deployment.census = tuple(
+            Census(pid=number, role=role, argv=(), cpus={**seen, **changes}[role])
+            for number, role in enumerate(("app", "front"))
+        )
+        return deployment_module.differs(deployment, apart, shared_host=False)
+
+    assert verdict() is None
+    assert verdict(front=(0,)) == Failed(reason="process 1 may use CPUs (0,), (7,) were planned")
+    assert verdict(app=(0, 7)) == Failed(reason="process 0 may use CPUs (0, 7), (0,) were planned")
+
+
+def stopped(how: dict[str, Any]) -> Spawned:
+    gone = cast(Any, SimpleNamespace(poll=lambda: 1))
+    return Spawned(pid=1, started=0.0, role=how["role"], argv=(), log=how["log"], popen=gone)
 
 
 def test_another_command_line_is_a_failure(world: Tree, native: Launch) -> None:

@@ -120,6 +120,18 @@ def test_both_sides_wait_for_each_other(
     assert state["processes"] == []
 
 
+def test_a_generator_that_is_not_where_it_was_planned_measures_nothing(
+    play: Callable[..., dict[str, Any]], heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(pids: list[int], cpus: object, what: str) -> None:
+        raise BenchError(f"{what} may use CPUs 0")
+
+    monkeypatch.setattr(load.placement, "check", check)
+    with pytest.raises(BenchError, match="the load generator may use CPUs 0"):
+        play(ALL_WELL)
+    assert heard.names == []
+
+
 def test_the_job_says_all_that_the_generator_needs(play: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     assert play(ALL_WELL)["job"] == {
         "version": 1, "scenario": "db", "seed": 7, "mode": "duet", "parameters": {}, "warmup_s": 0.5, "measure_s": 2.0,

@@ -48,6 +48,12 @@ def test_worker_rules(real: catalog.Catalog, name: str, cpus: int, workers: int,
     assert found.front_processes == (0 if name.endswith("/direct") else cpus + 1)
 
 
+def test_a_front_has_a_worker_for_each_of_its_own_cpus(real: catalog.Catalog) -> None:
+    stack = real.stacks["flask/gunicorn-sync/nginx"]
+    assert plan_stack(stack, budget(4)).front_processes == 5
+    assert plan_stack(stack, replace(budget(4), front_cpus=frozenset({8, 9}))).front_processes == 3
+
+
 def test_options_take_the_place_of_rules(real: catalog.Catalog) -> None:
     stack = catalog.resolve(real, "flask/gunicorn-gthread+workers=5+threads=3/nginx")
     found = plan_stack(stack, budget(4))

@@ -36,7 +36,14 @@ def test_the_header_holds_machine_placement_and_plan(made: Plan) -> None:
         "notes",
     }  # fmt: skip
     assert (found["profile"], found["seed"], found["mode"], found["ended"]) == ("tiny", 7, "native", None)
-    assert found["placement"] == {"server": [0], "load": [1], "database": [2], "pinned": False, "shared": []}
+    assert found["placement"] == {
+        "server": [0],
+        "front": [0],
+        "load": [1],
+        "database": [2],
+        "pinned": False,
+        "shared": [],
+    }
     assert found["plan"]["scenarios"] == ["json", "db"]
     assert found["plan"]["titles"] == {"json": "Json", "db": "Db"}
     assert (found["plan"]["blocks"], found["plan"]["copies"], found["plan"]["connections"]) == (1, 2, CONNECTIONS)

@@ -87,10 +87,13 @@ def test_an_embedded_one_runs_on_the_databases_cpus(
         )
 
     monkeypatch.setattr(service.embedded, "start", start)
+    checked: list[tuple[list[int], frozenset[int]]] = []
+    monkeypatch.setattr(service.placement, "check", lambda pids, cpus, what: checked.append((pids, cpus)))
     found = start_database(live, budget(pinned=pinned), connections=50, log=tmp_path / "log")
     assert found == Database(url="postgresql://embedded", version="18.4 (embedded)", pids=(4711,))
     assert calls == [("prepare", "postgresql://embedded")]
-    cpus = {2} if pinned else ()
+    cpus = frozenset({2} if pinned else ())
+    assert checked == [([4711], cpus)], "where it runs is read back"
     assert started == [{"role": "database", "cpus": cpus, "stop_signal": embedded.STOP_SIGNAL}]
 
 
