@@ -46,13 +46,11 @@ def setups(frames: Frames) -> list[Setup]:
 
 
 def _setup(path: Path, stack: str, plan: Any, seen: Any) -> Setup:
-    versions = ", ".join(
-        f"{outside.line(name)} {outside.line(version)}" for name, version in mapping(seen.get("versions")).items()
-    )
     facts = {
         "framework": plan.get("title") or plan.get("framework"),
         "variant": plan.get("variant"),
-        "versions": versions,
+        "server": _versions(seen.get("server")),
+        "versions": _versions(seen.get("versions")),
         "worker model": mark(str(plan.get("model"))).words if plan.get("model") else None,
         "workers": _planned_and_seen(plan.get("workers"), seen.get("workers")),
         "threads a worker": plan.get("threads"),
@@ -77,6 +75,12 @@ def _setup(path: Path, stack: str, plan: Any, seen: Any) -> Setup:
         ),
         observed=_census(seen.get("processes")),
         files=_files(path / "configs" / str(plan.get("slug") or stack.replace("/", "--"))),
+    )
+
+
+def _versions(found: object) -> str:
+    return ", ".join(
+        f"{outside.line(name)} {outside.line(version or 'not installed')}" for name, version in mapping(found).items()
     )
 
 

@@ -69,6 +69,8 @@ def join(
         return f"{server.name} speaks {server.speaks}, {front.name} needs {front.speaks}"
     if server.endpoints == "many" and not front.accepts_many:
         return f"{server.name} listens on several addresses, {front.name} takes one"
+    if server.endpoints == "one" and front.needs_many:
+        return f"{server.name} listens on one address, {front.name} is for several"
     transport = next((transport for transport in front.transports if transport in server.transports), None)
     if transport is None:
         return f"{server.name} listens on {', '.join(server.transports)}, {front.name} connects over {', '.join(front.transports)}"
@@ -222,7 +224,7 @@ def _front(path: Path) -> Front:
     return Front(
         name=path.parent.name, folder=path.parent, title=read.title, description=read.description, source=read.source,
         speaks=read.speaks, transports=_transports(path, "transports", read.transports), accepts_many=read.accepts_many,
-        serves_static=read.serves_static, adds=frozenset(read.adds), template=read.template,
+        needs_many=read.needs_many, serves_static=read.serves_static, adds=frozenset(read.adds), template=read.template,
         options=_options(read.options), processes=_processes(path, read.process), tags=frozenset(read.tags),
         traps=tuple(read.traps),
     )  # fmt: skip

@@ -92,6 +92,7 @@ class FrontManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     speaks: str
     transports: list[str]
     accepts_many: bool = False
+    needs_many: bool = False
     serves_static: bool = False
     adds: list[str] = []
     template: str | None = None

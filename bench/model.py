@@ -153,7 +153,10 @@ class Front:
     transports: tuple[Transport, ...]
     """Transports to the server, the preferred one first."""
     accepts_many: bool
+    needs_many: bool
+    """Whether it is there for its balancing, and says nothing in front of a server with one address."""
     serves_static: bool
+    """Whether its template is to answer `/static/`, so that the application never sees those requests."""
     adds: frozenset[str]
     """What it supplies where the server omits it."""
     template: str | None

@@ -68,6 +68,7 @@ def observed(database: Database, deployment: Deployment, versions: Mapping[str, 
             used = observe.connections(database.url).get(application_name(deployment.id), 0)
     return {
         "versions": dict(versions),
+        "server": {name: versions.get(name) for name in deployment.planned.stack.server.distributions},
         "processes": [
             {"role": one.role, "pid": one.pid, "argv": list(one.argv), "cpus": list(one.cpus)} for one in deployment.census
         ],

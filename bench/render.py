@@ -197,14 +197,20 @@ def _configuration(
 ) -> str:
     front = planned.stack.front
     source = (front.folder / (front.template or "")).resolve()
+    fronts = front.folder.parent.resolve()
     try:
-        template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True,
-                                      trim_blocks=True).from_string(source.read_text(encoding="utf-8"))  # fmt: skip
-        return template.render(
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(fronts), undefined=jinja2.StrictUndefined, autoescape=False,
+            keep_trailing_newline=True, trim_blocks=True,
+        )  # fmt: skip
+        return environment.from_string(source.read_text(encoding="utf-8")).render(
             user=site.user, cpus=planned.front_processes - 1, files=FILE_LIMIT, connections=FILE_LIMIT // 2,
             listen=f"{client.host}:{client.port}", protocol=planned.stack.server.speaks, front_dir=front_dir,
-            static_dir=site.static_dir, upstreams=[_upstream(server) for server in servers], options=planned.values,
+            serves_static=front.serves_static, static_dir=site.static_dir,
+            upstreams=[_upstream(server) for server in servers], options=planned.values,
         )  # fmt: skip
+    except jinja2.TemplateNotFound as error:  # an OSError too
+        raise BenchError(f"{source}: there is no template {fronts.name}/{error.name} to extend") from None
     except OSError as error:
         raise BenchError(f"deploy/fronts/{front.name}/front.toml: key 'template': {source}: {error.strerror}") from None
     except jinja2.TemplateError as error:

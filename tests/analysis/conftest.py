@@ -69,6 +69,7 @@ def header(*, scenarios: list[str], stacks: list[str], blocks: int, copies: int)
         "observed": {
             name: {
                 "versions": {name.split("/")[0]: "3.1.3", "gunicorn": "27.0.1"},
+                "server": {"gunicorn": "27.0.1", "gevent": None},
                 "workers": 3,
                 "startup_s": 1.234,
                 "database_connections": 3,

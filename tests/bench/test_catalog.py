@@ -61,6 +61,10 @@ def test_every_stack_of_the_tree_fits_by_its_fields(real: catalog.Catalog) -> No
 def test_combinations_that_do_not_fit_say_why(real: catalog.Catalog) -> None:
     assert real.refused["tornado/multi/direct"] == "multi listens on several addresses, direct takes one"
     assert real.refused["flask/uwsgi/nginx"] == "uwsgi speaks uwsgi, nginx needs http"
+    assert (
+        real.refused["tornado/single/nginx-least-conn"]
+        == "single listens on one address, nginx-least-conn is for several"
+    )
     assert not real.refused.keys() & real.stacks.keys()
     assert all("/single/" not in name for name in real.refused if name.startswith("flask/"))
 
@@ -150,6 +154,16 @@ def test_reasons_for_refusing(tree: Tree) -> None:
     }
     reason = catalog.join(found.apps["a"], found.servers["elsewhere"], found.fronts["pipe"])
     assert reason == "elsewhere hosts node; a offers wsgi"
+
+
+def test_a_front_that_is_there_for_its_balancing_needs_several_addresses(tree: Tree) -> None:
+    tree.app("a")
+    tree.server("one")
+    tree.server("several", endpoints="many")
+    tree.front("balancer", accepts_many=True, needs_many=True)
+    found = tree.load()
+    assert set(found.stacks) == {"a/several/balancer"}
+    assert found.refused == {"a/one/balancer": "one listens on one address, balancer is for several"}
 
 
 @pytest.mark.parametrize("key", ["default", "core"])

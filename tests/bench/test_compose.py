@@ -82,18 +82,18 @@ def test_both_modes_run_the_same_commands_and_configuration(stack: Any) -> None:
         "/n/own/front/nginx.conf": "/etc/nginx/nginx.conf", "/n/own/front": str(FRONT), "/n/own": str(RUN), "/n/app": "/app",
         "/n/env": "/venv", "/n/runners": "/runners", "/n/static": "/static", "/n/shm": "/dev/shm", "/n/nginx": "nginx",
     }  # fmt: skip
-    inner = [endpoint.port for endpoint in contained.servers]
 
     def translated(text: str) -> str:
         for old, new in names.items():
             text = text.replace(old, new)
         if stack.front.processes:
             text = text.replace(f"127.0.0.1:{ports[0]}", f"0.0.0.0:{FRONT_PORT}")
-        for endpoint, port, one in zip(native.servers, inner, contained.servers, strict=True):
-            if endpoint.socket is None:
-                # nginx is told the server's name, the server itself to listen on all addresses of its container.
-                text = re.sub(rf"server 127\.0\.0\.1:{endpoint.port}\b", f"server {one.host}:{port}", text)
-                text = text.replace(str(endpoint.port), str(port)).replace("127.0.0.1", "0.0.0.0")
+        over_tcp = [pair for pair in zip(native.servers, contained.servers, strict=True) if pair[0].socket is None]
+        for endpoint, one in over_tcp:
+            # nginx is told the server's name, the server itself to listen on all addresses of its container.
+            text = re.sub(rf"server 127\.0\.0\.1:{endpoint.port}\b", f"server {one.host}:{one.port}", text)
+        for endpoint, one in over_tcp:
+            text = text.replace(str(endpoint.port), str(one.port)).replace("127.0.0.1", "0.0.0.0")
         return text
 
     for ours, theirs in zip(native.commands, contained.commands, strict=True):

@@ -1,6 +1,7 @@
 """`run.json` says what was planned and what ran, with null for what is not known."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,10 +86,18 @@ def test_what_ran_is_read_back(made: Plan, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(record.observe, "connections", lambda _: {"0-ant--plain--direct-0": 5, "psql": 1})
     one = deployment(made, startup_s=0.5, census=(Census(pid=7, role="app", argv=("serve", "x"), cpus=(0,)),))
     assert record.observed(Database(url="postgresql://x"), one, {"ant": "1.0"}) == {
-        "versions": {"ant": "1.0"}, "processes": [{"role": "app", "pid": 7, "argv": ["serve", "x"], "cpus": [0]}],
+        "versions": {"ant": "1.0"}, "server": {}, "processes": [{"role": "app", "pid": 7, "argv": ["serve", "x"], "cpus": [0]}],
         "workers": 2, "startup_s": 0.5, "database_connections": 5,
     }  # fmt: skip
     assert record.observed(Database(), one, {})["database_connections"] is None
+
+
+def test_the_versions_of_the_server_stand_apart(made: Plan) -> None:
+    one = deployment(made)
+    server = replace(one.planned.stack.server, distributions=("gunicorn", "gevent"))
+    one.planned = replace(one.planned, stack=replace(one.planned.stack, server=server))
+    found = record.observed(Database(), one, {"gunicorn": "27.0.1", "greenlet": "3.2"})
+    assert found["server"] == {"gunicorn": "27.0.1", "gevent": None}
 
 
 def test_what_cannot_be_read_back_is_null(made: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

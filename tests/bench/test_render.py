@@ -79,11 +79,12 @@ EXPECTED: dict[str, list[list[str]]] = {
         "/e/bin/python", "/r/run_aiohttp.py", f"--bind={SOCKET}", "--backlog=2048", "--loop=uvloop", "app:make_app",
     ]],
     **{
-        f"{name}/multi/nginx": [[
-            "/e/bin/python", f"/r/run_{name}.py", f"--bind=unix:/run/s/app-{index}.sock", "--backlog=2048", "--loop=asyncio",
-            "--xheaders", "app:make_app",
+        f"{name}/multi/{front}": [[
+            "/e/bin/python", f"/r/run_{name}.py", f"--bind={bind.format(index=index, port=20002 + index)}", "--backlog=2048",
+            "--loop=asyncio", "--xheaders", "app:make_app",
         ] for index in range(2)]
         for name in ("tornado", "aiohttp")
+        for front, bind in (("nginx", "unix:/run/s/app-{index}.sock"), ("nginx-tcp", "tcp:127.0.0.1:{port}"))
     },
 }  # fmt: skip
 
@@ -96,10 +97,10 @@ def test_command_lines_word_by_word(real: catalog.Catalog, name: str) -> None:
     assert [command.role for command in made.commands][-1] == ("app" if name.endswith("/direct") else "front")
 
 
-def test_every_server_with_every_front_is_among_them(real: catalog.Catalog) -> None:
-    pairs = {(stack.server.name, stack.front.name) for stack in real.stacks.values()}
-    listed = {(stack.server.name, stack.front.name) for name in EXPECTED for stack in [catalog.resolve(real, name)]}
-    missing = {f"{server}/{front}" for server, front in pairs - listed}
+def test_every_server_over_every_transport_is_among_them(real: catalog.Catalog) -> None:
+    pairs = {(stack.server.name, stack.transport) for stack in real.stacks.values()}
+    listed = {(stack.server.name, stack.transport) for name in EXPECTED for stack in [catalog.resolve(real, name)]}
+    missing = {f"{server} over {transport}" for server, transport in pairs - listed}
     assert not missing, "write down their command lines above"
 
 
@@ -190,6 +191,43 @@ def test_both_nginx_fronts_differ_only_in_the_lines_to_the_server(real: catalog.
     other = set(directives(config(rendered(real, "django/uwsgi/nginx-uwsgi"))))
     assert all(line.startswith(("proxy_", "keepalive 64")) for line in one - other)
     assert all(line.startswith("uwsgi_") for line in other - one)
+
+
+DIFFERENCES = {
+    "nginx-tcp": {"server 127.0.0.1:20002", "server 127.0.0.1:20003"},
+    "nginx-unbuffered": {"proxy_buffering off", "proxy_request_buffering off"},
+    "nginx-least-conn": {"zone app 512k", "least_conn"},
+}
+
+
+@pytest.mark.parametrize("front", list(DIFFERENCES))
+def test_the_other_fronts_differ_from_nginx_in_what_they_are_named_for(real: catalog.Catalog, front: str) -> None:
+    one = directives(config(rendered(real, "tornado/multi/nginx")))
+    other = directives(config(rendered(real, f"tornado/multi/{front}")))
+    assert set(other) - set(one) == DIFFERENCES[front]
+    assert all(line.startswith("server unix:") for line in set(one) - set(other))
+
+
+def test_the_method_of_balancing_comes_before_keepalive(real: catalog.Catalog) -> None:
+    found = directives(config(rendered(real, "tornado/multi/nginx-least-conn")))
+    assert found.index("least_conn") < found.index("keepalive 64")
+
+
+def test_a_front_serves_static_files_where_its_manifest_says_so(real: catalog.Catalog) -> None:
+    planned = plan_stack(real.stacks["tornado/multi/nginx"], budget(1))
+    assert "location /static/" in directives(config(render(planned, site())))
+    bare = replace(planned, stack=replace(planned.stack, front=replace(planned.stack.front, serves_static=False)))
+    assert "/static" not in config(render(bare, site())).replace("/static files", "")
+
+
+def test_a_template_that_extends_nothing_is_named(tree: Tree) -> None:
+    tree.app("a")
+    tree.server("s")
+    path = tree.front("f", '[[process]]\nrole = "front"\nargv = ["nginx"]', template="f.j2")
+    path.with_name("f.j2").write_text('{% extends "g/f.j2" %}')
+    planned = plan_stack(tree.stack("a/s/f"), budget(1))
+    with pytest.raises(BenchError, match=r"/f\.j2: there is no template fronts/g/f\.j2 to extend$"):
+        render(planned, site())
 
 
 @pytest.mark.parametrize(("user", "lines"), [(None, []), ("nobody nogroup", ["user nobody nogroup"])])

@@ -90,10 +90,16 @@ def test_a_server_that_cannot_read_chunked_requests_has_to_say_so(static_dir, mo
     limit_uploads(monkeypatch)
 
     class Unchunked(Site):
+        status = 411
+
         def do_upload(self, request):
-            return Response(status=411) if "Transfer-Encoding" in request.headers else super().do_upload(request)
+            return (
+                Response(status=self.status) if "Transfer-Encoding" in request.headers else super().do_upload(request)
+            )
 
     with serving(Unchunked(static_dir)) as url:
+        assert verify(url, endpoints=["upload"], omits={"chunked-request"}).passed
+        Unchunked.status = 502  # by a front that finds the connection closed while it still sends
         assert verify(url, endpoints=["upload"], omits={"chunked-request"}).passed
         assert [failure.rule for failure in verify(url, endpoints=["upload"]).failures] == ["chunked"]
     with serving(Site(static_dir)) as url:

@@ -44,7 +44,7 @@ def test_there_is_one_of_each_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "stack", ["falcon/gunicorn-sync/nginx", "flask/cheroot+threads=8/nginx", "tornado/multi/nginx-tcp"]
+    "stack", ["falcon/gunicorn-sync/nginx", "flask/cheroot+threads=8/nginx", "tornado/multi/nginx-no-retry"]
 )
 def test_the_stacks_of_the_page_can_be_rendered(root: Path, stack: str) -> None:
     found = catalog.load(root)

@@ -15,7 +15,7 @@ from bench.plan import PROFILES
 PAGES = pages()
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = dict(re.findall(r"^([a-z][a-z-]*):(?!=)(.*)$", MAKEFILE, re.MULTILINE))
-EXAMPLES = {"apps/falcon", "cheroot", "nginx-tcp", "falcon", "queries-100"}
+EXAMPLES = {"apps/falcon", "cheroot", "nginx-no-retry", "falcon", "queries-100"}
 """What docs/adding.md adds, and no one else has."""
 
 every_page = pytest.mark.parametrize("one", PAGES, ids=str)
