@@ -14,6 +14,8 @@ HIGHEST_US = 3_600_000_000
 DIGITS = 3
 EXACT = 1 << 16
 """So many durations are kept as they are."""
+BATCH = 1 << 12
+"""Beyond them, so many are counted at a time: in a tenth of a millisecond, since arrivals wait meanwhile."""
 
 
 class Histogram:
@@ -54,7 +56,7 @@ class Histogram:
 class Durations:
     """Percentiles and the mean of durations that come one at a time; the first `exact` of them are kept as they are."""
 
-    __slots__ = ("_exact", "_histogram", "_sum_s", "_values", "count")
+    __slots__ = ("_exact", "_histogram", "_most", "_sum_s", "_values", "count")
 
     def __init__(self, exact: int = EXACT) -> None:
         self._exact = exact
@@ -63,6 +65,7 @@ class Durations:
     def forget(self) -> None:
         """Begin anew."""
         self._values = array("d")
+        self._most = self._exact
         self._histogram: Histogram | None = None
         self._sum_s = 0.0
         self.count = 0
@@ -72,8 +75,9 @@ class Durations:
         self._values.append(seconds)
         self._sum_s += seconds
         self.count += 1
-        if len(self._values) >= self._exact:
+        if len(self._values) >= self._most:
             self._spill()
+            self._most = min(self._exact, BATCH)
 
     @property
     def mean_s(self) -> float | None:

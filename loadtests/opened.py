@@ -7,6 +7,7 @@ waits in a queue and is sent when one is; one that could not be sent within the 
 import math
 import random
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -24,11 +25,12 @@ from loadtests.recorder import Window, clock
 Arrivals = Literal["constant", "poisson"]
 
 
-def schedule(kind: Arrivals, rate_rps: float, seconds: float, seed: tuple[int, ...]) -> NDArray[np.float64]:
-    """When requests are due, in seconds from the start: evenly spaced, or with exponential gaps (a Poisson process), seeded."""
-    return stages.arrivals(
-        [stages.Stage(seconds=seconds, start=rate_rps, end=rate_rps)], poisson=kind == "poisson", seed=seed
-    )
+def schedule(
+    kind: Arrivals, rate_rps: float, seconds: float, seed: tuple[int, ...], part: int = 0, parts: int = 1
+) -> Iterator[NDArray[np.float64]]:
+    """`stages.arrivals` at one rate: evenly spaced, or with exponential gaps (a Poisson process), seeded."""
+    steady = stages.Stage(seconds=seconds, start=rate_rps, end=rate_rps)
+    return stages.arrivals([steady], poisson=kind == "poisson", seed=seed, part=part, parts=parts)
 
 
 class OpenLoop:
@@ -36,11 +38,15 @@ class OpenLoop:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._coming: Iterator[NDArray[np.float64]] = iter(())
+        self._start_s = 0.0
         self._due: list[float] = []
+        """Those of the arrivals that are next; the rest are drawn as they are needed."""
         self._next = 0
         self._free: deque[Connection] = deque()
         self._queue: deque[float] = deque()
         self._unanswered = 0
+        self._all_came = False
         self._drained = Event()
         self.ended = 0
         """Requests that ended, in sum: for progress, not for figures."""
@@ -49,15 +55,15 @@ class OpenLoop:
         self.late = Durations()
         """How late each arrival was handed to a connection or the queue: the generator's own share of a latency."""
 
-    def run(self, window: Window, offsets_s: NDArray[np.float64]) -> None:
-        """Let requests arrive at `window.start_s + offsets_s`, and wait until each has ended. Blocks the calling greenlet only.
+    def run(self, window: Window, offsets_s: Iterable[NDArray[np.float64]]) -> None:
+        """Let requests arrive at `window.start_s` and `offsets_s`, and wait until each has ended. Blocks the calling greenlet only.
 
         Free connections take turns, so that all are used alike at any rate; one that the server closes is opened again when its turn comes.
         """
-        self._due = (window.start_s + offsets_s).tolist()
-        if not self._due:
+        self._coming, self._start_s = iter(offsets_s), window.start_s
+        self._unanswered, self._all_came = 0, False
+        if not self._draw():
             return
-        self._next, self._unanswered = 0, len(self._due)
         self._free.extend(self._pool.connections)
         self._drained.clear()
         self._pool.drive(self)
@@ -80,21 +86,35 @@ class OpenLoop:
             self._free.append(connection)
         self._end_one()
 
+    def _draw(self) -> bool:
+        """Take the next arrivals; False where there are no more."""
+        self._next = 0
+        for offsets_s in self._coming:
+            if len(offsets_s):
+                self._due = (self._start_s + offsets_s).tolist()
+                return True
+        self._due = []
+        return False
+
     def _arrive(self, alarm: Alarm) -> None:
-        due, free = self._due, self._free
-        while self._next < len(due):
-            intended = due[self._next]
+        free = self._free
+        while self._next < len(self._due) or self._draw():
+            intended = self._due[self._next]
             late = clock() - intended
             if late < 0:
                 alarm.set(intended)
                 return
             self._next += 1
+            self._unanswered += 1
             self.late.add(late)
             if free:
                 free.popleft().submit(intended)
             else:
                 self.queued += 1
                 self._queue.append(intended)
+        self._all_came = True
+        if not self._unanswered:
+            self._drained.set()
 
     def _expire(self, now_s: float) -> None:
         """Give up those who have waited for a connection longer than the timeout."""
@@ -107,7 +127,7 @@ class OpenLoop:
     def _end_one(self) -> None:
         self.ended += 1
         self._unanswered -= 1
-        if not self._unanswered:
+        if not self._unanswered and self._all_came:
             self._drained.set()
 
 

@@ -1,6 +1,7 @@
 """Runs a job: warms up, waits for the word, measures, and hands back what was recorded, also when it is stopped half-way."""
 
 import resource
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -166,7 +167,7 @@ class Session:
         window.drained_s = clock()
         window.read_cpu(window.drained_s)
 
-    def _due(self, phase: Phase, seconds: float, seed: tuple[int, ...]) -> NDArray[np.float64]:
+    def _due(self, phase: Phase, seconds: float, seed: tuple[int, ...]) -> Iterator[NDArray[np.float64]]:
         """When requests arrive within one window. The warm-up before stages is at the first rate that is above 0."""
         job = self.job
         if phase == "measure" and job.stages:

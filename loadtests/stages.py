@@ -4,13 +4,16 @@ A stage lasts `seconds` and goes from `start` to `end` in a straight line; a ste
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtests.errors import LoadError
+
+CHUNK = 1024
+"""So many arrivals are drawn at a time: a schedule takes no memory, however long it is, and a chunk well under a tenth of a millisecond."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,22 +41,32 @@ def check(stages: Sequence[Stage], where: str) -> None:
         raise LoadError(f"{where}: some stage must ask for more than 0")
 
 
-def arrivals(stages: Sequence[Stage], *, poisson: bool, seed: tuple[int, ...]) -> NDArray[np.float64]:
-    """When requests are due, in seconds from the start.
+def arrivals(
+    stages: Sequence[Stage], *, poisson: bool, seed: tuple[int, ...], part: int = 0, parts: int = 1
+) -> Iterator[NDArray[np.float64]]:
+    """When requests are due, in seconds from the start, ascending, some at a time (an array may be empty).
 
     Even arrivals: the k-th comes when the integral of the rate has reached k. Poisson: gaps of that integral are exponential, which is
     the inhomogeneous process exactly (time rescaling; L. Devroye, Non-Uniform Random Variate Generation, 1986, VI.1.3).
+    Of several `parts`, `part` (from 0) gets every so many-th of even arrivals, or a Poisson process of its own at its share of the rate:
+    together they are what one would have got, in the second case in distribution.
     """
-    total = sum(stage.mean * stage.seconds for stage in stages)
     if poisson:
-        rng = np.random.default_rng(seed)
-        levels = np.cumsum(rng.exponential(1.0, int(total + 6 * math.sqrt(total) + 20)))
-        while levels[-1] < total:
-            levels = np.append(levels, levels[-1] + np.cumsum(rng.exponential(1.0, 1000)))
-        levels = levels[levels < total]
+        own = [replace(stage, start=stage.start / parts, end=stage.end / parts) for stage in stages]
+        total, reached = _integral(own), 0.0
+        rng = np.random.default_rng(seed if parts == 1 else (*seed, part))
+        while reached < total:
+            levels = np.cumsum(np.concatenate([[reached], rng.exponential(1.0, CHUNK)]))[1:]
+            reached = float(levels[-1])
+            yield when(own, levels[levels < total])
     else:
-        levels = np.arange(math.ceil(total - 1e-9), dtype=np.float64)
-    return when(stages, levels)
+        count = math.ceil(_integral(stages) - 1e-9)
+        for first in range(part, count, CHUNK * parts):
+            yield when(stages, np.arange(first, min(first + CHUNK * parts, count), parts, dtype=np.float64))
+
+
+def _integral(stages: Sequence[Stage]) -> float:
+    return sum(stage.mean * stage.seconds for stage in stages)
 
 
 def when(stages: Sequence[Stage], levels: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """The open loop keeps its schedule whatever the server does, and latency counts from when a request was due."""
 
+import itertools
 import math
 from typing import Any
 
@@ -7,9 +8,13 @@ import numpy as np
 import pytest
 from scripted_servers import GOOD, HANG
 
-from loadtests.opened import schedule
+from loadtests import opened, stages
 from loadtests.recorder import ROW
 from loadtests.results import latency_ms
+
+
+def schedule(*how: Any) -> Any:
+    return np.concatenate([np.zeros(0), *opened.schedule(*how)])
 
 
 def test_constant_arrivals_are_even() -> None:
@@ -29,6 +34,28 @@ def test_poisson_arrivals_have_exponential_gaps_and_follow_the_seed() -> None:
     assert np.array_equal(times, schedule("poisson", 1000.0, 50.0, (1, 2)))
     assert not np.array_equal(times[:10], schedule("poisson", 1000.0, 50.0, (1, 3))[:10])
     assert len(schedule("poisson", 0.5, 0.1, (1,))) < 5
+
+
+def test_arrivals_are_drawn_some_at_a_time_and_are_those_of_one_draw() -> None:
+    total = 20_000
+    levels = np.cumsum(np.random.default_rng((4, 2)).exponential(1.0, 2 * total))
+    assert np.array_equal(schedule("poisson", 1000.0, 20.0, (4, 2)), levels[levels < total] / 1000.0)
+    for kind in ("constant", "poisson"):
+        endless = opened.schedule(kind, 5000.0, 1e9, (1,))  # type: ignore[arg-type]
+        assert sum(len(chunk) for chunk in itertools.islice(endless, 3)) == 3 * stages.CHUNK
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_parts_of_even_arrivals_interleave_to_the_whole_and_those_of_poisson_add_up_to_its_rate(parts: int) -> None:
+    whole = schedule("constant", 5000.0, 1.3, (1,))
+    shares = [schedule("constant", 5000.0, 1.3, (1,), part, parts) for part in range(parts)]
+    assert np.array_equal(np.sort(np.concatenate(shares)), whole)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    drawn = [schedule("poisson", 1000.0, 30.0, (1,), part, parts) for part in range(parts)]
+    assert math.isclose(sum(map(len, drawn)), 30_000, rel_tol=0.03)
+    assert not np.array_equal(drawn[0][:10], drawn[1][:10]), "each has a seed of its own"
+    gaps = np.diff(np.sort(np.concatenate(drawn)))
+    assert math.isclose(gaps.std(), gaps.mean(), rel_tol=0.05)
 
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])

@@ -10,15 +10,20 @@ import pytest
 from scripted_servers import GOOD
 
 from loadtests import job as job_file
+from loadtests import stages as engine_stages
 from loadtests.closed import _joins_s
 from loadtests.durations import Durations
 from loadtests.errors import LoadError
 from loadtests.results import _unsafe
-from loadtests.stages import Stage, arrivals, check, when
+from loadtests.stages import Stage, check, when
 
 UP = Stage(seconds=10.0, start=0.0, end=100.0)
 FLAT = Stage(seconds=5.0, start=100.0, end=100.0)
 DOWN = Stage(seconds=10.0, start=100.0, end=0.0)
+
+
+def arrivals(stages: list[Stage], **how: Any) -> Any:
+    return np.concatenate(list(engine_stages.arrivals(stages, **how)))
 
 
 def test_a_ramps_arrivals_come_where_the_integral_of_the_rate_reaches_each() -> None:
