@@ -12,6 +12,9 @@ REMEDIES: Mapping[str, str] = {
     "generator-late": "the generator sent so late that it is more than a tenth of a percentile; give it a CPU of its own or a lower rate",
     "database-bound": "the database was at its limit, so the figure says more of it than of the stack; give it a CPU of its own",
     "load-not-reached": "less was answered than offered, so the latency is not one at that load; offer less",
+    "unbalanced": "a worker did over 20% more or less than an equal share of the work, so the stack was not as wide as its worker count; "
+    "try more connections, or a front that spreads them",
+    "restarted": "processes were replaced while it was loaded, so part of the time it was starting; its log says why",
     "errors": "some requests were not answered correctly; they are counted in the column of errors and in no rate",
 }
 """What a flag means and what to do about it. Flags that are not listed are shown by name."""

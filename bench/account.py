@@ -1,28 +1,40 @@
-"""What each deployment used while it was loaded, from snapshots before and after."""
+"""What each deployment used while it was loaded, who of its processes did the work, and which were replaced."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from bench import sample
 from bench.deployment import Deployment, application_name
 from bench.model import Role
 from bench.service import Database
+from bench.whoami import answering
 
 ROLES: tuple[Role, ...] = ("app", "front")
+ASKED_PER_WORKER = 8
+"""So many fresh connections for each worker, where only asking tells which processes work."""
 
 
 def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot]) -> dict[str, Any]:
-    """CPU seconds by role over the measured window, memory right after it, and the host's steal."""
+    """CPU seconds by role over the measured window, by worker as shares, memory right after it, and the host's steal."""
     before, after = snapshots
     used = {role: sample.used(before, after, f"{deployment.id} {role}") for role in ("app", "front", "database")}
     if not deployment.planned.stack.front.processes:
         used["front"] = None
     used["generator"] = sample.used(before, after, "generator")
-    roles = [role for role in ROLES if deployment.pids(role)]
+    pids = {role: deployment.pids(role) for role in ROLES}
+    open_now = None if after.connections is None else after.connections.get(application_name(deployment.id), 0)
     return {
         "cpu_s": used,
-        "pss_bytes": {role: sample.pss_bytes(deployment.pids(role)) for role in roles},
-        "processes": {role: len(deployment.pids(role)) for role in roles},
+        "worker_shares": worker_shares(deployment, before, after),
+        "restarts": restarts(deployment, {pid for role in ROLES for pid in pids[role]}),
+        "database_connections": open_now,
+        "pss_bytes": {role: sample.pss_bytes(found) for role, found in pids.items() if found},
+        "processes": {role: len(found) for role, found in pids.items() if found},
         "host": {"steal": sample.steal_share(before, after), "load1": sample.load_average()},
     }
 
@@ -36,4 +48,59 @@ def snapshot(database: Database, ready: Sequence[Deployment], generator: int) ->
             groups[f"{deployment.id} {role}"] = deployment.pids(role)
         name = application_name(deployment.id)
         groups[f"{deployment.id} database"] = [pid for pid, owner in backends.items() if owner == name]
-    return sample.take(groups)
+    return replace(sample.take(groups), connections=database.connections())
+
+
+def worker_shares(deployment: Deployment, before: sample.Snapshot, after: sample.Snapshot) -> list[float] | None:
+    """Each worker's share of the CPU time that all of them used between the snapshots, the busiest first.
+
+    All requests of a trial are alike, so a worker's share of the time is its share of the requests, and nothing has to be counted in the
+    way of them. None where a worker was replaced in between, or where it is not known which processes are workers.
+    """
+    first, last = (one.cpu_s.get(f"{deployment.id} app", {}) for one in (before, after))
+    workers = _workers(deployment, list(last))
+    if workers is None or not set(workers) <= first.keys():
+        return None
+    used = [last[pid] - first[pid] for pid in workers]
+    return sorted((seconds / sum(used) for seconds in used), reverse=True) if sum(used) > 0 else None
+
+
+def restarts(deployment: Deployment, now: Collection[int]) -> int | None:
+    """How many processes were replaced since the last look, at least: who was replaced twice counts once. None where none is in sight."""
+    known = deployment.known or {one.pid for one in deployment.census}
+    if not now or not known:
+        return None
+    missing = deployment.missing + len(known - set(now))
+    replaced = min(missing, len(set(now) - known))
+    deployment.known, deployment.missing = frozenset(now), missing - replaced
+    return replaced
+
+
+def _workers(deployment: Deployment, pids: Sequence[int]) -> list[int] | None:
+    """Of the application's processes those that answer requests: without children of their own, and no mere bystander."""
+    wanted = deployment.planned.workers
+    leaves = _leaves(pids)
+    if len(leaves) <= wanted:
+        return leaves if len(leaves) == wanted else None
+    if len(deployment.answering & set(leaves)) != wanted:
+        inner = {_inner(pid): pid for pid in leaves}
+        found = answering(deployment.client, ASKED_PER_WORKER * wanted)
+        deployment.answering = frozenset(inner[pid] for pid in found if pid in inner)
+    answered = deployment.answering & set(leaves)
+    return sorted(answered) if len(answered) == wanted else None
+
+
+def _leaves(pids: Sequence[int]) -> list[int]:
+    parents = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            parents.add(psutil.Process(pid).ppid())
+    return [pid for pid in pids if pid not in parents]
+
+
+def _inner(pid: int) -> int:
+    """A process's number as it knows it itself, in a container another one: the last of `NSpid` in /proc (proc(5), since Linux 4.1)."""
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        return int(next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1])
+    return pid

@@ -41,6 +41,11 @@ class Deployment:
     """From the first process's start to the first 200 through the front."""
     census: tuple[Census, ...] = ()
     failure: Failed | None = None
+    known: frozenset[int] = frozenset()
+    """Process ids of the last look; `missing` of them had gone by then without another in their place."""
+    missing: int = 0
+    answering: frozenset[int] = frozenset()
+    """Processes that were found to answer requests."""
 
     @property
     def client(self) -> Endpoint:

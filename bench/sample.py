@@ -21,6 +21,8 @@ class Snapshot:
     """From group (a deployment's role, `database`, ...) to process id to seconds."""
     steal: tuple[float, float] = field(default=(0.0, 0.0))
     """Seconds stolen by the host's other guests, and seconds in all, over all CPUs."""
+    connections: Mapping[str, int] | None = None
+    """Open database connections by application name; None without a database."""
 
 
 def take(groups: Mapping[str, Iterable[int]]) -> Snapshot:

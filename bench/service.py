@@ -37,6 +37,14 @@ class Database:
         seen = _inner_pids(self.container_pid)
         return {seen[pid]: name for pid, name in found.items() if pid in seen}
 
+    def connections(self) -> dict[str, int] | None:
+        """Open connections by application name; None where the database cannot be asked."""
+        if self.url is None:
+            return None
+        with contextlib.suppress(BenchError):
+            return observe.connections(self.url)
+        return None
+
 
 def start_database(session: Session, budget: Budget, *, connections: int, log: Path) -> Database:
     """The database of `DATABASE_URL`, else an embedded one, filled. A failure is a value: stacks without it can still be measured.

@@ -1,6 +1,6 @@
 """One trial's record: what was measured of one deployment in one scenario, or why nothing was. Keys: docs/results.md."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.deployment import Deployment
@@ -9,6 +9,12 @@ from bench.plan import Cell, Plan
 
 BUSY = 0.85
 """The share of a CPU above which the generator's own speed, or the database's, may be what was measured."""
+
+UNBALANCED = 0.2
+"""Workers further than this from an equal share of the work are named: the stack is not what its worker count says."""
+
+ENOUGH_EACH = 100
+"""Requests for each worker: with fewer, chance alone makes shares that unequal."""
 
 CEILING_SHARE = 0.7
 """Of what the generator gets out of the null server in the same slices: above it, its own speed may be what was measured."""
@@ -27,8 +33,9 @@ def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: in
 _FIGURES = """
     reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms
     late ceiling_rps steps problems
-    window_requests cpu_s generator_cpu pss_bytes processes host
+    window_requests cpu_s generator_cpu pss_bytes processes host worker_shares restarts database_connections connects
 """
+_OPTIONAL = ("slices", "latency_ms", "late_ms", "late", "steps", "problems", "connects")
 EMPTY: Mapping[str, Any] = dict.fromkeys(_FIGURES.split())
 """What was not measured is null: never 0, never -1, never absent."""
 
@@ -57,7 +64,7 @@ def measured(
     record = {
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
         "offered_rps": rate_rps,
-        **kept, **{key: answer.get(key) for key in ("slices", "latency_ms", "late_ms", "late", "steps", "problems")}, **accounts,
+        **kept, **{key: answer.get(key) for key in _OPTIONAL}, **accounts,
         "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "ceiling_rps": ceiling_rps,
         "flags": _flags(answer, generator, accounts, ceiling_rps),
     }  # fmt: skip
@@ -88,4 +95,14 @@ def _flags(
         flags.append("database-bound")
     if sum(answer["errors"].values()):
         flags.append("errors")
+    if accounts.get("restarts"):
+        flags.append("restarted")
+    shares = accounts.get("worker_shares") or []
+    if answer["window_requests"] >= ENOUGH_EACH * len(shares) and imbalance(shares) > UNBALANCED:
+        flags.append("unbalanced")
     return flags
+
+
+def imbalance(shares: Sequence[float]) -> float:
+    """How far the worker furthest from an equal share is from it, as a part of that share: 0 where all do the same."""
+    return max((abs(share * len(shares) - 1) for share in shares), default=0.0)

@@ -3,13 +3,16 @@
 import os
 import sys
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
 
 from bench import account, service
-from bench.deployment import Deployment
+from bench.deployment import Census, Deployment
 from bench.model import Role
 from bench.plan import PlannedStack
 from bench.render import Endpoint, Rendered
@@ -75,6 +78,85 @@ def test_what_is_gone_has_no_account(planned: PlannedStack) -> None:
     assert found["cpu_s"]["app"] is None
 
 
+# Who did the work
+
+
+def processes(monkeypatch: pytest.MonkeyPatch, parents: dict[int, int]) -> None:
+    """Processes that exist nowhere, from number to parent."""
+    monkeypatch.setattr(
+        account,
+        "psutil",
+        SimpleNamespace(Error=Exception, Process=lambda pid: SimpleNamespace(ppid=lambda: parents[pid])),
+    )
+
+
+def shares(one: Deployment, before: dict[int, float], after: dict[int, float]) -> list[float] | None:
+    first, last = (Snapshot(at=0.0, cpu_s={f"{one.id} app": used}) for used in (before, after))
+    return account.worker_shares(one, first, last)
+
+
+def test_a_workers_share_is_its_part_of_the_time_that_all_workers_used(
+    planned: PlannedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = deployment(replace(planned, workers=3))
+    processes(monkeypatch, {1: 0, 2: 1, 3: 1, 4: 1})
+    before = {1: 50.0, 2: 1.0, 3: 2.0, 4: 3.0}
+    assert shares(one, before, {1: 60.0, 2: 1.5, 3: 5.0, 4: 3.5}) == [0.75, 0.125, 0.125], "the master does not count"
+    assert shares(one, before, before) is None, "nobody worked"
+
+
+def test_shares_are_unknown_where_a_worker_was_replaced_or_too_few_are_in_sight(
+    planned: PlannedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = deployment(replace(planned, workers=2))
+    processes(monkeypatch, {1: 0, 2: 1, 3: 1, 4: 1})
+    assert shares(one, {1: 0.0, 2: 1.0, 3: 1.0}, {1: 0.0, 2: 1.5, 4: 0.5}) is None
+    assert shares(one, {1: 0.0, 2: 1.0}, {1: 0.0, 2: 1.5}) is None
+    assert shares(one, {}, {}) is None
+
+
+def test_where_there_are_more_processes_than_workers_those_that_answer_are_the_workers(
+    planned: PlannedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = deployment(replace(planned, workers=2))
+    processes(monkeypatch, {1: 0, 2: 1, 3: 1, 4: 1})
+    monkeypatch.setattr(account, "_inner", lambda pid: pid + 100)
+    asked: list[int] = []
+    answers = [Counter({102: 9, 104: 7}), Counter({102: 16})]
+    monkeypatch.setattr(account, "answering", lambda _, count: asked.append(count) or answers[len(asked) - 1])
+    before = dict.fromkeys((1, 2, 3, 4), 0.0)
+    for _ in range(2):
+        assert shares(one, before, {1: 0.0, 2: 3.0, 3: 9.0, 4: 1.0}) == [0.75, 0.25], "3 is a helper"
+    assert asked == [16], "asked once as long as the same processes are there"
+    processes(monkeypatch, {1: 0, 2: 1, 3: 1, 5: 1})
+    assert shares(one, {**before, 5: 0.0}, {1: 0.0, 2: 3.0, 3: 9.0, 5: 1.0}) is None, (
+        "one that never answered is not guessed"
+    )
+
+
+def test_a_process_that_took_anothers_place_is_a_restart(planned: PlannedStack) -> None:
+    one = deployment(planned)
+    one.census = tuple(Census(pid=pid, role="app", argv=(), cpus=()) for pid in (1, 2, 3))
+    looks = [{1, 2, 3}, {1, 2, 4}, {1, 2, 4, 9}, {1, 4, 9}, {1, 4, 9, 10}, {1, 11, 12, 13}]
+    assert [account.restarts(one, look) for look in looks] == [0, 1, 0, 0, 1, 3]
+
+
+def test_restarts_are_unknown_where_no_process_is_in_sight(planned: PlannedStack) -> None:
+    assert account.restarts(deployment(planned), set()) is None
+    assert account.restarts(deployment(planned), {1}) is None
+
+
+def test_the_connections_that_a_deployment_holds_are_counted(
+    planned: PlannedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = deployment(planned)
+    monkeypatch.setattr(service.observe, "backends", lambda _: {})
+    monkeypatch.setattr(service.observe, "connections", lambda _: {one.id: 7, "psql": 1})
+    local, none = Database(url="postgresql://x"), Database()
+    seen = [account.accounts(one, [account.snapshot(base, [one], os.getpid())] * 2) for base in (local, none)]
+    assert [found["database_connections"] for found in seen] == [7, None]
+
+
 def test_a_database_connections_time_is_charged_to_whom_it_serves(
     planned: PlannedStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +164,7 @@ def test_a_database_connections_time_is_charged_to_whom_it_serves(
     mine, other = deployment(planned, long), deployment(planned, "0-bee-0")
     backends = {11: account.application_name(long), 12: "0-bee-0", 13: account.application_name(long), 14: "psql"}
     monkeypatch.setattr(service.observe, "backends", lambda _: backends)
+    monkeypatch.setattr(service.observe, "connections", lambda _: {})
     asked: list[dict[str, list[int]]] = []
 
     def take(groups: dict[str, list[int]]) -> Snapshot:

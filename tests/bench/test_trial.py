@@ -91,6 +91,33 @@ def test_flags(named: dict[str, Any], errors: dict[str, int], share: float | Non
     assert record["errors"] == errors
 
 
+@pytest.mark.parametrize(
+    ("shares", "requests", "flagged"),
+    [
+        ([0.6, 0.4], 1000, False),
+        ([0.605, 0.395], 1000, True),
+        ([0.605, 0.395], 199, False),
+        ([0.34, 0.34, 0.32], 1000, False),
+        ([0.35, 0.35, 0.25, 0.05], 1000, True),
+        ([1.0], 1000, False),
+        (None, 1000, False),
+    ],
+)
+def test_a_worker_far_from_an_equal_share_is_named(
+    named: dict[str, Any], shares: list[float] | None, requests: int, flagged: bool
+) -> None:
+    record = measured(named, answer(window_requests=requests), accounts={**ACCOUNTS, "worker_shares": shares})
+    assert record["flags"] == (["unbalanced"] if flagged else [])
+    assert record["worker_shares"] == shares
+    assert record["rps"] == 60.0
+
+
+def test_processes_that_were_replaced_are_named_and_counted(named: dict[str, Any]) -> None:
+    for count, flags in ((2, ["restarted"]), (0, []), (None, [])):
+        record = measured(named, answer(), accounts={**ACCOUNTS, "restarts": count})
+        assert (record["flags"], record["restarts"]) == (flags, count)
+
+
 def test_without_a_correct_answer_there_is_no_rate(named: dict[str, Any]) -> None:
     found = answer(requests=0, rps=0.0, errors={"status": 40, "reset": 2}, latency_ms={"p50": 1.0})
     record = measured(named, found)
