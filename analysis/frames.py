@@ -97,10 +97,7 @@ def _trials(stored: Sequence[Mapping[str, Any]], damaged: list[str]) -> pd.DataF
                 f"trials.jsonl, record {number}: left out, {outside.line(error.args[0] if error.args else error)}"
             )
             continue
-        if row["trial_id"] in rows:
-            damaged.append(f"trials.jsonl, record {number}: left out, {row['trial_id']} was recorded before")
-            continue
-        rows[row["trial_id"]] = row
+        rows[row["trial_id"]] = row  # the unit of an earlier one was cut off and repeated
     frame = pd.DataFrame(
         list(rows.values()), columns=list(TRIAL_COLUMNS), dtype=object
     )  # else an absent reason becomes NaN

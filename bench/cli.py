@@ -2,12 +2,12 @@
 
 import json
 import os
-import secrets
 import shlex
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,6 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from bench import catalog, database, environments, plan, session, store
-from bench.manifest import nearest
 from bench.model import BenchError, Stack
 
 RESULTS = catalog.ROOT / "results"
@@ -31,7 +30,7 @@ def main() -> None:
     """Entry point. Exit codes: 0 all well, 1 a trial or a check failed, 2 a mistake in the call or the set-up, 130 interrupted."""
     session.stop_on_signals()
     try:
-        code = app()
+        code = app(_resume_the_latest(sys.argv[1:]))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         code = 2
@@ -43,20 +42,34 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _resume_the_latest(words: Sequence[str]) -> list[str]:
+    """`--resume` without a run stands for the latest one."""
+    return [
+        piece
+        for at, word in enumerate(words)
+        for piece in (
+            (word, "latest")
+            if word == "--resume" and (at + 1 == len(words) or words[at + 1].startswith("--"))
+            else (word,)
+        )
+    ]
+
+
 Stacks = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True)]
 
 
 @app.command
 def run(
     *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), sweep: Stacks = (), cpus: str | None = None,
-    mode: str = "native", seed: int | None = None, results: Path = RESULTS,
+    mode: str = "native", seed: int | None = None, precision: str | None = None, time_budget: str | None = None,
+    resume: str | None = None, results: Path = RESULTS,
 ) -> int:  # fmt: skip
     """Deploy, verify, load, store and report.
 
     Parameters
     ----------
     profile
-        quick (under 2 minutes, no intervals), standard, or smoke (does everything work? its figures mean nothing).
+        quick (under 2 minutes, no intervals), standard, full (everything, for hours), or smoke (does it work? its figures mean nothing).
     stacks
         Stack ids, patterns such as 'flask/*/nginx', or tags (default, core, full); the profile's own when left out.
     scenarios
@@ -69,71 +82,97 @@ def run(
         native: on this machine; compose: in containers, load generator and database too.
     seed
         Fixes the order of everything that is drawn; printed and stored.
+    precision
+        After the profile's blocks, go on with what has intervals wider than this to either side: 3%.
+    time_budget
+        Begin no block that would end later than this: 30m, 2h.
+    resume
+        Go on with an interrupted run: its id, or the latest when none is named. Nothing that is finished is repeated.
     results
         The folder that holds the runs.
     """
+    from bench import provenance, request
     from bench import run as job
-    from bench import sweep as sweeping
-    from bench.console import Progressing, readable, summary
-    from bench.machine import place, placement, topology
+    from bench.console import Progressing
 
     found = catalog.load()
-    if profile not in plan.PROFILES:
-        raise BenchError(f"unknown profile '{profile}'.{nearest(profile, list(plan.PROFILES))}")
-    chosen = plan.PROFILES[profile]
-    picked = catalog.select_stacks(found, _split(stacks) or chosen.stacks)
-    asked = catalog.select_scenarios(found, _split(scenarios) or chosen.scenarios)
-    swept = sweeping.sweep(found, picked, asked, sweeping.axes(found, sweep))
-    picked, asked = swept.stacks, swept.scenarios
-    made = plan.make(
-        chosen,
-        picked,
-        asked,
-        place(topology(), cpus),
-        seed=seed if seed is not None else secrets.randbelow(10**6),
-        refused=swept.left_out,
-        mode=mode,
-    )
-    if mode == "native":
-        _prepare(found, picked)
+    folder = store.find_run(results, resume) if resume else None
+    if folder:
+        made = request.again(found, folder, precision=precision, time_budget=time_budget)
+    else:
+        made = request.fresh(
+            found, profile=profile, stacks=_split(stacks), scenarios=_split(scenarios), sweep=sweep, cpus=cpus, mode=mode,
+            seed=seed, precision=precision, time_budget=time_budget,
+        )  # fmt: skip
+    if made.mode == "native":
+        _prepare(found, [one.stack for one in made.stacks])
     began = time.monotonic()
-    cells = job.planned_seconds(made)
+    cells = job.planned_seconds(made, made.cells())
+    _announce(made, sum(cells.values()), folder)
+    interrupted: KeyboardInterrupt | None = None
+    with Progressing(cells, console=console) as progress:
+        outcome = job.Outcome()
+        try:
+            job.execute(
+                made, results=results, command=shlex.join(["bench", *sys.argv[1:]]), progress=progress, outcome=outcome,
+                hashes=provenance.hashes(found, made.stacks, made.scenarios), resumed=folder,
+            )  # fmt: skip
+        except KeyboardInterrupt as error:
+            interrupted = error
+    code = _conclude(made, outcome, time.monotonic() - began)
+    if interrupted:
+        raise interrupted
+    return code
+
+
+def _announce(made: plan.Plan, load_s: float, resumed: Path | None) -> None:
+    """What is about to be done, and how long it should take."""
+    from bench.console import readable
+    from bench.machine import placement
+    from bench.run import overhead_s
+
+    chosen = made.profile
+    blocks = f"{chosen.blocks} block{'s' if chosen.blocks > 1 else ''} x {chosen.copies} cop{'ies' if chosen.copies > 1 else 'y'}"
+    takes_s = load_s + overhead_s(made)
     console.print(
-        f"{len(picked)} stacks x {len(asked)} scenarios, {chosen.blocks} block{'s' if chosen.blocks > 1 else ''} x "
-        f"{chosen.copies} cop{'ies' if chosen.copies > 1 else 'y'}, seed {made.seed}; about {readable(sum(cells) + 15 * chosen.blocks)}"
+        f"{f'resuming {resumed.name}: ' if resumed else ''}{len(made.stacks)} stacks x {len(made.scenarios)} scenarios, {blocks}, "
+        f"seed {made.seed}; about {readable(takes_s)}"
     )
+    if chosen.precision is not None:
+        until = f", until {readable(chosen.budget_s)} have passed" if chosen.budget_s else ""
+        console.print(f"then further blocks for what is wider than {chosen.precision:.1%} to either side{until}")
+    if chosen.budget_s is not None and takes_s > chosen.budget_s:
+        console.print(
+            f"note: the budget of {readable(chosen.budget_s)} is less than these blocks need; it ends after those that fit"
+        )
     console.print(placement.words(made.budget), markup=False, soft_wrap=True)
     for note in made.notes:
         console.print(f"note: {note}", markup=False)
     for name, skipped in made.skipped.items():
         if " " not in name:  # a whole stack, not one of its scenarios
             console.print(f"left out: {name}: {skipped.reason}", markup=False, soft_wrap=True)
-    interrupted: KeyboardInterrupt | None = None
-    with Progressing(cells, console=console) as progress:
-        outcome = job.Outcome()
-        try:
-            job.execute(
-                made, results=results, command=shlex.join(["bench", *sys.argv[1:]]), progress=progress, outcome=outcome
-            )
-        except KeyboardInterrupt as error:
-            interrupted = error
+
+
+def _conclude(made: plan.Plan, outcome: Any, took_s: float) -> int:
+    """The report and the last lines; the exit code."""
+    from bench import run as job
+    from bench.console import readable, summary
+
     reported = job.write_report(outcome.folder, console.print) if outcome.folder and outcome.trials else False
     if outcome.trials:
-        console.print(summary(outcome.trials, [scenario.name for scenario in asked]))
+        console.print(summary(outcome.trials, [scenario.name for scenario in made.scenarios]))
     failed = sum(trial["status"] == "failed" for trial in outcome.trials)
     flagged = sum(bool(trial["flags"]) for trial in outcome.trials)
     skipped = sum(trial["status"] == "skipped" for trial in outcome.trials)
     console.print(
         f"\n{len(outcome.trials)} trials: {failed} failed, {skipped} skipped, {flagged} flagged (*: the report says why); "
-        f"{readable(time.monotonic() - began)}"
+        f"{readable(took_s)}"
     )
-    if chosen.blocks * chosen.copies < 6:
+    if made.profile.blocks * made.profile.copies < 6:
         console.print("Too few replicates for intervals: these figures rank nothing.")
     if outcome.folder:
         shown = _shown(outcome.folder / "report" / "index.html" if reported else outcome.folder)
         console.print(f"{'report' if reported else 'results'}: {shown}", soft_wrap=True)
-    if interrupted:
-        raise interrupted
     return 1 if failed or not reported else 0
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -17,17 +17,17 @@ SCENARIOS_BESIDE = 4
 class Progressing:
     """Progress over cells of unequal length: `left` is what their planned seconds say, corrected by how true they were so far."""
 
-    def __init__(self, seconds: Sequence[float], *, console: Console) -> None:
-        self._seconds = list(seconds)
+    def __init__(self, seconds: Mapping[str, float], *, console: Console) -> None:
+        self._seconds = dict(seconds)
         self._console = console
         self._done_s = 0.0
-        self._began = time.monotonic()
-        self._at = 0
+        self._began: float | None = None
+        self._at: str | None = None
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=18), TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[left]}"), console=console, transient=True,
         )  # fmt: skip
-        self._task = self._bar.add_task("starting", total=max(sum(self._seconds), 1e-9), left="")
+        self._task = self._bar.add_task("starting", total=max(sum(self._seconds.values()), 1e-9), left="")
 
     def __enter__(self) -> "Progressing":
         if self._console.is_terminal:
@@ -44,26 +44,40 @@ class Progressing:
         """A line that stays."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def cell(self, index: int, title: str) -> Callable[[float], None]:
-        """Begin the cell `index`; the function returned takes how much of it is done, 0 to 1."""
-        self._done_s = sum(self._seconds[:index])
-        if index == 0:
+    def plan(self, seconds: Mapping[str, float]) -> None:
+        """Cells that are to come and were not all planned from the beginning."""
+        self._seconds.update({name: one for name, one in seconds.items() if name not in self._seconds})
+        self._bar.update(self._task, total=sum(self._seconds.values()))
+
+    def skip(self, names: Collection[str]) -> None:
+        """Cells that were done before."""
+        for name in names:
+            self._seconds.pop(name, None)
+
+    def cell(self, name: str, title: str) -> Callable[[float], None]:
+        """Begin the cell `name`; the function returned takes how much of it is done, 0 to 1."""
+        if self._began is None:
             self._began = time.monotonic()
-        self._at = index
+        elif self._at is not None:
+            self._done_s += self._seconds[self._at]
+        self._at = name
+        self._seconds.setdefault(name, 0.0)
         self._bar.update(self._task, description=title)
         if not self._console.is_terminal:
             self.say(f"{title}  ({self._left(0.0)})")
 
         def advance(share: float) -> None:
-            done = self._done_s + min(share, 1.0) * self._seconds[self._at]
+            done = self._done_s + min(share, 1.0) * self._seconds[name]
             self._bar.update(self._task, completed=done, left=self._left(share))
 
         advance(0.0)
         return advance
 
     def _left(self, share: float) -> str:
+        assert self._at is not None
+        assert self._began is not None
         done = self._done_s + min(share, 1.0) * self._seconds[self._at]
-        rest = sum(self._seconds) - done
+        rest = sum(self._seconds.values()) - done
         pace = (time.monotonic() - self._began) / done if done > 5 else 1.0
         return f"{readable(rest * pace)} left"
 

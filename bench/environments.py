@@ -140,6 +140,11 @@ def _pins(path: Path) -> dict[str, str]:
     }
 
 
+def digest(catalog: Catalog, app: App) -> str:
+    """A hash of everything that goes into the application's environment; it stands or falls with what runs in it."""
+    return _digest(locks_of(catalog, app))
+
+
 def _digest(locks: Iterable[Path]) -> str:
     parts = [lock.read_bytes() for lock in locks] + [_base_python().encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

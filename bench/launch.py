@@ -38,8 +38,8 @@ class Tools:
 class Launcher(Protocol):
     """What the main job needs of a way of deploying."""
 
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int) -> list[Deployment]:
-        """Start every (stack, copy) side by side; each is ready, or carries its `failure`."""
+    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
+        """Start every (stack, copy) side by side; each is ready, or carries its `failure`. `mark` makes ids unique in a block."""
         ...
 
     def stop(self, deployments: Sequence[Deployment]) -> None:
@@ -68,8 +68,8 @@ class NativeLauncher:
         self._static: Path | None = None
         self._taken: set[int] = set()
 
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int) -> list[Deployment]:
-        deployments = [self._begin(planned, copy, block) for planned, copy in wanted]
+    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
+        deployments = [self._begin(planned, copy, block, mark) for planned, copy in wanted]
         deadline = time.monotonic() + READY_DEADLINE_S
         waiting = [deployment for deployment in deployments if deployment.failure is None]
         while waiting:
@@ -92,9 +92,9 @@ class NativeLauncher:
         app = deployment.planned.stack.app
         return environments.versions(app) if app.language == "python" else {}
 
-    def _begin(self, planned: PlannedStack, copy: int, block: int) -> Deployment:
+    def _begin(self, planned: PlannedStack, copy: int, block: int, mark: str) -> Deployment:
         stack = planned.stack
-        number = f"{block}-{stack.slug}-{copy}"
+        number = f"{block}{mark}-{stack.slug}-{copy}"
         folder = self._session.scratch / f"{len(list(self._session.scratch.iterdir()))}"
         url = (
             application_url(self._database_url, application_name=application_name(number))
@@ -124,7 +124,7 @@ class NativeLauncher:
                 kept = self._configs / stack.slug / path.name
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_text(text, encoding="utf-8")
-        log_dir = self._logs / f"block-{block}" / f"{stack.slug}-{copy}"
+        log_dir = self._logs / f"block-{block}{mark}" / f"{stack.slug}-{copy}"
         try:
             for address in {rendered.client, *rendered.servers}:
                 refuse_if_answered(address)

@@ -32,6 +32,8 @@ class Target:
     id: str
     endpoint: Endpoint
     connections: int
+    rate_rps: float | None = None
+    """open: arrivals a second at this target, instead of the job's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,7 @@ def _encode(job: Job) -> dict[str, Any]:
         {
             "id": target.id, "host": target.endpoint.host, "port": target.endpoint.port,
             "unix": str(target.endpoint.socket) if target.endpoint.socket else None, "connections": target.connections,
+            **({"rate_rps": target.rate_rps} if target.rate_rps else {}),
         }
         for target in job.targets
     ]  # fmt: skip

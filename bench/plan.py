@@ -1,13 +1,16 @@
 """What a run will do, resolved to literal numbers before anything is started."""
 
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from bench.expression import evaluate
 from bench.model import BenchError, Budget, Option, Scenario, Skipped, Stack
 
-View = Literal["capacity", "latency"]
+View = str
+"""`capacity`: a closed loop; `latency`: an open loop, all stacks at the same rate; `latency-80`: each at 80% of its own capacity."""
+GROUP_STACKS = 12
+"""So many stacks are alive together at most; more are taken in groups."""
 DATABASE_CONNECTIONS_PER_STACK = 12
 """Every deployment may hold the same number of database connections, shared out among its processes."""
 RESERVED_CONNECTIONS = 10
@@ -30,6 +33,7 @@ class Profile:
     latency: tuple[str, ...]
     """The scenarios whose latency is read as well: open loops take long."""
     blocks: int
+    """So many at least."""
     copies: int
     capacity_s: float
     latency_s: float
@@ -41,6 +45,12 @@ class Profile:
     """Whether the null server is loaded beside the stacks."""
     load_until_s: float | None = None
     """No load after this many seconds from the run's start: what is left gets shorter windows, or none and says so."""
+    own_loads: tuple[int, ...] = ()
+    """Percent of each stack's own capacity at which its latency is read too, beside the rate that is the same for all."""
+    precision: float | None = None
+    """After `blocks`, scenarios whose intervals are wider than this to either side get further blocks while there is time."""
+    budget_s: float | None = None
+    """No further block is begun that would end later than this."""
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -59,7 +69,13 @@ PROFILES: Mapping[str, Profile] = {
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
         stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
         latency=("db", "io"), blocks=6, copies=2,
-        capacity_s=0.75, latency_s=1.2, warmup_s=0.2, slice_s=0.1, pilot_s=0.4,
+        capacity_s=0.5, latency_s=1.0, warmup_s=0.1, slice_s=0.1, pilot_s=0.2, own_loads=(80,), precision=0.03,
+        budget_s=1800.0,
+    ),
+    "full": Profile(
+        name="full", description="every stack on every scenario, unattended for many hours; go on with --resume after an interruption",
+        stacks=("full",), scenarios=("*",), latency=("plaintext", "json", "db", "fortunes", "io"), blocks=10, copies=2,
+        capacity_s=1.0, latency_s=3.0, warmup_s=0.2, slice_s=0.1, pilot_s=0.4, own_loads=(50, 80, 95),
     ),
 }  # fmt: skip
 
@@ -87,6 +103,28 @@ class Cell:
     block: int
     scenario: Scenario
     view: View
+    group: int = 0
+
+    @property
+    def name(self) -> str:
+        """Unique in a run, and the same in every run of the plan."""
+        return f"{self.block}-{f'g{self.group}-' if self.group else ''}{self.scenario.name}-{self.view}"
+
+    @property
+    def seed(self) -> int:
+        """To be added to the run's, so that no two cells draw alike."""
+        return zlib.crc32(self.name.encode())
+
+    @property
+    def is_capacity(self) -> bool:
+        """Whether it is a closed loop."""
+        return self.view == "capacity"
+
+    @property
+    def own_share(self) -> float | None:
+        """The share of each stack's own capacity at which it is loaded; None where the load is the same for all."""
+        percent = self.view.removeprefix("latency-")
+        return int(percent) / 100 if percent.isdigit() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,27 +141,42 @@ class Plan:
     mode: str = "native"
     notes: tuple[str, ...] = field(default=())
 
-    def cells(self) -> list[Cell]:
-        """Block by block; within one, all scenarios in order (those that write last), capacity before latency."""
+    def groups(self) -> list[tuple[PlannedStack, ...]]:
+        """Stacks that are alive together. With more than one group the first stack of all is in each, as what holds them together."""
+        if len(self.stacks) <= GROUP_STACKS:
+            return [self.stacks]
+        first, *others = self.stacks
+        count = -(-len(others) // (GROUP_STACKS - 1))
+        return [(first, *others[number::count]) for number in range(count)]
+
+    def block_cells(self, block: int, scenarios: Collection[str] | None = None) -> list[Cell]:
+        """One block: group by group, all scenarios in order (those that write last), capacity before latency; or only `scenarios`."""
         return [
-            Cell(block=block, scenario=scenario, view=view)
-            for block in range(self.profile.blocks)
+            Cell(block=block, group=group, scenario=scenario, view=view)
+            for group in range(len(self.groups()))
             for scenario in self.scenarios
+            if scenarios is None or scenario.name in scenarios
             for view in self.views(scenario)
         ]
+
+    def cells(self) -> list[Cell]:
+        """The blocks that every run of this plan has."""
+        return [cell for block in range(self.profile.blocks) for cell in self.block_cells(block)]
 
     def connections(self, scenario: Scenario, view: View) -> int:
         """How many connections load each stack, the same for all of them. An open loop needs one for each request in flight."""
         if scenario.connections:
             return scenario.connections
-        return WAITING_CONNECTIONS if view == "latency" or "waiting" in scenario.tags else CONNECTIONS
+        return WAITING_CONNECTIONS if view != "capacity" or "waiting" in scenario.tags else CONNECTIONS
 
     def views(self, scenario: Scenario) -> tuple[View, ...]:
         """How one scenario is looked at. Where none of the profile's own scenarios was asked for, all get both views."""
         if scenario.journey or scenario.connections:
             return ("capacity",)
         own = any(one.name in self.profile.latency for one in self.scenarios)
-        return ("capacity", "latency") if scenario.name in self.profile.latency or not own else ("capacity",)
+        if own and scenario.name not in self.profile.latency:
+            return ("capacity",)
+        return ("capacity", "latency", *(f"latency-{percent}" for percent in self.profile.own_loads))
 
 
 def make(

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +15,8 @@ from bench.plan import CONNECTIONS, Plan, PlannedStack
 from bench.service import Database
 
 
-def header(plan: Plan, command: str) -> dict[str, Any]:
-    """`run.json` as it stands before anything was started."""
+def header(plan: Plan, command: str, hashes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`run.json` as it stands before anything was started. `hashes`: see `bench.provenance`."""
     return {
         "profile": plan.profile.name, "seed": plan.seed, "mode": plan.mode, "started": now(), "ended": None, "command": command,
         "environment": describe(),
@@ -26,13 +27,16 @@ def header(plan: Plan, command: str) -> dict[str, Any]:
         "plan": {
             "blocks": plan.profile.blocks, "copies": plan.profile.copies, "connections": CONNECTIONS,
             "capacity_s": plan.profile.capacity_s, "latency_s": plan.profile.latency_s, "slice_s": plan.profile.slice_s,
+            "profile": {key: list(one) if isinstance(one, tuple) else one for key, one in asdict(plan.profile).items()},
+             "groups": [[one.stack.id for one in group] for group in plan.groups()],
             "scenarios": [scenario.name for scenario in plan.scenarios],
             "views": {scenario.name: list(plan.views(scenario)) for scenario in plan.scenarios},
             "titles": {scenario.name: scenario.title for scenario in plan.scenarios},
             "stacks": [describe_stack(planned) for planned in plan.stacks],
             "skipped": [{"id": name, "reason": skipped.reason} for name, skipped in plan.skipped.items()],
         },
-        "observed": {}, "verified": {}, "pilot": {}, "notes": list(plan.notes),
+        "observed": {}, "verified": {}, "pilot": {}, "notes": list(plan.notes), "hashes": dict(hashes or {}), "parts": [],
+        "elapsed_s": None, "blocks_done": None, "stopped": None,
     }  # fmt: skip
 
 

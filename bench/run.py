@@ -5,12 +5,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import account, ceiling, load, pilot, record, trial
+from bench import account, ceiling, load, pace, pilot, record, trial
 from bench.catalog import ROOT
 from bench.ceiling import Ceiling
 from bench.console import Progressing
@@ -25,7 +25,7 @@ from bench.sample import Snapshot
 from bench.service import Database
 from bench.session import Session
 from bench.site import Site, open_site
-from bench.store import RunStore
+from bench.store import Earlier, RunStore
 from bench.verify import Report
 
 LATENCY_SHARE = 0.5
@@ -35,6 +35,12 @@ SHORTEST_S = 0.2
 JOB_OVERHEAD_S = 3.0
 """Starting the load process, opening connections, draining, writing: a first guess of what each job takes beside its measured
 time, replaced by what this run's own jobs took."""
+BLOCK_OVERHEAD_S = 6.0
+"""Restoring data, ending deployments: for each group of each block."""
+START_S = 0.6
+"""For each deployment, on one server CPU."""
+VERIFY_S = 4.0
+"""For each stack, once."""
 WINDOW_S = 1.5
 """Length of a window for services too slow to be loaded in slices."""
 
@@ -56,23 +62,36 @@ class Context:
     verify: Callable[[Deployment, str | None], Report] = verify_deployment
     connections: dict[tuple[str, str], int] = field(default_factory=dict)
     """From stack and scenario to what the pilot chose."""
+    pilots: dict[str, Any] = field(default_factory=dict)
+    """From scenario and stack to what the pilot tried and chose, as in `run.json`."""
+    capacities: dict[tuple[str, str, int], float] = field(default_factory=dict)
+    """From the name of a cell of capacity, stack and copy to requests a second."""
+    calibrated: bool = False
+    """Whether the null server was tried."""
     ceiling: Ceiling | None = None
     calibrate: Callable[["Context", Deployment], Ceiling | None] = lambda context, source: None
     """Starts the null server with the answers of one stack; tests and containers have none."""
     overheads_s: list[float] = field(default_factory=list)
+    ask: pace.Ask = pace.ask
+    """Asks the analysis how wide intervals are; tests put another in its place."""
+    earlier: Earlier = field(default_factory=Earlier)
+    """What an interrupted run had finished before it was taken up again."""
     verified: dict[str, dict[str, Any]] = field(default_factory=dict)
+    observed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def offset_s(self) -> float:
-        """Seconds since the run began."""
-        return time.monotonic() - self.began
+        """Seconds since the run began; of one that was interrupted, without the time in between."""
+        return self.earlier.seconds + time.monotonic() - self.began
 
-    def keep(self, stored: Mapping[str, Any]) -> None:
-        """Store one trial, and say so where it has no figure."""
+    def keep(self, unit: Sequence[Mapping[str, Any]]) -> None:
+        """Store all trials of one cell at once, so that a cut leaves a cell whole or to be repeated; say which have no figure."""
+        stored = trial.unit(unit, part=self.earlier.parts)
         self.store.append(stored)
-        self.trials.append(stored)
-        if stored["status"] == "failed":
-            self.progress.say(f"  failed: {stored['stack']} {stored['scenario']} {stored['view']}: {stored['reason']}")
+        self.trials.extend(stored)
+        for one in stored:
+            if one["status"] == "failed":
+                self.progress.say(f"  failed: {one['stack']} {one['scenario']} {one['view']}: {one['reason']}")
 
 
 @dataclass(kw_only=True)
@@ -83,10 +102,21 @@ class Outcome:
     trials: list[Mapping[str, Any]] = field(default_factory=list)
 
 
-def execute(plan: Plan, *, results: Path, command: str, progress: Progressing, outcome: Outcome) -> None:
-    """Carry out `plan`, storing every trial as it ends. Interrupted, it keeps what is finished and raises on."""
+def execute(
+    plan: Plan, *, results: Path, command: str, progress: Progressing, outcome: Outcome, hashes: Mapping[str, Any] | None = None,
+    resumed: Path | None = None,
+) -> None:  # fmt: skip
+    """Carry out `plan`, storing every trial as it ends. Interrupted, it keeps what is finished and raises on.
+
+    `hashes`: see `bench.provenance`. `resumed`: the folder of an interrupted run of the same plan, which is gone on with.
+    """
     began = time.monotonic()
-    store = RunStore.create(results, record.header(plan, command))
+    earlier = Earlier()
+    if resumed:
+        store, earlier = RunStore.reopen(resumed, command)
+        outcome.trials.extend(earlier.trials)
+    else:
+        store = RunStore.create(results, record.header(plan, command, hashes))
     outcome.folder = store.folder
     status = "failed"
     context: Context | None = None
@@ -100,9 +130,11 @@ def execute(plan: Plan, *, results: Path, command: str, progress: Progressing, o
                 progress.say(f"  no database: {site.database.failure.reason}")
             store.update({"environment": record.environment(site.tools, site.database, site.docker)})
             context = Context(
+                verified=dict(store.header.get("verified") or {}), observed=dict(store.header.get("observed") or {}),
+                pilots=dict(store.header.get("pilot") or {}), capacities=earlier.capacities, connections=earlier.connections,
                 plan=plan, session=session, store=store, launcher=site.launcher, database=site.database,
                 progress=progress, began=began, trials=outcome.trials, load=site.load,
-                calibrate=partial(_calibrate, site),
+                calibrate=partial(_calibrate, site), earlier=earlier,
             )  # fmt: skip
             run_blocks(context)
         status = "finished"
@@ -110,31 +142,56 @@ def execute(plan: Plan, *, results: Path, command: str, progress: Progressing, o
         status = "interrupted"
         raise
     finally:
-        store.update({"status": status, "ended": record.now(), "verified": context.verified if context else {}})
+        offset_s = context.offset_s if context else 0.0
+        kept = {"verified": context.verified} if context else {}
+        store.update({"status": status, "ended": record.now(), "elapsed_s": round(offset_s, 1), **kept})
+        store.close()
 
 
 def run_blocks(context: Context) -> None:
-    """All blocks in order. A block is the unit that stands by itself: fresh data, fresh deployments."""
-    for block in range(context.plan.profile.blocks):
-        run_block(context, block)
+    """Block after block until the plan is done, or what is still wide is narrow, or time is up."""
+    paced = pace.Pace(
+        plan=context.plan, folder=context.store.folder, now_s=lambda: context.offset_s, ask=context.ask
+    )  # fmt: skip
+    context.progress.skip(context.earlier.cells)
+    block = 0
+    while cells := paced.next(block):
+        left = [cell for cell in cells if cell.name not in context.earlier.cells]
+        if left:
+            context.progress.plan(planned_seconds(context.plan, left))
+            for group in range(len(context.plan.groups())):
+                run_block(context, block, group, [cell for cell in left if cell.group == group])
+            paced.ended(left)
+        block += 1
+    context.store.update({"blocks_done": block, "stopped": paced.why})
+    if context.plan.profile.precision is not None:
+        context.progress.say(f"stopped after {block} blocks: {paced.why}")
 
 
-def run_block(context: Context, block: int) -> None:
-    """Deploy every stack afresh, `copies` times each, and take all scenarios through them."""
+def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -> None:
+    """Deploy the group's stacks afresh, `copies` times each, and take `cells` through them."""
     plan = context.plan
+    if not cells:
+        return
     if context.database.url:
         try:
             data.restore(context.database.url)
             context.database.failure = None
         except BenchError as error:
             context.database.failure = Failed(reason=str(error))
-    wanted = [(planned, copy) for planned in plan.stacks for copy in range(plan.profile.copies)]
-    context.progress.say(f"block {block + 1} of {plan.profile.blocks}: starting {len(wanted)} deployments")
-    deployments = context.launcher.start(wanted, block=block)
+    wanted = [(planned, copy) for planned in plan.groups()[group] for copy in range(plan.profile.copies)]
+    groups = len(plan.groups())
+    context.progress.say(
+        f"block {block + 1}{f', group {group + 1} of {groups}' if groups > 1 else ''}: starting {len(wanted)} deployments"
+    )
+    # An id of its own for every deployment that ever ran: a replicate is a deployment.
+    mark = f"{f'g{group}' if group else ''}{f'r{context.earlier.parts}' if context.earlier.parts else ''}"
+    deployments = context.launcher.start(wanted, block=block, mark=mark)
     try:
-        if block == 0:
-            verify_all(context, [one for one in deployments if one.copy == 0])
-            prepare_load(context, deployments)
+        fresh = [one for one in deployments if one.copy == 0 and one.planned.stack.id not in context.verified]
+        if fresh:
+            verify_all(context, fresh)
+            prepare_load(context, fresh)
         for deployment in deployments:
             found = context.verified.get(deployment.planned.stack.id, {})
             if deployment.failure is None and found.get("failures"):
@@ -143,46 +200,46 @@ def run_block(context: Context, block: int) -> None:
                     reason=f"breaks the contract at {first['endpoint']}, rule {first['rule']}: "
                     f"expected {first['expected']}, got {first['got']}"
                 )
-        cells = [cell for cell in plan.cells() if cell.block == block]
-        capacities: dict[str, float] = {}
         for cell in cells:
-            run_cell(context, cell, deployments, capacities)
-        if block == 0:
-            context.store.update(
-                {
-                    "observed": {
-                        one.planned.stack.id: record.observed(context.database, one, context.launcher.versions(one))
-                        for one in deployments
-                        if one.copy == 0
-                    }
-                }
-            )
+            run_cell(context, cell, deployments)
+        if fresh:
+            for one in fresh:
+                context.observed[one.planned.stack.id] = record.observed(
+                    context.database, one, context.launcher.versions(one)
+                )
+            context.store.update({"observed": context.observed})
     finally:
         context.launcher.stop(deployments)
 
 
 def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
-    """Once, before anything is measured: the null server, and the number of connections for each stack and scenario."""
+    """Before these are measured for the first time: the null server, and the number of connections for each stack and scenario."""
     plan, profile = context.plan, context.plan.profile
-    ready = [one for one in deployments if one.copy == 0 and one.failure is None]
-    if profile.ceiling and ready:
+    ready = [one for one in deployments if one.failure is None]
+    if not ready:
+        return
+    if profile.ceiling and not context.calibrated:
+        context.calibrated = True
         try:
             context.ceiling = context.calibrate(context, ready[0])
         except BenchError as error:
             context.progress.say(f"  no null server: {error}")
-    scenarios = [one for one in plan.scenarios if not (one.journey or one.connections or "waiting" in one.tags)]
     if profile.pilot_s is None:
         return
-    found: dict[str, Any] = {}
-    for scenario in scenarios:
-        fit = [one for one in ready if f"{one.planned.stack.id} {scenario.name}" not in plan.skipped]
-        if context.database.failure and scenario.needs & DATABASE_ENDPOINTS:
+    for scenario in [one for one in plan.scenarios if not (one.journey or one.connections or "waiting" in one.tags)]:
+        fit = [
+            one for one in ready
+            if f"{one.planned.stack.id} {scenario.name}" not in plan.skipped
+            and (one.planned.stack.id, scenario.name) not in context.connections
+        ]  # fmt: skip
+        if not fit or (context.database.failure and scenario.needs & DATABASE_ENDPOINTS):
             continue
         try:
-            found[scenario.name] = run_pilot(context, scenario, fit)
+            found = run_pilot(context, scenario, fit)
+            context.pilots[scenario.name] = {**context.pilots.get(scenario.name, {}), **found}
         except BenchError as error:
             context.progress.say(f"  no pilot for {scenario.name}, so {CONNECTIONS} connections for all: {error}")
-    context.store.update({"pilot": found})
+    context.store.update({"pilot": context.pilots})
     if context.database.url:
         data.restore(context.database.url)
 
@@ -217,75 +274,83 @@ def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment])
     return said
 
 
-def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment], capacities: dict[str, float]) -> None:
+def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment]) -> None:
     """One scenario seen one way: every deployment gets a record, measured or with its reason."""
     plan, scenario = context.plan, cell.scenario
-    index = plan.cells().index(cell)
-    advance = context.progress.cell(index, f"block {cell.block + 1}/{plan.profile.blocks}  {scenario.name} {cell.view}")
-    ready = []
-    for deployment in deployments:
-        why = _unfit(context, cell, deployment)
-        if why is None:
-            ready.append(deployment)
-        else:
-            context.keep(trial.without_figures(_named(plan, cell, deployment), why, offset_s=context.offset_s))
-    if not ready:
-        return
-    measure_s = _measure_s(context, cell, len(ready) + (context.ceiling is not None), index)
-    rate = _rate(ready, capacities) if cell.view == "latency" else None
-    stop: Failed | Skipped | None = None
-    if measure_s < SHORTEST_S:
-        stop = Skipped(reason=f"no time left: load stops {plan.profile.load_until_s:.0f} s after the start")
-    elif cell.view == "latency" and rate is None:
-        stop = Skipped(reason="no capacity was measured to derive an offered load from")
-    if cell.view == "capacity":
-        capacities.clear()  # those of another scenario say nothing here
-    if stop is None:
+    advance = context.progress.cell(cell.name, f"block {cell.block + 1}  {scenario.name} {cell.view}")
+    unfit = {one.id: why for one in deployments if (why := _unfit(context, cell, one))}
+    ready = [one for one in deployments if one.id not in unfit]
+    measured: dict[str, Mapping[str, Any]] = {}
+    if ready:
         try:
-            if context.database.url and scenario.needs & DATABASE_ENDPOINTS:
-                data.settle(context.database.url)
-            run_job(context, cell, ready, measure_s=measure_s, rate=rate, advance=advance, capacities=capacities)
-            return
-        except BenchError as error:
-            log = error.log if isinstance(error, load.LoadFailedError) else None
-            stop = Failed(reason=str(error), log_tail=tail(log) if log else None)
-    for deployment in ready:
-        context.keep(trial.without_figures(_named(plan, cell, deployment), stop, offset_s=context.offset_s))
+            measured = _measure(context, cell, ready, advance)
+        except _NotMeasured as error:
+            unfit |= {one.id: error.why for one in ready}
+    offset_s = context.offset_s
+    context.keep([
+        measured[one.id] if one.id in measured
+        else trial.without_figures(_named(plan, cell, one), unfit[one.id], offset_s=offset_s)
+        for one in deployments
+    ])  # fmt: skip
+
+
+class _NotMeasured(Exception):
+    """A whole cell gave no figure."""
+
+    def __init__(self, why: Failed | Skipped) -> None:
+        super().__init__(why.reason)
+        self.why = why
+
+
+def _measure(
+    context: Context, cell: Cell, ready: Sequence[Deployment], advance: Callable[[float], None]
+) -> dict[str, Mapping[str, Any]]:
+    """The records of one cell, by deployment. Raises _NotMeasured."""
+    plan, scenario = context.plan, cell.scenario
+    measure_s = _measure_s(context, cell, len(ready) + (context.ceiling is not None))
+    rates = _rates(context, cell, ready)
+    if measure_s < SHORTEST_S:
+        raise _NotMeasured(
+            Skipped(reason=f"no time left: load stops {plan.profile.load_until_s:.0f} s after the start")
+        )
+    if not cell.is_capacity and not rates:
+        raise _NotMeasured(Skipped(reason="no capacity was measured to derive an offered load from"))
+    try:
+        if context.database.url and scenario.needs & DATABASE_ENDPOINTS:
+            data.settle(context.database.url)
+        return run_job(context, cell, ready, measure_s=measure_s, rates=rates, advance=advance)
+    except BenchError as error:
+        log = error.log if isinstance(error, load.LoadFailedError) else None
+        raise _NotMeasured(Failed(reason=str(error), log_tail=tail(log) if log else None)) from None
 
 
 def run_job(
-    context: Context, cell: Cell, ready: Sequence[Deployment], *, measure_s: float, rate: float | None,
-    advance: Callable[[float], None], capacities: dict[str, float],
-) -> None:  # fmt: skip
-    """Load the deployments, keep accounts of what they use meanwhile, and store a trial for each."""
+    context: Context, cell: Cell, ready: Sequence[Deployment], *, measure_s: float, rates: Mapping[str, float],
+    advance: Callable[[float], None],
+) -> dict[str, Mapping[str, Any]]:  # fmt: skip
+    """Load the deployments, keep accounts of what they use meanwhile; the record of each, by id. `rates` is empty for a closed loop."""
     plan, profile, scenario = context.plan, context.plan.profile, cell.scenario
     slice_s = WINDOW_S if scenario.windows else profile.slice_s
-    if scenario.windows and cell.view == "capacity":
+    if scenario.windows and cell.is_capacity:
         measure_s = max(measure_s, WINDOW_S)
     started, offset_s = record.now(), context.offset_s
     snapshots: list[Snapshot] = []
-    name = f"{cell.block}-{scenario.name}-{cell.view}"
     targets = [
-        load.Target(id=one.id, endpoint=one.client, connections=_connections(context, cell, one)) for one in ready
+        load.Target(
+            id=one.id, endpoint=one.client, connections=_connections(context, cell, one), rate_rps=rates.get(one.id)
+        )
+        for one in ready
     ]
-    null = context.ceiling
-    if (
-        null
-        and cell.view == "capacity"
-        and not scenario.windows
-        and not scenario.journey
-        and scenario.url.partition("?")[0] in null.paths
-    ):
+    if null := _null(context, cell):
         most = max(target.connections for target in targets)
         targets.append(load.Target(id=ceiling.ID, endpoint=null.endpoint, connections=most))
     answer = context.load(
         context.session,
         load.Job(
-            scenario=scenario.source, mode="open" if rate else "duet", seed=plan.seed + plan.cells().index(cell),
-            targets=targets,
-            warmup_s=profile.warmup_s, measure_s=measure_s, slice_s=None if rate else slice_s, rate_rps=rate,
+            scenario=scenario.source, mode="open" if rates else "duet", seed=plan.seed + cell.seed, targets=targets,
+            warmup_s=profile.warmup_s, measure_s=measure_s, slice_s=None if rates else slice_s,
         ),
-        folder=context.store.folder, name=name, log=context.store.folder / "logs" / "load" / f"{name}.log",
+        folder=context.store.folder, name=cell.name, log=context.store.folder / "logs" / "load" / f"{cell.name}.log",
         cpus=plan.budget.pins("generator"), work=context.session.scratch,
         on_ready=lambda pid: snapshots.append(account.snapshot(context.database, ready, pid)),
         on_measured=lambda pid: snapshots.append(account.snapshot(context.database, ready, pid)),
@@ -293,24 +358,26 @@ def run_job(
     )  # fmt: skip
     context.overheads_s.append(context.offset_s - offset_s - len(targets) * (measure_s + profile.warmup_s))
     by_id = {target["id"]: target for target in answer["targets"]}
+    records: dict[str, Mapping[str, Any]] = {}
     for deployment in ready:
         found = by_id[deployment.id]
         ended = died(deployment)
         named = _named(plan, cell, deployment)
         if ended and not found["requests"]:
-            context.keep(trial.without_figures(named, ended, offset_s=offset_s))
+            records[deployment.id] = trial.without_figures(named, ended, offset_s=offset_s)
             continue
         stored = trial.measured(
             named, deployment, found, accounts=account.accounts(deployment, snapshots), generator=answer["generator"],
-            slice_s=None if rate else slice_s, rate_rps=rate, started=started, offset_s=offset_s,
+            slice_s=None if rates else slice_s, rate_rps=rates.get(deployment.id), started=started, offset_s=offset_s,
             ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"),
         )  # fmt: skip
         if ended:
             stored |= {"flags": [*stored["flags"], "died"], "log_tail": ended.log_tail}
             deployment.failure = ended
-        context.keep(stored)
-        if cell.view == "capacity" and stored["rps"]:
-            capacities[deployment.id] = stored["rps"]
+        records[deployment.id] = stored
+        if cell.is_capacity and stored["rps"]:
+            context.capacities[cell.name, deployment.planned.stack.id, deployment.copy] = stored["rps"]
+    return records
 
 
 def verify_all(context: Context, deployments: Sequence[Deployment]) -> None:
@@ -353,19 +420,36 @@ def write_report(folder: Path, say: Callable[[str], None]) -> bool:
     return run.returncode == 0
 
 
-def planned_seconds(plan: Plan) -> list[float]:
-    """How long each cell should take, for the time that is shown as left."""
-    targets = len(plan.stacks) * plan.profile.copies + plan.profile.ceiling
+def planned_seconds(plan: Plan, cells: Sequence[Cell]) -> dict[str, float]:
+    """How long each cell should take, by its name, for the time that is shown as left."""
+    groups = plan.groups()
 
     def seconds(cell: Cell) -> float:
-        each = plan.profile.capacity_s if cell.view == "capacity" else plan.profile.latency_s
-        if cell.scenario.windows and cell.view == "capacity":
+        targets = len(groups[cell.group]) * plan.profile.copies + (plan.profile.ceiling and cell.is_capacity)
+        each = plan.profile.capacity_s if cell.is_capacity else plan.profile.latency_s
+        if cell.scenario.windows and cell.is_capacity:
             each = max(each, WINDOW_S)
         return JOB_OVERHEAD_S + targets * (each + plan.profile.warmup_s)
 
-    planned = [seconds(cell) for cell in plan.cells()]
-    limit = plan.profile.load_until_s
-    return planned if limit is None or sum(planned) <= limit else [one * limit / sum(planned) for one in planned]
+    planned = {cell.name: seconds(cell) for cell in cells}
+    limit, total = plan.profile.load_until_s, sum(planned.values())
+    return planned if limit is None or total <= limit else {name: one * limit / total for name, one in planned.items()}
+
+
+def overhead_s(plan: Plan) -> float:
+    """What a run takes beside its load: starting and ending deployments, restoring data, verifying, and the pilot."""
+    profile, groups = plan.profile, plan.groups()
+    deployments = len(plan.stacks) * profile.copies
+    pilot_s = 0.0
+    if profile.pilot_s is not None:
+        tried = [one for one in plan.scenarios if not (one.journey or one.connections or "waiting" in one.tags)]
+        each = len(plan.stacks) * len(pilot.CANDIDATES) * (profile.pilot_s + profile.warmup_s)
+        pilot_s = len(tried) * (JOB_OVERHEAD_S + each)
+    return (
+        profile.blocks * (BLOCK_OVERHEAD_S * len(groups) + START_S * deployments)
+        + VERIFY_S * len(plan.stacks)
+        + pilot_s
+    )
 
 
 def _unfit(context: Context, cell: Cell, deployment: Deployment) -> Failed | Skipped | None:
@@ -378,29 +462,53 @@ def _unfit(context: Context, cell: Cell, deployment: Deployment) -> Failed | Ski
     if context.database.failure and cell.scenario.needs & DATABASE_ENDPOINTS:
         return context.database.failure
     deployment.failure = died(deployment)
+    if deployment.failure is None and cell.own_share is not None:
+        source = replace(cell, view="capacity").name
+        if (source, stack.id, deployment.copy) not in context.capacities:
+            return Skipped(reason="its own capacity was not measured, so there is no share of it to offer")
     return deployment.failure
 
 
-def _measure_s(context: Context, cell: Cell, targets: int, index: int) -> float:
+def _measure_s(context: Context, cell: Cell, targets: int) -> float:
     """The profile's time for each target, or less where the run must end by a set time."""
     profile = context.plan.profile
-    wanted = profile.capacity_s if cell.view == "capacity" else profile.latency_s
+    wanted = profile.capacity_s if cell.is_capacity else profile.latency_s
     if profile.load_until_s is None:
         return wanted
     rest = profile.load_until_s - context.offset_s
-    cells = len(context.plan.cells()) - index
+    cells = [one.name for one in context.plan.cells()]
+    left = len(cells) - cells.index(cell.name)
     overhead_s = sum(context.overheads_s) / len(context.overheads_s) if context.overheads_s else JOB_OVERHEAD_S
-    return min(wanted, (rest / cells - overhead_s) / targets - profile.warmup_s)
+    return min(wanted, (rest / left - overhead_s) / targets - profile.warmup_s)
 
 
-def _rate(ready: Sequence[Deployment], capacities: Mapping[str, float]) -> float | None:
-    known = [capacities[one.id] for one in ready if one.id in capacities]
-    return max(1.0, LATENCY_SHARE * min(known)) if known else None
+def _rates(context: Context, cell: Cell, ready: Sequence[Deployment]) -> dict[str, float]:
+    """Arrivals a second for each deployment in an open loop; empty in a closed one, and where no capacity is known."""
+    if cell.is_capacity:
+        return {}
+    source = replace(cell, view="capacity").name
+    known = {
+        one.id: context.capacities[key] for one in ready
+        if (key := (source, one.planned.stack.id, one.copy)) in context.capacities
+    }  # fmt: skip
+    if not known:
+        return {}
+    equal = LATENCY_SHARE * min(known.values())
+    share = cell.own_share
+    return {one.id: max(1.0, share * known[one.id] if share else equal) for one in ready}
+
+
+def _null(context: Context, cell: Cell) -> Ceiling | None:
+    """The null server, where it can answer what this cell asks for."""
+    null, scenario = context.ceiling, cell.scenario
+    if null is None or not cell.is_capacity or scenario.windows or scenario.journey:
+        return None
+    return null if scenario.url.partition("?")[0] in null.paths else None
 
 
 def _connections(context: Context, cell: Cell, deployment: Deployment) -> int:
     planned = context.plan.connections(cell.scenario, cell.view)
-    if cell.view == "latency":
+    if not cell.is_capacity:
         return planned
     return context.connections.get((deployment.planned.stack.id, cell.scenario.name), planned)
 

@@ -7,12 +7,13 @@
 The keys are documented in docs/results.md; `schema` counts their incompatible changes.
 """
 
+import fcntl
 import json
 import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,30 @@ class Run:
     damaged: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What a run had finished before it was interrupted. A cell is finished when each deployment of it has its record."""
+
+    parts: int = 0
+    """How often the run was taken up again."""
+    seconds: float = 0.0
+    """How long it ran."""
+    cells: frozenset[str] = frozenset()
+    trials: tuple[Mapping[str, Any], ...] = ()
+    """Of the finished cells; those of the others are repeated."""
+    capacities: dict[tuple[str, str, int], float] = field(default_factory=dict)
+    """From name of cell, stack and copy to requests a second."""
+    connections: dict[tuple[str, str], int] = field(default_factory=dict)
+    """From stack and scenario to what the pilot chose."""
+
+
 class RunStore:
     """Writes one run. Every method leaves the folder readable, whenever the command is cut off."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._header: dict[str, Any] = {}
+        self._lock: int | None = None
 
     @classmethod
     def create(cls, results: Path, header: Mapping[str, Any]) -> "RunStore":
@@ -48,6 +67,7 @@ class RunStore:
         try:
             for name in ("requests", "slices", "logs", "configs"):
                 (store.folder / name).mkdir(parents=True)
+            store.lock()
             store.update({"schema": SCHEMA, "run_id": run_id, "status": "running", **header})
             (store.folder / "trials.jsonl").touch()
             partial = results / f".latest-{run_id}"
@@ -58,6 +78,56 @@ class RunStore:
                 f"{store.folder}: cannot be written: {error.strerror}; choose another folder with --results"
             ) from None
         return store
+
+    @classmethod
+    def reopen(cls, folder: Path, command: str) -> tuple["RunStore", Earlier]:
+        """Go on with the run in `folder`. Raises BenchError where it cannot be read or written."""
+        store = cls(folder)
+        store.lock()
+        store.mend()
+        run = read_run(folder)
+        earlier = _earlier(run)
+        parts = [*run.header.get("parts", []), command]
+        store._header = dict(run.header)
+        store.update({"status": "running", "ended": None, "parts": parts})
+        return store, earlier
+
+    def lock(self) -> None:
+        """Keep others from writing into this run until `close` or the process's end. Raises BenchError where one does already."""
+        path = self.folder / ".lock"
+        try:
+            self._lock = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise BenchError(
+                f"run {self.run_id} is still being written by another command; wait for it or end it"
+            ) from None
+        except OSError as error:
+            raise BenchError(f"{path}: cannot be written: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Others may write from now on."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def mend(self) -> None:
+        """End a last line that was cut off in the middle, so that the next record begins on a line of its own."""
+        path = self.folder / "trials.jsonl"
+        try:
+            with path.open("ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        file.write(b"\n")
+        except OSError as error:
+            raise BenchError(f"{path}: cannot be written: {error.strerror}") from None
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """`run.json` as it stands."""
+        return self._header
 
     @property
     def run_id(self) -> str:
@@ -75,16 +145,44 @@ class RunStore:
         except OSError as error:
             raise BenchError(f"{path}: cannot be written: {error.strerror}; finished trials are kept") from None
 
-    def append(self, trial: Mapping[str, Any]) -> None:
-        """Add one trial. One write of one line, so that a cut leaves at most one damaged line, the last."""
+    def append(self, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Add the trials of one cell. One write, so that a cut leaves at most one damaged line, the last; such a cell is repeated."""
         path = self.folder / "trials.jsonl"
-        line = json.dumps({"schema": SCHEMA, "run_id": self.run_id, **trial}, ensure_ascii=False) + "\n"
+        named = ({"schema": SCHEMA, "run_id": self.run_id, **trial} for trial in trials)
+        lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in named)
         try:
             with path.open("ab", buffering=0) as file:
-                file.write(line.encode())
+                file.write(lines.encode())
                 os.fsync(file.fileno())
         except OSError as error:
             raise BenchError(f"{path}: cannot be written: {error.strerror}; finished trials are kept") from None
+
+
+def _earlier(run: Run) -> Earlier:
+    by_cell: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for trial in run.trials:
+        # A repeated cell takes the place of one that was cut off.
+        by_cell.setdefault(str(trial.get("cell")), {})[str(trial.get("trial_id"))] = trial
+    finished = {
+        name: list(trials.values()) for name, trials in by_cell.items()
+        if len(trials) == max(int(one.get("cell_trials") or 0) for one in trials.values())
+        and len({one.get("part") for one in trials.values()}) == 1
+    }  # fmt: skip
+    trials = [one for cell in finished.values() for one in cell]
+    capacities = {
+        (str(one["cell"]), one["stack"], one["copy"]): float(one["rps"])
+        for one in trials if one["view"] == "capacity" and one.get("rps")
+    }  # fmt: skip
+    pilots: Mapping[str, Mapping[str, Any]] = run.header.get("pilot") or {}
+    return Earlier(
+        parts=len(run.header.get("parts", [])) + 1,
+        seconds=max([float(run.header.get("elapsed_s") or 0), *(float(one.get("offset_s") or 0) for one in run.trials)]),
+        cells=frozenset(finished), trials=tuple(trials), capacities=capacities,
+        connections={
+            (stack, scenario): int(found["connections"])
+            for scenario, stacks in pilots.items() for stack, found in stacks.items()
+        },
+    )  # fmt: skip
 
 
 def find_run(results: Path, name: str | None = None) -> Path:

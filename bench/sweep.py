@@ -1,14 +1,16 @@
 """Sweeps: the same stacks over a row of values, such as `workers=1,2,4,8`, and scenarios over numbers of connections."""
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench import stackid
-from bench.catalog import Catalog, resolve
+from bench.catalog import Catalog, resolve, select_scenarios
 from bench.manifest import nearest
 from bench.model import BenchError, Scenario, Stack
 
+_HELD = re.compile(r"(?P<name>.+)-(?P<count>\d+)-connections")
 CONNECTIONS = "connections"
 """The axis that varies the load instead of the stack."""
 
@@ -64,6 +66,13 @@ def sweep(
         )
     loads = [_held(one, count) for one in scenarios for count in counts] if counts else list(scenarios)
     return Swept(stacks=list(made.values()), scenarios=loads, left_out=left_out)
+
+
+def scenario(catalog: Catalog, name: str) -> Scenario:
+    """The scenario of that name, one made by a sweep over connections too. Raises BenchError where there is none."""
+    held = _HELD.fullmatch(name)
+    (found,) = select_scenarios(catalog, [held["name"] if held else name])
+    return _held(found, int(held["count"])) if held else found
 
 
 def _with(catalog: Catalog, stack: Stack, given: Mapping[str, str]) -> Stack:

@@ -24,10 +24,16 @@ def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: in
     """The keys that name a trial."""
     slug = stack_id.replace("/", "--")
     return {
-        "trial_id": f"{cell.block}-{cell.scenario.name}-{cell.view}-{slug}-{copy}", "deployment_id": deployment_id,
-        "block": cell.block, "copy": copy, "stack": stack_id, "scenario": cell.scenario.name, "view": cell.view, "mode": plan.mode,
+        "trial_id": f"{cell.name}-{slug}-{copy}", "cell": cell.name, "deployment_id": deployment_id,
+        "block": cell.block, "group": cell.group, "copy": copy, "stack": stack_id,
+        "scenario": cell.scenario.name, "view": cell.view, "mode": plan.mode,
         "parameters": dict(cell.scenario.parameters),
     }  # fmt: skip
+
+
+def unit(records: Sequence[Mapping[str, Any]], *, part: int) -> list[dict[str, Any]]:
+    """The records of one cell, each with how many they are, so that a cell that was cut off is known as one."""
+    return [{**one, "part": part, "cell_trials": len(records)} for one in records]
 
 
 _FIGURES = """

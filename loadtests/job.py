@@ -22,6 +22,8 @@ class Target:
     host: str | None = None
     port: int | None = None
     unix: str | None = None
+    rate_rps: float | None = None
+    """open: arrivals a second here, instead of the job's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,8 @@ def _check(job: Job, where: str) -> None:
     for target in job.targets:
         if target.connections < 1:
             raise LoadError(f"{where}: targets: {target.id}: connections must be 1 or more")
+        if target.rate_rps is not None and (job.mode != "open" or job.stages or not target.rate_rps > 0):
+            raise LoadError(f"{where}: targets: {target.id}: rate_rps is for the open loop without stages, and above 0")
         if target.unix is None and not (target.host and 0 < (target.port or 0) < 65536):
             raise LoadError(f"{where}: targets: {target.id}: needs a host and a port from 1 to 65535, or unix, a path")
     if (job.scenario is None) == (job.request is None):
@@ -101,7 +105,8 @@ def _check(job: Job, where: str) -> None:
         raise LoadError(f"{where}: request: give one, or one for each target")
     _check_loop(job, where)
     needed = {"duet": "slice_s", "open": "rate_rps"}.get(job.mode)
-    if needed and getattr(job, needed) is None and not (job.stages and job.mode == "open"):
+    own = job.mode == "open" and (bool(job.stages) or all(target.rate_rps for target in job.targets))
+    if needed and getattr(job, needed) is None and not own:
         raise LoadError(f"{where}: {needed} is needed in mode {job.mode!r}")
     for key in ("measure_s", "timeout_s", "slice_s", "rate_rps", "keep_requests", "check_every"):
         value = getattr(job, key)

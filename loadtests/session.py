@@ -161,18 +161,19 @@ class Session:
             window.end_s += 0.002
             window.counted_s += 0.002
             seed = (self.job.seed, target, len(self.recorder.windows))
-            loop.run(window, self._due(phase, seconds, seed))
+            loop.run(window, self._due(target, phase, seconds, seed))
         else:
             loop.run(window, self.job.stages if phase == "measure" else ())
         window.drained_s = clock()
         window.read_cpu(window.drained_s)
 
-    def _due(self, phase: Phase, seconds: float, seed: tuple[int, ...]) -> Iterator[NDArray[np.float64]]:
+    def _due(self, target: int, phase: Phase, seconds: float, seed: tuple[int, ...]) -> Iterator[NDArray[np.float64]]:
         """When requests arrive within one window. The warm-up before stages is at the first rate that is above 0."""
         job = self.job
         if phase == "measure" and job.stages:
             return stages.arrivals(job.stages, poisson=job.arrivals == "poisson", seed=seed)
-        rate_rps = job.rate_rps or next(stage.start or stage.mean for stage in job.stages if stage.mean)
+        own = job.targets[target].rate_rps
+        rate_rps = own or job.rate_rps or next(stage.start or stage.mean for stage in job.stages if stage.mean)
         return opened.schedule(job.arrivals, rate_rps, seconds, seed)
 
     def _forget_warmup(self, loops: list[Loop]) -> None:

@@ -1,8 +1,15 @@
 """Which tests are unit tests: those that start no server, no database and no process; `make test-unit` runs only them."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Servers and threads of tests are real; only the engine's own process is patched. For this import alone, since processes inherit it.
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+import locust  # noqa: F401
+
+del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
 HERE = Path(__file__).parent
 SERVICES = (

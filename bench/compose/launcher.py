@@ -104,12 +104,12 @@ class ComposeLauncher:
         version = docker.docker("exec", one["Id"], "postgres", "--version").split()[2]
         return Database(url=url, version=f"{version} (postgres:17 container)", container_pid=one["State"]["Pid"])
 
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int) -> list[Deployment]:
+    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
         """As `Launcher.start`."""
         deployments: list[Deployment] = []
         placed: list[tuple[Deployment, Placed]] = []
         for planned, copy in wanted:
-            number = f"{block}-{planned.stack.slug}-{copy}"
+            number = f"{block}{mark}-{planned.stack.slug}-{copy}"
             member = Member(planned=planned, name=f"s{self._count}", id=number)
             self._count += 1
             one = place(
@@ -126,7 +126,7 @@ class ComposeLauncher:
             for one in docker.inspect(docker.containers(self._name))
         }
         for deployment, one in placed:
-            self._read_back(deployment, one, inspected, block)
+            self._read_back(deployment, one, inspected, f"{block}{mark}")
         deadline = time.monotonic() + READY_DEADLINE_S
         waiting = [deployment for deployment in deployments if deployment.failure is None]
         while waiting:
@@ -197,7 +197,7 @@ class ComposeLauncher:
             self._compose("build", "-q", *chosen.values(), deadline_s=docker.BUILD_DEADLINE_S)
             self._built |= chosen.keys()
 
-    def _read_back(self, deployment: Deployment, placed: Placed, inspected: dict[str, Any], block: int) -> None:
+    def _read_back(self, deployment: Deployment, placed: Placed, inspected: dict[str, Any], block: str) -> None:
         folder = self._logs / f"block-{block}" / f"{deployment.planned.stack.slug}-{deployment.copy}"
         apps = [command for command in placed.rendered.commands if command.role == "app"]
         fronts = [command for command in placed.rendered.commands if command.role == "front"]

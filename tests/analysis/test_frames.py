@@ -84,12 +84,19 @@ def test_damaged_lines_are_reported_and_the_rest_is_kept(make_run: Callable[...,
         '{"schema": 1, "stack": "flask/gun',
         json.dumps(run.trials[0] | {"schema": 99}),
         "[]",
-        json.dumps(run.trials[0]),
     ]
     frames = load(run.write())
     assert len(frames.trials) == 8
-    assert len(frames.damaged) == 4
-    assert "was recorded before" in frames.damaged[-1]
+    assert len(frames.damaged) == 3
+
+
+def test_of_a_unit_that_was_repeated_the_last_record_counts(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"])
+    run.extra_lines = [json.dumps(run.trials[0] | {"rps": 4711.0})]
+    frames = load(run.write())
+    assert len(frames.trials) == 8
+    assert frames.trials["rps"].iloc[0] == 4711.0
+    assert frames.damaged == ()
 
 
 def test_planned_cells_of_an_interrupted_run_are_missing_with_the_reason(make_run: Callable[..., Any]) -> None:

@@ -47,7 +47,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        monkeypatch.setattr(cli, "app", lambda: app(arguments))  # under pytest it does not like to read sys.argv
+        monkeypatch.setattr(cli, "app", app)  # under pytest it does not like to read sys.argv
         monkeypatch.setattr(cli, "console", cli.Console(highlight=False, width=80, force_terminal=False))
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -172,8 +172,8 @@ def job(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: P
     """In the place of the main job: keeps the plan it was given, leaves `trials`, and may be interrupted."""
     seen: dict[str, Any] = {"trials": [], "raises": None, "reported": True}
 
-    def execute(plan: Plan, *, results: Path, command: str, progress: Any, outcome: run.Outcome) -> None:
-        seen.update(plan=plan, results=results, command=command)
+    def execute(plan: Plan, *, results: Path, command: str, progress: Any, outcome: run.Outcome, **how: Any) -> None:
+        seen.update(plan=plan, results=results, command=command, **how)
         outcome.folder = results / "20260101-000000-abcd"
         outcome.trials.extend(seen["trials"])
         if seen["raises"]:

@@ -75,11 +75,11 @@ def test_without_a_terminal_each_cell_is_a_line_with_the_time_left(monkeypatch: 
     now = [0.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
     one, out = printed()
-    with Progressing([10.0, 30.0], console=one) as progress:
-        advance = progress.cell(0, "block 1/1  json capacity")
+    with Progressing({"a": 10.0, "b": 30.0}, console=one) as progress:
+        advance = progress.cell("a", "block 1/1  json capacity")
         advance(0.5)
         now[0] = 20.0  # twice as long as was planned
-        advance = progress.cell(1, "block 1/1  db capacity")
+        advance = progress.cell("b", "block 1/1  db capacity")
         advance(2.0)
         progress.say("  failed: [bold] is no markup")
     assert out.getvalue().splitlines() == [
@@ -89,8 +89,9 @@ def test_without_a_terminal_each_cell_is_a_line_with_the_time_left(monkeypatch: 
 
 def test_on_a_terminal_there_is_a_bar_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     one, out = printed(terminal=True)
-    with Progressing([10.0, 30.0], console=one) as progress:
-        progress.cell(1, "block 1/1  db capacity")(0.5)
+    with Progressing({"a": 10.0, "b": 30.0}, console=one) as progress:
+        progress.cell("a", "block 1/1  json capacity")(1.0)
+        progress.cell("b", "block 1/1  db capacity")(0.5)
         progress._bar.refresh()
         progress.say("a line that stays")
     assert "block 1/1  db capacity" in out.getvalue()

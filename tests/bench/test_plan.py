@@ -120,8 +120,8 @@ def test_updates_run_last_in_every_block_of_every_profile(real: catalog.Catalog,
     chosen = PROFILES[name]
     asked = catalog.select_scenarios(real, [*chosen.scenarios, "updates"])
     made = make(chosen, catalog.select_stacks(real, chosen.stacks), asked, budget(), seed=1)
-    for block in range(chosen.blocks):
-        cells = [cell.scenario.name for cell in made.cells() if cell.block == block]
+    for block, group in itertools.product(range(chosen.blocks), range(len(made.groups()))):
+        cells = [cell.scenario.name for cell in made.cells() if (cell.block, cell.group) == (block, group)]
         assert len(set(cells)) > 1
         assert set(cells[cells.index("updates") :]) == {"updates"}
 

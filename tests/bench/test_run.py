@@ -47,8 +47,8 @@ class FakeLauncher:
         self.up: list[str] = []
         self.ports = itertools.count(20000)
 
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int) -> list[Deployment]:
-        deployments = [self._deployment(planned, copy, block) for planned, copy in wanted]
+    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
+        deployments = [self._deployment(planned, copy, f"{block}{mark}") for planned, copy in wanted]
         self.work.append(("start", [one.id for one in deployments]))
         self.up += [one.id for one in deployments]
         return deployments
@@ -61,7 +61,7 @@ class FakeLauncher:
     def versions(self, deployment: Deployment) -> dict[str, str]:
         return {"flask": "3.1"}
 
-    def _deployment(self, planned: PlannedStack, copy: int, block: int) -> Deployment:
+    def _deployment(self, planned: PlannedStack, copy: int, block: str) -> Deployment:
         name = f"{block}-{planned.stack.slug}-{copy}"
         endpoint = Endpoint(host="127.0.0.1", port=next(self.ports))
         spawned = Spawned(
@@ -98,10 +98,11 @@ class FakeLoad:
         on_progress(0.5)
         on_measured(NO_SUCH_PROCESS)
         self.clock[0] += len(job.targets) * (job.measure_s + job.warmup_s) + self.overhead_s
-        return {"targets": [self._answer(job, target.id) for target in job.targets], "generator": {"cpu_share": 0.4}}
+        return {"targets": [self._answer(job, target) for target in job.targets], "generator": {"cpu_share": 0.4}}
 
-    def _answer(self, job: load.Job, name: str) -> dict[str, Any]:
-        rate = job.rate_rps or self.rps.get(name, 100.0)
+    def _answer(self, job: load.Job, target: load.Target) -> dict[str, Any]:
+        name = target.id
+        rate = target.rate_rps or self.rps.get(name, 100.0)
         return {
             "id": name, "requests": round(rate * job.measure_s), "errors": {} if rate else {"status": 9}, "bytes": 1,
             "seconds": job.measure_s, "rps": rate, "connections": 32, "window_requests": 1, "slices": 20,
@@ -161,7 +162,7 @@ def world(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         context = run.Context(
             plan=made, session=cast(Session, SimpleNamespace(scratch=tmp_path)), launcher=cast(Launcher, launcher),
             store=RunStore.create(tmp_path / "results", {"profile": "tiny"}), database=database or Database(),
-            progress=Progressing(run.planned_seconds(made), console=Console(file=out, width=500)),
+            progress=Progressing(run.planned_seconds(made, made.cells()), console=Console(file=out, width=500)),
             began=clock[0], trials=[], load=generator,
         )  # fmt: skip
         world = World(work=work, clock=clock, launcher=launcher, load=generator, said=out, context=context)
@@ -178,6 +179,10 @@ def world(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         return world
 
     return make
+
+
+def rates(job: load.Job) -> set[float | None]:
+    return {target.rate_rps for target in job.targets}
 
 
 # The order of work
@@ -229,7 +234,7 @@ def test_a_job_names_all_that_are_loaded_side_by_side(world: Callable[..., World
     ]
     assert {target.connections for target in capacity.targets} == {CONNECTIONS}
     assert len({target.endpoint.port for target in capacity.targets}) == 6
-    assert (capacity.mode, capacity.slice_s, capacity.rate_rps, capacity.measure_s) == ("duet", 0.05, None, 1.0)
+    assert (capacity.mode, capacity.slice_s, rates(capacity), capacity.measure_s) == ("duet", 0.05, {None}, 1.0)
     assert (latency.mode, latency.slice_s, latency.warmup_s) == ("open", None, 0.1)
     assert capacity.seed != latency.seed
 
@@ -248,7 +253,7 @@ def test_latency_is_read_at_half_of_what_the_slowest_can_do(world: Callable[...,
     one = world([JSON, DB])
     one.load.rps = {"0-ant--plain--direct-0": 500.0, "0-bee--plain--direct-0": 80.0}
     run.run_blocks(one.context)
-    assert [job.rate_rps for job in one.load.jobs] == [None, 40.0, None, 40.0]
+    assert [rates(job) for job in one.load.jobs] == [{None}, {40.0}, {None}, {40.0}]
     latencies = [trial for trial in one.trials if trial["view"] == "latency"]
     assert {trial["offered_rps"] for trial in latencies} == {40.0}
     assert {trial["slice_s"] for trial in latencies} == {None}
@@ -259,7 +264,7 @@ def test_a_slow_service_is_offered_at_least_one_request_a_second(world: Callable
     one = world()
     one.load.rps = {"0-ant--plain--direct-0": 0.8}
     run.run_blocks(one.context)
-    assert one.load.jobs[1].rate_rps == 1.0
+    assert rates(one.load.jobs[1]) == {1.0}
 
 
 def test_slow_services_are_loaded_in_windows(world: Callable[..., World]) -> None:
@@ -359,7 +364,7 @@ def test_a_stack_without_a_correct_answer_has_no_capacity_and_does_not_set_the_r
     run.run_blocks(one.context)
     assert one.of(ANT)[0] == ("json", "capacity", "failed")
     assert one.trials[0]["reason"] == "no request was answered correctly: 9 x status"
-    assert one.load.jobs[1].rate_rps == 30.0
+    assert rates(one.load.jobs[1]) == {30.0}
 
 
 def test_a_load_process_that_fails_costs_its_cell_and_no_more(world: Callable[..., World], tmp_path: Path) -> None:
@@ -469,7 +474,9 @@ def test_what_has_no_time_left_is_skipped_and_says_so(world: Callable[..., World
 def test_planned_seconds_count_windows_copies_and_the_start_of_each_job(world: Callable[..., World]) -> None:
     made = world([JSON, IO], blocks=2, copies=2, capacity_s=0.5, latency_s=2.0).context.plan
     short, long, window = (run.JOB_OVERHEAD_S + 6 * (seconds + 0.1) for seconds in (0.5, 2.0, run.WINDOW_S))
-    assert run.planned_seconds(made) == pytest.approx([short, long, window, long] * 2)
+    assert run.planned_seconds(made, made.block_cells(1)) == pytest.approx(
+        {"1-json-capacity": short, "1-json-latency": long, "1-io-capacity": window, "1-io-latency": long}
+    )
 
 
 # Connections and the ceiling
@@ -588,7 +595,7 @@ def whole(tree: Tree, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatc
         try:
             run.execute(
                 made, results=tmp_path / "results", command="bench run", outcome=outcome,
-                progress=Progressing([1.0], console=Console(file=out, width=200)),
+                progress=Progressing({}, console=Console(file=out, width=200)),
             )  # fmt: skip
         finally:
             outcome.trials.append({"said": out.getvalue()})
@@ -667,3 +674,125 @@ def test_the_report_is_made_by_a_process_of_its_own(
     said: list[str] = []
     assert run.write_report(Path("/runs/x"), said.append) is made
     assert said == expected
+
+
+# Shares of a stack's own capacity, groups, and taking up an interrupted run
+
+
+def test_a_share_of_its_own_capacity_is_each_deployments_own(world: Callable[..., World]) -> None:
+    one = world([JSON], own_loads=(50, 80))
+    one.load.rps = {"0-ant--plain--direct-0": 500.0, "0-bee--plain--direct-0": 0.0, "0-cat--plain--direct-0": 1.0}
+    run.run_blocks(one.context)
+    one.check_complete()
+    asked = {job.targets[0].id: [target.rate_rps for target in job.targets] for job in one.load.jobs}
+    assert [job.mode for job in one.load.jobs] == ["duet", "open", "open", "open"]
+    assert asked == {"0-ant--plain--direct-0": [400.0, 1.0]}
+    bee = {(trial["view"], trial["status"]): trial["reason"] for trial in one.trials if trial["stack"] == BEE}
+    assert bee["latency-80", "skipped"] == "its own capacity was not measured, so there is no share of it to offer"
+    assert {trial["offered_rps"] for trial in one.trials if trial["view"] == "latency-50"} == {250.0, 1.0, None}
+
+
+def test_more_stacks_than_fit_are_taken_in_groups_that_share_the_first(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.plan.GROUP_STACKS", 2)
+    one = world([JSON], blocks=2)
+    run.run_blocks(one.context)
+    starts = [step[1] for step in one.work if step[0] == "start"]
+    assert starts == [
+        [f"{block}{mark}-{name}--plain--direct-0" for name in names]
+        for block in range(2)
+        for mark, names in (("", ("ant", "bee")), ("g1", ("ant", "cat")))
+    ]
+    assert sorted(step[1] for step in one.work if step[0] == "verify") == [
+        "0-ant--plain--direct-0", "0-bee--plain--direct-0", "0g1-cat--plain--direct-0",
+    ]  # fmt: skip
+    assert Counter((trial["stack"], trial["group"]) for trial in one.trials) == {
+        (ANT, 0): 4, (BEE, 0): 4, (ANT, 1): 4, (CAT, 1): 4,
+    }  # fmt: skip
+    assert len({trial["trial_id"] for trial in one.trials}) == len(one.trials)
+    assert len({trial["deployment_id"] for trial in one.trials}) == 8
+
+
+class Cut(Exception):
+    """Stands for a kill -9: nothing is tidied up."""
+
+
+def figures(store: RunStore) -> set[tuple[Any, ...]]:
+    """What the analysis goes by; of trials that occur twice, the last."""
+    stored = {one["trial_id"]: one for one in read_run(store.folder).trials}
+    return {
+        (name, one["status"], one["rps"], one["offered_rps"], one["requests"], one["block"], one["copy"])
+        for name, one in stored.items()
+    }
+
+
+@pytest.mark.parametrize("cut", ["0-json-capacity", "0-db-latency", "1-json-capacity", "1-db-latency"])
+def test_a_run_that_was_cut_off_anywhere_goes_on_and_gives_what_it_would_have(
+    world: Callable[..., World], cut: str
+) -> None:
+    whole = world([JSON, DB], blocks=2, copies=2)
+    whole.load.rps = {f"{block}-ant--plain--direct-{copy}": 70.0 for block in range(2) for copy in range(2)}
+    run.run_blocks(whole.context)
+
+    one = world([JSON, DB], blocks=2, copies=2)
+    one.load.rps = whole.load.rps | {
+        f"{block}r1-ant--plain--direct-{copy}": 70.0 for block in (0, 1) for copy in (0, 1)
+    }
+
+    def stop(name: str) -> None:
+        if name == cut:
+            raise Cut
+
+    one.load.before = stop
+    with pytest.raises(Cut):
+        run.run_blocks(one.context)
+    with (one.context.store.folder / "trials.jsonl").open("ab") as file:
+        file.write(b'{"schema": 1, "stack": "ant/pl')  # the record that was being written
+    done = list(one.load.names)[:-1]
+    one.context.store.close()  # as the end of a process does
+
+    one.load.before = lambda name: None
+    one.load.names.clear()
+    one.context.store, one.context.earlier = RunStore.reopen(one.context.store.folder, "bench run --resume")
+    one.context.capacities = one.context.earlier.capacities
+    one.context.trials.clear()
+    run.run_blocks(one.context)
+    cells = [
+        f"{block}-{name}-{view}" for block in range(2) for name in ("json", "db") for view in ("capacity", "latency")
+    ]
+    assert [*done, *one.load.names] == cells
+    assert figures(one.context.store) == figures(whole.context.store)
+    assert [len(read_run(one.context.store.folder).damaged)] == [1]
+    for trial in read_run(one.context.store.folder).trials:
+        assert ("r1" in trial["deployment_id"]) == (trial["part"] == 1) == (trial["cell"] not in done)
+
+
+def test_a_unit_that_was_cut_off_within_is_repeated_whole(world: Callable[..., World]) -> None:
+    one = world([JSON])
+    run.run_blocks(one.context)
+    path = one.context.store.folder / "trials.jsonl"
+    path.write_bytes(path.read_bytes()[:-40])  # the last record of the second unit
+    one.context.store.close()
+    _, earlier = RunStore.reopen(one.context.store.folder, "bench run --resume")
+    assert earlier.cells == {"0-json-capacity"}
+    assert len(earlier.trials) == 3
+    assert earlier.parts == 1
+    assert earlier.capacities == {("0-json-capacity", stack, 0): 100.0 for stack in (ANT, BEE, CAT)}
+
+
+def test_a_run_that_is_being_written_is_not_taken_up(world: Callable[..., World]) -> None:
+    one = world([JSON])
+    with pytest.raises(BenchError, match="is still being written by another command; wait for it or end it"):
+        RunStore.reopen(one.context.store.folder, "bench run --resume")
+
+
+def test_a_wide_scenario_gets_blocks_beyond_the_plan(world: Callable[..., World]) -> None:
+    one = world([JSON, DB], blocks=1, latency=("json",), precision=0.03)
+    answers = [{"wide": ["db"]}, {"wide": []}]
+    one.context.ask = lambda folder, precision: answers.pop(0)
+    run.run_blocks(one.context)
+    assert one.load.names == ["0-json-capacity", "0-json-latency", "0-db-capacity", "1-db-capacity"]
+    header = one.context.store.header
+    assert (header["blocks_done"], header["stopped"]) == (2, "every interval is within 3.0% to either side")
+    assert "stopped after 2 blocks: every interval is within 3.0% to either side" in one.said.getvalue()

@@ -47,7 +47,7 @@ def test_what_is_written_reads_back(results: Path) -> None:
     assert first.trials == ()
     trials = [trial(), trial(copy=1, status="failed", rps=None, reason="it says “no”")]
     for one in trials:
-        run.append(one)
+        run.append([one])
     run.update({"status": "finished", "observed": {"a/b/c": {"workers": 3}}})
     found = read_run(run.folder)
     assert found.header == {**first.header, "status": "finished", "observed": {"a/b/c": {"workers": 3}}}
@@ -60,7 +60,7 @@ def test_the_folder_is_all_there_from_the_start(results: Path) -> None:
     run = RunStore.create(results, {})
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run.run_id)
     assert {path.name for path in run.folder.iterdir()} == {
-        "run.json", "trials.jsonl", "requests", "slices", "logs", "configs",
+        ".lock", "run.json", "trials.jsonl", "requests", "slices", "logs", "configs",
     }  # fmt: skip
     assert {path.name for path in results.iterdir()} == {run.run_id, "latest"}
 
@@ -104,7 +104,7 @@ def test_an_unknown_run_names_the_last_ones(results: Path, monkeypatch: pytest.M
 def test_a_last_line_that_was_cut_off_is_told_and_the_rest_is_kept(results: Path) -> None:
     run = RunStore.create(results, {})
     for copy in range(3):
-        run.append(trial(copy=copy))
+        run.append([trial(copy=copy)])
     path = run.folder / "trials.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     found = read_run(run.folder)
@@ -128,7 +128,7 @@ def test_a_line_that_is_no_trial_is_told_and_nothing_is_guessed(results: Path, l
     run = RunStore.create(results, {})
     path = run.folder / "trials.jsonl"
     path.write_bytes(line + b"\n")
-    run.append(trial())
+    run.append([trial()])
     found = read_run(run.folder)
     assert len(found.trials) == 1
     assert found.damaged == (f"trials.jsonl, line 1: {expected}",)
@@ -178,8 +178,8 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_trials_that_cannot_be_written(results: Path) -> None:
     run = RunStore.create(results, {})
-    run.append(trial())
+    run.append([trial()])
     path = run.folder / "trials.jsonl"
     path.unlink()
     path.mkdir()
-    assert refusal(run.append, trial()) == f"{path}: cannot be written: Is a directory; finished trials are kept"
+    assert refusal(run.append, [trial()]) == f"{path}: cannot be written: Is a directory; finished trials are kept"

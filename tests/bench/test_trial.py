@@ -45,8 +45,9 @@ def measured(named: dict[str, Any], found: dict[str, Any], **changes: Any) -> di
 
 def test_the_keys_that_name_a_trial(named: dict[str, Any]) -> None:
     assert named == {
-        "trial_id": "0-db-capacity-ant+raw--plain--direct-1", "deployment_id": "0-ant--plain--direct-1", "block": 0, "copy": 1,
-        "stack": "ant+raw/plain/direct", "scenario": "db", "view": "capacity", "mode": "native", "parameters": {},
+        "trial_id": "0-db-capacity-ant+raw--plain--direct-1", "cell": "0-db-capacity", "deployment_id": "0-ant--plain--direct-1",
+        "block": 0, "group": 0, "copy": 1, "stack": "ant+raw/plain/direct", "scenario": "db", "view": "capacity", "mode": "native",
+        "parameters": {},
     }  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def test_every_profile_is_documented_with_its_numbers() -> None:
 
 
 def shown(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else "none" if value is None else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else "none" if value is None else str(value)
 
 
 @pytest.mark.parametrize("row", MEASURING.tables("Numbers in force")[0], ids=lambda row: row[0])

@@ -98,7 +98,7 @@ def test_trial_records(plan: Plan, deployment: Deployment, store: RunStore) -> N
         trial.without_figures(named, Failed(reason=""), offset_s=0.0),
         trial.without_figures(named, Skipped(reason=""), offset_s=0.0),
     ):
-        store.append(one)
+        store.append(trial.unit([one], part=0))
     for line in (store.folder / "trials.jsonl").read_text().splitlines():
         same(keys("trials.jsonl"), json.loads(line))
     same(keys("cpu_s"), measured["cpu_s"])

@@ -1,19 +1,12 @@
 """Runs jobs on the engine within the test's process: gevent's event loop here, the servers in threads."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted_servers import Respond, ScriptedServer, StallingServer
-
-# Here servers need real threads; only the engine's own process is patched. For this import alone, since processes inherit it.
-os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
-import locust  # noqa: F401
-
-del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
 from loadtests import results
 from loadtests.job import Job, Target
