@@ -7,13 +7,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from bench import catalog, plan, provenance
+from bench import catalog, connections, plan, provenance
 from bench import sweep as sweeping
 from bench.catalog import Catalog
 from bench.machine import describe, place, topology
 from bench.manifest import nearest
 from bench.model import BenchError, Budget
 from bench.plan import Plan, Profile
+from bench.service import allowed_connections
 from bench.store import read_run
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -31,10 +32,11 @@ def fresh(
     picked = catalog.select_stacks(found, stacks or chosen.stacks)
     asked = catalog.select_scenarios(found, scenarios or chosen.scenarios)
     swept = sweeping.sweep(found, picked, asked, sweeping.axes(found, sweep))
-    return plan.make(
+    made = plan.make(
         chosen, swept.stacks, swept.scenarios, place(topology(), cpus),
         seed=secrets.randbelow(10**6) if seed is None else seed, refused=swept.left_out, mode=mode,
     )  # fmt: skip
+    return connections.fit(made, allowed_connections(mode))
 
 
 def again(found: Catalog, folder: Path, *, precision: str | None = None, time_budget: str | None = None) -> Plan:

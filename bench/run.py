@@ -13,6 +13,7 @@ from typing import Any
 from bench import account, ceiling, load, pace, pilot, record, trial
 from bench.catalog import ROOT
 from bench.ceiling import Ceiling
+from bench.connections import most_together
 from bench.console import Progressing
 from bench.contract import DATABASE_ENDPOINTS, verify_deployment
 from bench.database import data
@@ -20,7 +21,7 @@ from bench.deployment import Deployment, died, tail
 from bench.launch import Launcher, free_port, nginx_user
 from bench.machine import find_nginx
 from bench.model import BenchError, Failed, Scenario, Skipped
-from bench.plan import CONNECTIONS, Cell, Plan, database_connections
+from bench.plan import CONNECTIONS, Cell, Plan
 from bench.sample import Snapshot
 from bench.service import Database
 from bench.session import Session
@@ -124,7 +125,7 @@ def execute(
         with Session() as session:
             site = open_site(
                 session, plan.stacks, plan.budget, mode=plan.mode, logs=store.folder / "logs", configs=store.folder / "configs",
-                results=results, connections=database_connections(plan.stacks, plan.profile.copies),
+                results=results, connections=most_together(plan),
             )  # fmt: skip
             if site.database.failure:
                 progress.say(f"  no database: {site.database.failure.reason}")

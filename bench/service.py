@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from bench.connections import MOST
 from bench.database import data, embedded, observe
 from bench.deployment import tail
 from bench.machine import placement
@@ -46,6 +47,12 @@ class Database:
         return None
 
 
+def allowed_connections(mode: str) -> int:
+    """How many connections the stacks of a run can have: what `DATABASE_URL`'s database allows, else what ours is started for at most."""
+    given = os.environ.get("DATABASE_URL")
+    return observe.max_connections(given) if given and mode == "native" else MOST
+
+
 def start_database(session: Session, budget: Budget, *, connections: int, log: Path) -> Database:
     """The database of `DATABASE_URL`, else an embedded one, filled. A failure is a value: stacks without it can still be measured.
 
@@ -56,13 +63,11 @@ def start_database(session: Session, budget: Budget, *, connections: int, log: P
     if given:
         session.enter(data.claim(given))
         data.prepare(given)
-        allowed = observe.max_connections(given)
-        if allowed < connections:
-            raise BenchError(
-                f"the database of DATABASE_URL allows {allowed} connections, these stacks may hold {connections}; "
-                "choose fewer stacks with --stacks, or raise its max_connections"
-            )
+        check_connections(
+            connections, observe.max_connections(given), "the database of DATABASE_URL", "raise its max_connections"
+        )
         return Database(url=given, version=f"{observe.server_version(given)} (DATABASE_URL)")
+    check_connections(connections, MOST, "the embedded database", "name a larger one with DATABASE_URL")
     cpus = budget.pins("database")
 
     def spawn(argv: list[str], **how: Any) -> Any:
@@ -79,6 +84,15 @@ def start_database(session: Session, budget: Budget, *, connections: int, log: P
     except BenchError as error:
         return Database(failure=Failed(reason=str(error), log_tail=tail(log)))
     return Database(url=running.url, version=f"{running.version} (embedded)", pids=(running.pid,))
+
+
+def check_connections(needed: int, allowed: int, what: str, remedy: str) -> None:
+    """Raises BenchError where the stacks that are alive together may hold more connections than there are."""
+    if allowed < needed:
+        raise BenchError(
+            f"{what} allows {allowed} connections, these stacks may hold {needed} together; "
+            f"choose fewer stacks with --stacks, or {remedy}"
+        )
 
 
 def _inner_pids(first: int) -> dict[int, int]:

@@ -16,12 +16,13 @@ from bench import catalog
 from bench.catalog import Catalog, server_fits
 from bench.compose import docker
 from bench.compose.project import Member, Placed, database, image, place, project, suite
+from bench.connections import MOST
 from bench.database import data
 from bench.deployment import Deployment, census, differs, probe
 from bench.model import App, BenchError, Budget, Failed, Role
 from bench.plan import PlannedStack
 from bench.render import Endpoint
-from bench.service import Database
+from bench.service import Database, check_connections
 from bench.session import Session
 
 READY_DEADLINE_S = 60.0
@@ -76,6 +77,7 @@ class ComposeLauncher:
 
     def start_base(self, *, connections: int, load: bool) -> Database:
         """The database, filled, and the generator's container where `load` is wanted. A failure is a value."""
+        check_connections(connections, MOST, "the database's container", "fewer workers with --sweep or in their ids")
         cpus = _cpus(self._budget.database_cpus)
         self._base = {"postgres": database(cpus=cpus, connections=connections, publish=True)}
         if load:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench import catalog, check, cli, database, environments, run, session, store
+from bench import catalog, check, cli, database, environments, run, service, session, store
 from bench.model import BenchError
 from bench.plan import Plan
 from bench.store import RunStore
@@ -232,6 +232,21 @@ def test_a_sweep_runs_each_stack_over_the_values_and_names_what_cannot_be_swept(
     assert [planned.workers for planned in job["plan"].stacks] == [1, 4]
     assert [one.connections for one in job["plan"].scenarios] == [16]
     assert "left out: aiohttp/single/direct: single/direct has no option workers to sweep over" in done.out.splitlines()
+
+
+def test_a_stack_that_needs_too_many_database_connections_is_left_out_and_the_rest_goes_on(
+    bench: Callable[..., Done], job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job["trials"] = [trial()]
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me@db/x")
+    monkeypatch.setattr(service.observe, "max_connections", lambda _: 50)
+    names = ("flask/gunicorn-sync/nginx", "flask/gunicorn-sync+workers=41/nginx")
+    done = bench("run", "--profile", "quick", "--stacks", *names, "--scenarios", "json")
+    assert (done.code, done.err) == (0, "")
+    assert [planned.stack.id for planned in job["plan"].stacks] == [names[0]]
+    assert any(
+        line.startswith(f"left out: {names[1]}: needs 51 database connections") for line in done.out.splitlines()
+    )
 
 
 def test_the_profile_says_what_is_left_out(bench: Callable[..., Done], job: dict[str, Any]) -> None:

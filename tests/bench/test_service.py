@@ -10,6 +10,7 @@ import pytest
 from made_stacks import budget
 
 from bench import service
+from bench.connections import MOST
 from bench.database import embedded
 from bench.model import BenchError, Failed
 from bench.service import Database, start_database
@@ -67,9 +68,37 @@ def test_a_users_database_with_too_few_connections_is_refused_in_one_line(
     with pytest.raises(BenchError) as caught:
         start_database(live, budget(), connections=98, log=tmp_path / "log")
     assert str(caught.value).startswith(
-        "the database of DATABASE_URL allows 97 connections, these stacks may hold 98; "
+        "the database of DATABASE_URL allows 97 connections, these stacks may hold 98 together; "
     )
-    assert "--stacks" in str(caught.value)
+    assert str(caught.value).endswith("choose fewer stacks with --stacks, or raise its max_connections")
+
+
+def test_an_embedded_one_is_not_started_for_more_connections_than_it_bears(
+    calls: Calls, live: Session, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        BenchError, match=f"the embedded database allows {MOST} connections, these stacks may hold {MOST + 1} "
+    ):
+        start_database(live, budget(), connections=MOST + 1, log=tmp_path / "log")
+    assert calls == []
+
+
+def test_how_many_connections_there_are_is_asked_of_the_users_database_only(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert service.allowed_connections("native") == MOST
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me@db/x")
+    assert service.allowed_connections("native") == 97
+    assert service.allowed_connections("compose") == MOST, "containers have a database of their own"
+
+
+def test_a_database_that_cannot_be_asked_has_no_counts(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> None:
+        raise BenchError("nothing answers there")
+
+    monkeypatch.setattr(service.observe, "connections", refuse)
+    assert Database(url="postgresql://x").connections() is None
+    assert Database().connections() is None
 
 
 @pytest.mark.parametrize("pinned", [True, False])
