@@ -35,8 +35,31 @@ def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot]) -> di
         "database_connections": open_now,
         "pss_bytes": {role: sample.pss_bytes(found) for role, found in pids.items() if found},
         "processes": {role: len(found) for role, found in pids.items() if found},
-        "host": {"steal": sample.steal_share(before, after), "load1": sample.load_average()},
+        "context_switches": {role: _switches(deployment, role, before, after) for role, found in pids.items() if found},
+        "open_files": {role: sample.open_files(found) for role, found in pids.items() if found},
+        "host": {
+            "steal": sample.steal_share(before, after),
+            "load1": sample.load_average(),
+            "listen_overflows": _counted(before, after, "ListenOverflows"),
+            "retransmits": _counted(before, after, "RetransSegs"),
+        },
     }
+
+
+def _switches(
+    deployment: Deployment, role: Role, before: sample.Snapshot, after: sample.Snapshot
+) -> dict[str, int] | None:
+    group = f"{deployment.id} {role}"
+    first, last = before.switches.get(group), after.switches.get(group)
+    if (
+        first is None or last is None or last[0] < first[0] or last[1] < first[1]
+    ):  # a process or thread that ended took its count along
+        return None
+    return {"voluntary": last[0] - first[0], "involuntary": last[1] - first[1]}
+
+
+def _counted(before: sample.Snapshot, after: sample.Snapshot, name: str) -> int | None:
+    return after.network[name] - before.network[name] if name in before.network and name in after.network else None
 
 
 def snapshot(database: Database, ready: Sequence[Deployment], generator: int) -> sample.Snapshot:

@@ -39,6 +39,8 @@ class Deployment:
     spawned: list[Spawned] = field(default_factory=list)
     startup_s: float | None = None
     """From the first process's start to the first 200 through the front."""
+    stop_s: float | None = None
+    """From SIGTERM to the end of its last process, all deployments of the block being ended at once; None until then."""
     census: tuple[Census, ...] = ()
     failure: Failed | None = None
     known: frozenset[int] = frozenset()

@@ -83,8 +83,10 @@ class NativeLauncher:
         return deployments
 
     def stop(self, deployments: Sequence[Deployment]) -> None:
-        self._session.stop([one for deployment in deployments for one in deployment.spawned])
+        took_s = self._session.stop([one for deployment in deployments for one in deployment.spawned])
         for deployment in deployments:
+            ends = [took_s[one.pid] for one in deployment.spawned if one.pid in took_s]
+            deployment.stop_s = max(ends, default=None)
             deployment.spawned.clear()
             self._taken -= {deployment.client.port, *(server.port for server in deployment.rendered.servers)}
 

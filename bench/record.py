@@ -76,7 +76,7 @@ def observed(database: Database, deployment: Deployment, versions: Mapping[str, 
         "processes": [
             {"role": one.role, "pid": one.pid, "argv": list(one.argv), "cpus": list(one.cpus)} for one in deployment.census
         ],
-        "workers": deployment.planned.workers, "startup_s": deployment.startup_s, "database_connections": used,
+        "workers": deployment.planned.workers, "startup_s": deployment.startup_s, "stop_s": None, "database_connections": used,
     }  # fmt: skip
 
 

@@ -211,6 +211,11 @@ def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -
             context.store.update({"observed": context.observed})
     finally:
         context.launcher.stop(deployments)
+        for one in deployments:
+            seen = context.observed.get(one.planned.stack.id)
+            if one.copy == 0 and seen and seen.get("stop_s") is None and "failure" not in seen:
+                seen["stop_s"] = one.stop_s
+        context.store.update({"observed": context.observed})
 
 
 def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:

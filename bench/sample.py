@@ -23,6 +23,10 @@ class Snapshot:
     """Seconds stolen by the host's other guests, and seconds in all, over all CPUs."""
     connections: Mapping[str, int] | None = None
     """Open database connections by application name; None without a database."""
+    switches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """From group to voluntary and involuntary context switches so far; a group is absent where the system does not tell."""
+    network: Mapping[str, int] = field(default_factory=dict)
+    """This machine's `ListenOverflows` and `RetransSegs` so far; empty off Linux."""
 
 
 def take(groups: Mapping[str, Iterable[int]]) -> Snapshot:
@@ -33,7 +37,38 @@ def take(groups: Mapping[str, Iterable[int]]) -> Snapshot:
         for pid in pids:
             with contextlib.suppress(OSError, psutil.Error):
                 read[group][pid] = cpu_seconds(pid)
-    return Snapshot(at=time.monotonic(), cpu_s=read, steal=_steal())
+    switches = {group: found for group, cpu in read.items() if (found := context_switches(cpu)) is not None}
+    return Snapshot(at=time.monotonic(), cpu_s=read, steal=_steal(), switches=switches, network=_network())
+
+
+def context_switches(pids: Iterable[int]) -> tuple[int, int] | None:
+    """Voluntary and involuntary switches of all threads of the processes so far; None where the system does not tell."""
+    voluntary = involuntary = 0
+    try:
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                    text = (task / "status").read_text(encoding="ascii", errors="replace")
+                    for line in text.splitlines():
+                        name, _, value = line.partition(":")
+                        voluntary += int(value) if name == "voluntary_ctxt_switches" else 0
+                        involuntary += int(value) if name == "nonvoluntary_ctxt_switches" else 0
+    except OSError:
+        return None
+    return voluntary, involuntary
+
+
+def open_files(pids: Iterable[int]) -> int | None:
+    """Descriptors that the processes hold open together; None where the system does not tell."""
+    total = 0
+    for pid in pids:
+        try:
+            total += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except OSError:
+            return None
+    return total or None
 
 
 def used(before: Snapshot, after: Snapshot, group: str) -> float | None:
@@ -91,3 +126,15 @@ def load_average() -> float | None:
 def _steal() -> tuple[float, float]:
     times = psutil.cpu_times()
     return float(getattr(times, "steal", 0.0)), float(sum(times))
+
+
+def _network() -> dict[str, int]:
+    found: dict[str, int] = {}
+    with contextlib.suppress(OSError, ValueError):
+        for file, wanted in (("netstat", "ListenOverflows"), ("snmp", "RetransSegs")):
+            lines = Path(f"/proc/net/{file}").read_text(encoding="ascii").splitlines()
+            for names, values in zip(lines[::2], lines[1::2], strict=False):
+                row = dict(zip(names.split(), values.split(), strict=False))
+                if wanted in row:
+                    found[wanted] = int(row[wanted])
+    return found

@@ -133,23 +133,33 @@ class Session:
         self._record()
         self._stack.callback(_remove_project, name)
 
-    def stop(self, which: Sequence[Spawned] | None) -> None:
-        """End `which` (None: all), front before app before the rest, and everything that they started. Returns when they are gone."""
+    def stop(self, which: Sequence[Spawned] | None) -> dict[int, float]:
+        """End `which` (None: all), front before app before the rest, and everything that they started. Returns when they are gone.
+
+        The answer has for each leader's pid the seconds from the signal to the end of the last of its family.
+        """
+        took_s: dict[int, float] = {}
         chosen = list(self._spawned if which is None else which)
         order: dict[Role, int] = {"generator": 0, "front": 1, "app": 2, "service": 3, "database": 4}
         chosen.sort(key=lambda spawned: order[spawned.role])
         late = [spawned for spawned in chosen if spawned.role == "database"]
         for group in ([spawned for spawned in chosen if spawned.role != "database"], late):
-            families = [process for spawned in group for process in members(spawned.pid, spawned.started)]
+            by_leader = {spawned.pid: members(spawned.pid, spawned.started) for spawned in group}
+            families = [process for family in by_leader.values() for process in family]
+            asked_at, gone = time.monotonic(), dict[int, float]()
             for spawned in group:
                 if spawned.exit_code() is None:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(spawned.pid, spawned.stop_signal)
             popens = [spawned.popen for spawned in group]
-            _reap(families, popens, asked=True)
+            _reap(families, popens, gone, asked=True)
+            for spawned in group:
+                ends = [gone.get(process.pid) for process in by_leader[spawned.pid]]
+                if ends and all(ends):
+                    took_s[spawned.pid] = max(end for end in ends if end) - asked_at
             # What they started while they were told to stop.
             left = [process for spawned in group for process in members(spawned.pid, spawned.started)]
-            _reap(left, popens, asked=False)
+            _reap(left, popens, {}, asked=False)
         for spawned in chosen:
             for pipe in (spawned.popen.stdin, spawned.popen.stdout):
                 if pipe:
@@ -159,6 +169,7 @@ class Session:
                 self._spawned.remove(spawned)
         if not self._lock.closed:
             self._record()
+        return took_s
 
     def _record(self) -> None:
         state = {
@@ -201,7 +212,7 @@ def recover(home: Path = HOME) -> list[str]:
                 continue  # its owner lives
             state = _read(record.read())
             families = [process for pid, started in state["processes"] for process in members(pid, started)]
-            _reap(families, [], asked=False)
+            _reap(families, [], {}, asked=False)
             for name in state["projects"]:
                 _remove_project(name)
             scratch = Path(state["scratch"])
@@ -250,24 +261,35 @@ def _docker(*arguments: str) -> str:
     ).stdout  # fmt: skip
 
 
-def _reap(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[bytes]], *, asked: bool) -> None:
+def _reap(
+    families: Sequence[psutil.Process],
+    popens: Sequence[subprocess.Popen[bytes]],
+    gone: dict[int, float],
+    *,
+    asked: bool,
+) -> None:
     """Wait for the processes to go; SIGTERM first where their leaders were not asked yet, SIGKILL after the grace.
 
-    `popens` are those among them that we started: their exit codes are taken through these.
+    `popens` are those among them that we started: their exit codes are taken through these. `gone` takes when each went.
     """
     if not asked:
         for process in families:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
-    _wait(families, popens, TERM_GRACE_S)
+    _wait(families, popens, gone, TERM_GRACE_S)
     for process in families:
         with contextlib.suppress(psutil.Error):
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 process.kill()
-    _wait(families, popens, TERM_GRACE_S)
+    _wait(families, popens, gone, TERM_GRACE_S)
 
 
-def _wait(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[bytes]], patience_s: float) -> None:
+def _wait(
+    families: Sequence[psutil.Process],
+    popens: Sequence[subprocess.Popen[bytes]],
+    gone: dict[int, float],
+    patience_s: float,
+) -> None:
     deadline = time.monotonic() + patience_s
     own = {popen.pid for popen in popens}
     orphans = [process for process in families if process.pid not in own]
@@ -275,7 +297,8 @@ def _wait(families: Sequence[psutil.Process], popens: Sequence[subprocess.Popen[
         for popen in popens:
             popen.poll()
         _collect_orphans(orphans)
-        if not any(_alive(process) for process in families):
+        gone.update({one.pid: time.monotonic() for one in families if one.pid not in gone and not _alive(one)})
+        if all(one.pid in gone for one in families):
             return
         time.sleep(0.02)
 

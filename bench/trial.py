@@ -40,6 +40,7 @@ _FIGURES = """
     reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms
     late ceiling_rps steps problems
     window_requests cpu_s generator_cpu pss_bytes processes host worker_shares restarts database_connections connects
+    context_switches open_files
 """
 _OPTIONAL = ("slices", "latency_ms", "late_ms", "late", "steps", "problems", "connects")
 EMPTY: Mapping[str, Any] = dict.fromkeys(_FIGURES.split())

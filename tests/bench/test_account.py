@@ -67,7 +67,11 @@ def test_a_deployments_processes_are_charged_by_role(planned: PlannedStack, live
     assert started["pss_bytes"]["app"] > 100_000
     idle = account.accounts(one, [middle, after])
     assert 0 <= idle["cpu_s"]["app"] < started["cpu_s"]["app"]
-    assert idle["host"].keys() == {"steal", "load1"}
+    assert idle["host"].keys() == {"steal", "load1", "listen_overflows", "retransmits"}
+    assert idle["open_files"]["app"] >= 2
+    if sys.platform == "linux":
+        assert idle["host"]["listen_overflows"] >= 0
+        assert idle["context_switches"]["app"] == {"voluntary": 0, "involuntary": 0}, "both sleep"
 
 
 def test_what_is_gone_has_no_account(planned: PlannedStack) -> None:

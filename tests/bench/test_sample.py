@@ -1,8 +1,11 @@
 """The accounts are the kernel's: held against what a process says of itself, by ratio, since machines differ."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +14,17 @@ import psutil
 import pytest
 
 from bench import sample
-from bench.sample import Snapshot, cpu_seconds, load_average, pss_bytes, steal_share, take, used
+from bench.sample import (
+    Snapshot,
+    context_switches,
+    cpu_seconds,
+    load_average,
+    open_files,
+    pss_bytes,
+    steal_share,
+    take,
+    used,
+)
 
 BUSY = """
 import sys, threading, time
@@ -160,3 +173,35 @@ def test_load_average(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(psutil, "getloadavg", none)
     assert load_average() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_context_switches_of_all_threads_are_counted() -> None:
+    def naps() -> None:
+        for _ in range(20):
+            time.sleep(0.001)
+
+    before = context_switches([os.getpid()])
+    threads = [threading.Thread(target=naps) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    mine = 0
+    while any(thread.is_alive() for thread in threads):
+        found = context_switches([os.getpid()])
+        assert found is not None
+        assert before is not None
+        mine = max(mine, found[0] - before[0])
+        time.sleep(0.0005)
+    assert mine > 20, "more than one thread's"
+    assert context_switches([]) == (0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_open_files_are_counted(tmp_path: Path) -> None:
+    before = open_files([os.getpid()])
+    assert before is not None
+    with contextlib.ExitStack() as stack:
+        for number in range(10):
+            stack.enter_context((tmp_path / str(number)).open("w"))
+        assert open_files([os.getpid()]) == before + 10
+    assert open_files([]) is None

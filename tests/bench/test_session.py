@@ -170,7 +170,9 @@ def test_another_signal_may_be_what_stops_it(live: Session, log: Path) -> None:
 
 def test_stopping_one_leaves_the_others(live: Session, log: Path, home: Path) -> None:
     one, other = (spawn(live, SLEEP, log) for _ in range(2))
-    live.stop([one])
+    took_s = live.stop([one])
+    assert took_s.keys() == {one.pid}
+    assert took_s[one.pid] > 0
     assert one.exit_code() == -signal.SIGTERM
     assert other.exit_code() is None
     recorded = json.loads((home / f"{live.id}.json").read_text())
