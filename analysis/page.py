@@ -77,8 +77,10 @@ def limits(evidence: Evidence) -> list[str]:
     said = []
     if server:
         of = f" of the machine's {environment['cpus']}" if environment.get("cpus") else ""
+        front = len(set(sequence(placement.get("front"))) - set(server))
+        apart = f"its front {front} more" if front else "its front included"
         said.append(
-            f"The stack under load had {len(server)} CPU{'s' * (len(server) != 1)}{of}, its front included. "
+            f"The stack under load had {len(server)} CPU{'s' * (len(server) != 1)}{of}, {apart}. "
             "Nothing here says how it scales with more."
         )
     said += [_sentence(text) for text in sequence(placement.get("shared"))]
@@ -107,4 +109,10 @@ def environment(frames: Frames) -> list[tuple[str, str]]:
     environment = mapping(frames.header.get("environment"))
     flat: dict[str, object] = {key: value for key, value in environment.items() if not isinstance(value, Mapping)}
     flat |= {f"{name}": version for name, version in mapping(environment.get("packages")).items()}
+    placement = mapping(frames.header.get("placement"))
+    flat |= {
+        f"CPUs of {side}": ", ".join(map(str, cpus))
+        for side in ("server", "front", "database", "load")
+        if (cpus := sequence(placement.get(side)))
+    }
     return [(outside.line(key), outside.line(value)) for key, value in flat.items() if value is not None]

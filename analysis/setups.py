@@ -2,6 +2,7 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +55,7 @@ def _setup(path: Path, stack: str, plan: Any, seen: Any) -> Setup:
         "worker model": mark(str(plan.get("model"))).words if plan.get("model") else None,
         "workers": _planned_and_seen(plan.get("workers"), seen.get("workers")),
         "threads a worker": plan.get("threads"),
+        "keep-alive": _keep_alive(mapping(plan.get("keep_alive"))),
         "data access": plan.get("data"),
         "database connections": _connections(plan.get("pool_max"), seen.get("database_connections")),
         "start-up to the first answer": f"{seen['startup_s']:.2g} s"
@@ -65,7 +67,8 @@ def _setup(path: Path, stack: str, plan: Any, seen: Any) -> Setup:
     return Setup(
         stack=stack,
         facts=tuple((name, outside.line(value)) for name, value in facts.items() if value not in (None, "")),
-        planned=tuple(
+        planned=_census(seen.get("commands"))
+        or tuple(
             Process(
                 role=outside.line(p.get("role", "?")),
                 count=outside.line(p.get("instances", 1)),
@@ -74,7 +77,8 @@ def _setup(path: Path, stack: str, plan: Any, seen: Any) -> Setup:
             for p in map(mapping, sequence(plan.get("processes")))
         ),
         observed=_census(seen.get("processes")),
-        files=_files(path / "configs" / str(plan.get("slug") or stack.replace("/", "--"))),
+        files=_stored(seen.get("files"))
+        or _files(path / "configs" / str(plan.get("slug") or stack.replace("/", "--"))),
     )
 
 
@@ -98,6 +102,10 @@ def _planned_and_seen(planned: object, seen: object) -> str | None:
     return f"{planned} planned, {seen} seen"
 
 
+def _keep_alive(said: Mapping[str, Any]) -> str:
+    return ", ".join(f"{side} {outside.line(text)}" for side, text in said.items() if text)
+
+
 def _connections(pool_max: object, used: object) -> str:
     parts = [
         f"at most {pool_max} a process" if pool_max is not None else "",
@@ -115,6 +123,10 @@ def _census(processes: object) -> tuple[Process, ...]:
     return tuple(
         Process(role=role, count=str(n), command=command, cpus=cpus) for (role, command, cpus), n in kinds.items()
     )
+
+
+def _stored(files: object) -> tuple[tuple[str, str], ...]:
+    return tuple((outside.line(name), outside.block(str(text)[:CONFIG_LIMIT])) for name, text in mapping(files).items())
 
 
 def _files(folder: Path) -> tuple[tuple[str, str], ...]:

@@ -214,7 +214,7 @@ def _server(path: Path) -> Server:
         bind=read.bind, model=read.model, distributions=tuple(read.distributions), omits=frozenset(read.omits),
         tags=frozenset(read.tags), workers=read.workers.rule, threads=read.workers.threads, census=read.workers.processes,
         endpoints=cast(Literal["one", "many"], read.endpoints), options=options,
-        processes=_processes(path, read.process), restart=read.restart, traps=tuple(read.traps),
+        processes=_processes(path, read.process), restart=read.restart, traps=tuple(read.traps), keep_alive=read.keep_alive,
     )  # fmt: skip
 
 
@@ -226,7 +226,7 @@ def _front(path: Path) -> Front:
         speaks=read.speaks, transports=_transports(path, "transports", read.transports), accepts_many=read.accepts_many,
         needs_many=read.needs_many, serves_static=read.serves_static, adds=frozenset(read.adds), template=read.template,
         options=_options(read.options), processes=_processes(path, read.process), tags=frozenset(read.tags),
-        traps=tuple(read.traps),
+        traps=tuple(read.traps), keep_alive=read.keep_alive,
     )  # fmt: skip
 
 

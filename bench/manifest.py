@@ -80,6 +80,7 @@ class ServerManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tags: list[str] = []
     endpoints: str = "one"
     traps: list[str] = []
+    keep_alive: str | None = None
     options: dict[str, Option] = {}
 
 
@@ -99,6 +100,7 @@ class FrontManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     process: list[Process] = []
     tags: list[str] = []
     traps: list[str] = []
+    keep_alive: str | None = None
     options: dict[str, Option] = {}
 
 

@@ -137,6 +137,8 @@ class Server:
     processes: tuple[Process, ...]
     restart: str
     traps: tuple[str, ...]
+    keep_alive: str | None = None
+    """How long it keeps a connection that carries nothing, in words; None where nobody has said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +166,8 @@ class Front:
     processes: tuple[Process, ...]
     tags: frozenset[str]
     traps: tuple[str, ...]
+    keep_alive: str | None = None
+    """How long it keeps connections that carry nothing, to clients and to the server; None without a front."""
 
 
 @dataclass(frozen=True, kw_only=True)

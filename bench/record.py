@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.database import observe
+from bench.database import masked, observe
 from bench.deployment import Deployment, application_name
 from bench.launch import Tools
 from bench.machine import describe, find_nginx
@@ -48,6 +48,7 @@ def describe_stack(planned: PlannedStack) -> dict[str, Any]:
         "version": None, "server": stack.server.name, "front": stack.front.name, "tags": sorted(stack.tags),
         "framework": stack.app.framework, "title": stack.app.title, "model": stack.server.model, "data": stack.data,
         "workers": planned.workers, "threads": planned.threads, "pool_max": planned.pool_max, "omits": sorted(stack.omits),
+        "keep_alive": {"server": stack.server.keep_alive, "front": stack.front.keep_alive},
         "transport": stack.transport, "options": {**stack.options, **stack.front_options},
         "processes": [
             {"role": process.role, "argv": list(process.argv), "instances": process.instances}
@@ -76,8 +77,18 @@ def observed(database: Database, deployment: Deployment, versions: Mapping[str, 
         "processes": [
             {"role": one.role, "pid": one.pid, "argv": list(one.argv), "cpus": list(one.cpus)} for one in deployment.census
         ],
+        "commands": [
+            {"role": one.role, "name": one.name, "argv": list(one.argv), "env": _shown(one.env)}
+            for one in deployment.rendered.commands
+        ],
+        "files": {path.name: text for path, text in deployment.rendered.files.items()},
         "workers": deployment.planned.workers, "startup_s": deployment.startup_s, "stop_s": None, "database_connections": used,
     }  # fmt: skip
+
+
+def _shown(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a process was given, without the password of a database."""
+    return {key: masked(value) if key == "DATABASE_URL" else value for key, value in environment.items()}
 
 
 def now() -> str:

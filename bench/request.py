@@ -1,5 +1,6 @@
 """From the words of the command line, or from a stored run that was interrupted, to a plan."""
 
+import os
 import re
 import secrets
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from bench.plan import Plan, Profile
 from bench.service import allowed_connections
 from bench.store import read_run
 
+FOREIGN_DATABASE = "The database of DATABASE_URL runs where its owner put it: it is bound to no CPU, and those meant for it stay unused."
 _UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -36,7 +38,10 @@ def fresh(
         chosen, swept.stacks, swept.scenarios, place(topology(), cpus),
         seed=secrets.randbelow(10**6) if seed is None else seed, refused=swept.left_out, mode=mode,
     )  # fmt: skip
-    return connections.fit(made, allowed_connections(mode))
+    made = connections.fit(made, allowed_connections(mode))
+    if mode == "native" and os.environ.get("DATABASE_URL"):
+        made = replace(made, notes=(*made.notes, FOREIGN_DATABASE))
+    return made
 
 
 def again(found: Catalog, folder: Path, *, precision: str | None = None, time_budget: str | None = None) -> Plan:

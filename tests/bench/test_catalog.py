@@ -332,3 +332,17 @@ def test_scenarios_are_chosen_by_name_pattern_and_tag_and_run_in_order(small: Tr
     assert [one.name for one in catalog.select_scenarios(found, ["*s*", "json"])] == ["json", "updates"]
     with pytest.raises(BenchError, match=r"^unknown scenario 'jsn'. Did you mean json\?$"):
         catalog.select_scenarios(found, ["json", "jsn"])
+
+
+def test_what_is_said_of_keep_alive_is_what_the_command_lines_say() -> None:
+    found = catalog.load()
+    for server in found.servers.values():
+        for word in (word for process in server.processes for word in process.argv):
+            given = re.match(r"--[a-z-]*keep-?alive[a-z-]*=(\d+)$", word)
+            assert not given or f"{given[1]} s" in str(server.keep_alive), f"{server.name}: {word}"
+    text = (found.root / "deploy" / "fronts" / "nginx" / "nginx.conf.j2").read_text(encoding="utf-8")
+    (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", text)
+    fronts = [front for front in found.fronts.values() if front.template]
+    assert fronts
+    for front in fronts:
+        assert str(front.keep_alive).startswith(f"{seconds} s to clients, "), front.name

@@ -244,6 +244,7 @@ def test_a_stack_that_needs_too_many_database_connections_is_left_out_and_the_re
     done = bench("run", "--profile", "quick", "--stacks", *names, "--scenarios", "json")
     assert (done.code, done.err) == (0, "")
     assert [planned.stack.id for planned in job["plan"].stacks] == [names[0]]
+    assert any("DATABASE_URL runs where its owner put it" in note for note in job["plan"].notes)
     assert any(
         line.startswith(f"left out: {names[1]}: needs 51 database connections") for line in done.out.splitlines()
     )

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from bench.launch import Tools
 from bench.machine import find_nginx
 from bench.model import BenchError, Failed
 from bench.plan import CONNECTIONS, Plan, plan_stack
-from bench.render import Endpoint, Rendered
+from bench.render import Command, Endpoint, Rendered
 from bench.service import Database
 
 
@@ -65,6 +66,7 @@ def test_a_stack_is_described_by_what_it_is_and_by_its_numbers() -> None:
         "id": "django+raw/gunicorn-gthread+threads=4/nginx", "slug": "django+raw--gunicorn-gthread+threads=4--nginx",
         "app": "django", "variant": "raw", "version": None, "server": "gunicorn-gthread", "front": "nginx", "title": "Django",
         "framework": "django", "model": "threads", "data": "Django cursor on psycopg 3", "workers": 4, "threads": 4,
+        "keep_alive": {"server": "75 s", "front": "75 s to clients, 60 s to servers"},
         "pool_max": 3, "transport": "unix", "options": {"threads": "4"}, "tags": ["full"], "omits": [],
     }  # fmt: skip
     assert {key: described[key] for key in expected} == expected
@@ -87,9 +89,25 @@ def test_what_ran_is_read_back(made: Plan, monkeypatch: pytest.MonkeyPatch) -> N
     one = deployment(made, startup_s=0.5, census=(Census(pid=7, role="app", argv=("serve", "x"), cpus=(0,)),))
     assert record.observed(Database(url="postgresql://x"), one, {"ant": "1.0"}) == {
         "versions": {"ant": "1.0"}, "server": {}, "processes": [{"role": "app", "pid": 7, "argv": ["serve", "x"], "cpus": [0]}],
-        "workers": 2, "startup_s": 0.5, "stop_s": None, "database_connections": 5,
+        "workers": 2, "startup_s": 0.5, "stop_s": None, "database_connections": 5, "commands": [], "files": {},
     }  # fmt: skip
     assert record.observed(Database(), one, {})["database_connections"] is None
+
+
+def test_commands_and_configuration_are_kept_as_they_were_given_without_passwords(made: Plan) -> None:
+    command = Command(
+        role="app", argv=("serve", "--workers=3"), cwd=Path("/x"), name="app-0",
+        env={"DB_POOL_MAX": "4", "DATABASE_URL": "postgresql://me:secret@db/x"},
+    )  # fmt: skip
+    one = deployment(made)
+    one.rendered = replace(one.rendered, commands=(command,), files={Path("/run/front/nginx.conf"): "daemon off;"})
+    found = record.observed(Database(), one, {})
+    assert json.loads(json.dumps(found)) == found
+    assert found["commands"] == [{
+        "role": "app", "name": "app-0", "argv": ["serve", "--workers=3"],
+        "env": {"DB_POOL_MAX": "4", "DATABASE_URL": "postgresql://me:***@db/x"},
+    }]  # fmt: skip
+    assert found["files"] == {"nginx.conf": "daemon off;"}
 
 
 def test_the_versions_of_the_server_stand_apart(made: Plan) -> None:

@@ -16,6 +16,7 @@ from bench import account, catalog, record, run, sample, trial
 from bench.launch import Deployment, Tools
 from bench.model import Budget, Failed, Skipped
 from bench.plan import PROFILES, Cell, Plan, make
+from bench.render import Endpoint, Rendered
 from bench.service import Database
 from bench.store import RunStore
 from bench.verify import Check, Report
@@ -53,7 +54,9 @@ def deployment(plan: Plan) -> Deployment:
     """One that needs no environment: its application is in no language that has one."""
     (planned,) = plan.stacks
     elsewhere = replace(planned.stack, app=replace(planned.stack.app, language="none"))
-    return Deployment(id="x", planned=replace(planned, stack=elsewhere), copy=0, rendered=None)  # type: ignore[arg-type]
+    nowhere = Endpoint(host="127.0.0.1", port=1)
+    rendered = Rendered(commands=(), files={}, folders=(), client=nowhere, servers=())
+    return Deployment(id="x", planned=replace(planned, stack=elsewhere), copy=0, rendered=rendered)
 
 
 @pytest.fixture
