@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.event import Event
 
 from loadtests.recorder import clock
 
@@ -63,6 +64,17 @@ class Alarm:
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
+
+
+def sleep_until(at_s: float) -> None:
+    """Block the calling greenlet until `at_s` on `clock()`, to a fraction of a millisecond."""
+    reached = Event()
+    alarm = Alarm(lambda: reached.set() if clock() >= at_s else alarm.set(at_s))
+    alarm.set(at_s)
+    try:
+        reached.wait()
+    finally:
+        alarm.close()
 
 
 def _timerfd() -> int:

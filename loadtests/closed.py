@@ -24,12 +24,15 @@ class ClosedLoop:
     """Drives a pool's connections; see `run`, and `join`/`leave` for connections that come and go.
 
     With `think_s` a connection waits that long between an answer and its next request (or exponentially long with that mean).
+    Of several `parts` that load together, `part` (from 0) has every so many-th connection, which matters where they join one by one.
     """
 
     def __init__(
-        self, pool: Pool, *, think_s: float = 0.0, think: Literal["constant", "exponential"] = "constant", seed: int = 0
-    ) -> None:
+        self, pool: Pool, *, think_s: float = 0.0, think: Literal["constant", "exponential"] = "constant", seed: int = 0, part: int = 0,
+        parts: int = 1,
+    ) -> None:  # fmt: skip
         self._pool = pool
+        self._part, self._parts = part, parts
         self._think_s, self._think = think_s, think
         self._rng = random.Random(seed)
         self._end_s = math.inf
@@ -56,7 +59,7 @@ class ClosedLoop:
         self._pool.drive(self)
         connections = self._pool.connections
         self._active = len(connections)
-        if stages or self._think_s or sum(not one.is_open for one in connections) > STORM:
+        if stages or self._think_s or self._parts * sum(not one.is_open for one in connections) > STORM:
             self._begin_in_turns(window, connections)
         else:
             for connection in connections:
@@ -95,8 +98,8 @@ class ClosedLoop:
 
     def _begin_in_turns(self, window: Window, connections: Sequence[Connection]) -> None:
         self._alarm = Alarm(self._ring)
-        self._place = {connection: place for place, connection in enumerate(connections)}
-        for place, connection in enumerate(connections):
+        self._place = {connection: self._part + self._parts * place for place, connection in enumerate(connections)}
+        for connection, place in self._place.items():
             # Thinking users do not all begin with their thought at the same point.
             first_s = self._pause_s() * self._rng.random() if self._think_s else 0.0
             after_s = max(first_s, place // STORM * STORM_GAP_S, _joins_s(self._stages, place))

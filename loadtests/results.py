@@ -15,10 +15,9 @@ from loadtests.beyond import Account, Beyond, timed_rows
 from loadtests.durations import Durations
 from loadtests.errors import FAULT_NAMES, Fault
 from loadtests.job import Job
-from loadtests.opened import OpenLoop
+from loadtests.measured import Measured
 from loadtests.parquet import numbers, words
 from loadtests.recorder import Window, clock
-from loadtests.session import Measured
 
 ENGINE = "forkloop-load 1"
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
@@ -102,28 +101,29 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
     requests = sum(account.requests for account in accounts)
     faults = sum((account.faults for account in accounts), np.zeros(len(Fault), np.int64))
     faults[Fault.OK] = 0
-    loop, pool = measured.loops[number], measured.pools[number]
-    latency = _latency_ms(table, measured, number) if isinstance(loop, OpenLoop) else None
+    side = measured.sides[number]
+    late = side.late
+    latency = _latency_ms(table, measured, number) if late is not None else None
     return {
         "id": job.targets[number].id,
         "requests": requests,
         "seconds": seconds,
         "rps": requests / seconds if seconds else None,
         "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count},
-        "problems": pool.expect.problems,
+        "problems": side.problems,
         "bytes": sum(account.bytes for account in accounts),
-        "connects": pool.tally.connecting.count,
-        "connect_ms": _connect_ms(pool.tally.connecting),
+        "connects": side.connecting.count,
+        "connect_ms": _connect_ms(side.connecting),
         "connections": job.targets[number].connections,
         "window_requests": sum(account.answered for account in accounts),
         "slices": len(windows),
         "generator_cpu": _generator_cpu(windows),
         "parts": _parts(job, mine),
-        "offered_rps": loop.late.count / job.measure_s if isinstance(loop, OpenLoop) else None,
-        "queued": loop.queued if isinstance(loop, OpenLoop) else None,
-        "late_ms": lateness_ms(loop.late) if isinstance(loop, OpenLoop) else None,
+        "offered_rps": late.count / job.measure_s if late is not None else None,
+        "queued": side.queued,
+        "late_ms": lateness_ms(late) if late is not None else None,
         "latency_ms": latency,
-        "late": _unsafe(latency, loop.late) if isinstance(loop, OpenLoop) and latency else None,
+        "late": _unsafe(latency, late) if late is not None and latency else None,
         "steps": _steps(measured, table, number),
         "stages": _stages(job, measured, table, number) if job.stages else None,
     }

@@ -1,60 +1,51 @@
-"""Runs a job: warms up, waits for the word, measures, and hands back what was recorded, also when it is stopped half-way."""
+"""One process's work for a job: its connections, and one window after another in which a target is loaded."""
 
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
 
-import gevent
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests import address, duet, opened, scenario, stages
+from loadtests import address, opened, stages
+from loadtests.alarm import sleep_until
+from loadtests.asked import journey_of, requests_of
 from loadtests.closed import ClosedLoop
-from loadtests.control import Control, Stopped
+from loadtests.conduct import conduct
+from loadtests.control import Control
 from loadtests.errors import LoadError
 from loadtests.generator import Meter
 from loadtests.job import Job
-from loadtests.journey import EngineUser
+from loadtests.measured import Measured, Side
 from loadtests.opened import OpenLoop
 from loadtests.pool import Pool
 from loadtests.recorder import Phase, Recorder, clock
 from loadtests.steps import Steps
-from loadtests.troupe import Troupe, user_class
+from loadtests.troupe import Troupe
 
-_PROGRESS_S = 0.5
+_FIRST_ARRIVAL_S = 0.002
+"""So long after an open window is begun it starts, so that the first arrival is not late already."""
 
+_SEEDS_APART = 7919
+"""Between the seeds of one worker's connections and another's."""
 
 Loop = ClosedLoop | OpenLoop | Troupe
 
 
-@dataclass(slots=True)
-class Measured:
-    """What a job has recorded. One entry of each list for every target, in the job's order."""
-
-    request: scenario.Request
-    recorder: Recorder
-    origin_s: float
-    """The job's start on `clock()`."""
-    pools: list[Pool]
-    loops: list[Loop]
-    generator: dict[str, object]
-    steps: Steps
-    stopped: bool = False
-
-
 class Session:
-    """One job. The constructor finds what is wrong with it (LoadError) before anything is sent."""
+    """One job in one process, or the share `part` (from 0) of `parts` of one: then the job's connections are this part's already.
 
-    def __init__(self, job: Job) -> None:
+    The constructor finds what is wrong with the job (LoadError) before anything is sent. See `Crew` for what `run` calls.
+    """
+
+    def __init__(self, job: Job, *, part: int = 0, parts: int = 1) -> None:
         self.job = job
+        self._part, self._parts = part, parts
         self.origin_s = clock()
-        self.requests = _requests(job)
-        self.request = self.requests[0]
+        self.requests = requests_of(job)
         self.recorder = Recorder(keep_rows=job.keep_requests)
         _allow_files(sum(target.connections for target in job.targets) + 64)
         self.steps = Steps()
-        self._journeys = [_journey(job, request) for request in self.requests]
+        self._journeys = [journey_of(job, request) for request in self.requests]
         self.pools = [
             Pool(
                 address=address.resolve(target.host or "", target.port or 0, target.unix),
@@ -65,67 +56,71 @@ class Session:
             )
             for target, request in zip(job.targets, self.requests, strict=True)
         ]
+        self.loops: list[Loop] = []
+        self._meter: Meter | None = None
+        self._generator: dict[str, object] | None = None
 
     def run(self, control: Control) -> Measured:
-        """Warm up, say `ready`, wait for `go`, measure, say `measured`, wait for `end`. Blocks the calling greenlet only."""
-        gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
-        meter = Meter()
-        loops = [self._loop(number) for number in range(len(self.pools))]
-        measured = Measured(self.request, self.recorder, self.origin_s, self.pools, loops, {}, self.steps)
-        try:
-            if self.job.warmup_s:
-                for target in range(len(loops)):
-                    self._window(loops, target, "warm", -1, self.job.warmup_s)
-            control.emit("ready")
-            control.wait("go")
-            self._forget_warmup(loops)
-            meter.start()
-            progress: Any = gevent.get_hub().loop.timer(_PROGRESS_S, _PROGRESS_S)
-            progress.start(lambda: control.emit("progress", **self._progress(loops)))
-            try:
-                self._measure(loops)
-            finally:
-                progress.stop()
-                measured.generator = meter.stop()
-            control.emit("measured")
-            control.wait("end")
-        except Stopped:
-            measured.stopped = True
-            if self.recorder.windows:
-                last = self.recorder.windows[-1]
-                last.end_s = min(last.end_s, clock())
-                last.read_cpu(clock())
-        finally:
-            for loop in loops:
-                if isinstance(loop, Troupe):
-                    loop.close()
-            for pool in self.pools:
-                pool.close()
-        measured.generator = measured.generator or meter.stop()
-        return measured
+        """Carry out the whole job in this process. Blocks the calling greenlet only."""
+        return conduct(self, control)
+
+    def begin(self) -> None:
+        """See `Crew`."""
+        self.loops = [self._loop(number) for number in range(len(self.pools))]
+
+    def start_measuring(self) -> None:
+        """See `Crew`."""
+        self._forget_warmup()
+        self._meter = Meter()
+        self._meter.start()
+
+    def stop_measuring(self) -> None:
+        """See `Crew`."""
+        if self._meter is not None:
+            self._generator, self._meter = self._meter.stop(), None
+
+    def close(self) -> None:
+        """See `Crew`."""
+        for loop in self.loops:
+            if isinstance(loop, Troupe):
+                loop.close()
+        for pool in self.pools:
+            pool.close()
+
+    def finish(self, *, stopped: bool) -> Measured:
+        """See `Crew`."""
+        if stopped and self.recorder.windows:
+            last = self.recorder.windows[-1]
+            last.end_s = min(last.end_s, clock())
+            last.read_cpu(clock())
+        self.stop_measuring()
+        self.close()
+        return Measured(
+            request=self.requests[0], recorder=self.recorder, origin_s=self.origin_s, steps=self.steps, stopped=stopped,
+            sides=[self._side(number) for number in range(len(self.pools))],
+            generator=self._generator or {"cpu_share": None, "loop_lag_ms": None},
+        )  # fmt: skip
+
+    def _side(self, number: int) -> Side:
+        pool, loop = self.pools[number], self.loops[number] if self.loops else None
+        side = Side(connecting=pool.tally.connecting, problems=pool.expect.problems)
+        if isinstance(loop, OpenLoop):
+            side.late, side.queued = loop.late, loop.queued
+        return side
 
     def _loop(self, number: int) -> Loop:
-        pool, kind = self.pools[number], self._journeys[number]
+        pool, kind, job = self.pools[number], self._journeys[number], self.job
         if kind is not None:
             return Troupe(pool, kind, self.steps, pool.address.host)
-        if self.job.mode == "open":
+        if job.mode == "open":
             return OpenLoop(pool)
-        return ClosedLoop(pool, think_s=self.job.think_s, think=self.job.think, seed=self.job.seed + number)
+        return ClosedLoop(
+            pool, think_s=job.think_s, think=job.think, seed=job.seed + number + _SEEDS_APART * self._part, part=self._part,
+            parts=self._parts,
+        )  # fmt: skip
 
-    def _measure(self, loops: list[Loop]) -> None:
-        job = self.job
-        if job.mode == "duet":
-            assert job.slice_s is not None
-            rounds = max(1, round(job.measure_s / job.slice_s))
-            times = duet.multiples(job.slice_s, rounds, [self._turn_s(target) for target in range(len(loops))])
-            for number, (target, length) in enumerate(duet.visits(len(loops), rounds, job.seed, times)):
-                self._window(loops, target, "measure", number, length * job.slice_s, lead=job.lead)
-        else:
-            for target in range(len(loops)):
-                self._window(loops, target, "measure", target, job.measure_s)
-
-    def _turn_s(self, target: int) -> float | None:
-        """How long a request to this target took in the warm-up, the drain included, by Little's law; None where there was none."""
+    def turn_s(self, target: int) -> float | None:
+        """See `Crew`; the drain included, by Little's law."""
         warm = [window for window in self.recorder.windows if window.target == target and window.phase == "warm"]
         if not warm:
             return None
@@ -136,56 +131,51 @@ class Session:
         asked = max(end - window.row, 1)
         return len(self.pools[target].connections) * max(window.drained_s - window.start_s, 0.0) / asked
 
-    def _window(
-        self,
-        loops: list[Loop],
-        target: int,
-        phase: Phase,
-        number: int,
-        seconds: float,
-        lead: float = 0.0,
-    ) -> None:
-        loop = loops[target]
+    def window(
+        self, target: int, phase: Phase, number: int, seconds: float, lead: float, start_s: float | None = None
+    ) -> float:
+        """See `Crew`. With `start_s`, the load begins at that time on `clock()`; returns by how much that was missed (0: not at all)."""
+        loop = self.loops[target]
         is_open = isinstance(loop, OpenLoop)
+        if start_s is not None and not is_open:
+            sleep_until(start_s)
+        began_s = clock()
+        if start_s is None:
+            start_s = began_s + _FIRST_ARRIVAL_S if is_open else began_s
         window = self.recorder.open(
-            target=target,
-            phase=phase,
-            slice=number,
-            start_s=clock(),
-            seconds=seconds,
-            keeps_late=is_open,
-            lead_s=lead * seconds,
-        )
+            target=target, phase=phase, slice=number, start_s=start_s, seconds=seconds, keeps_late=is_open, lead_s=lead * seconds,
+        )  # fmt: skip
         if isinstance(loop, OpenLoop):
-            window.start_s += 0.002  # so that the first arrival is not late already
-            window.end_s += 0.002
-            window.counted_s += 0.002
-            seed = (self.job.seed, target, len(self.recorder.windows))
-            loop.run(window, self._due(target, phase, seconds, seed))
+            loop.run(window, self._due(target, phase, seconds, (self.job.seed, target, len(self.recorder.windows))))
         else:
             loop.run(window, self.job.stages if phase == "measure" else ())
         window.drained_s = clock()
         window.read_cpu(window.drained_s)
+        return max(began_s - start_s, 0.0)
 
     def _due(self, target: int, phase: Phase, seconds: float, seed: tuple[int, ...]) -> Iterator[NDArray[np.float64]]:
         """When requests arrive within one window. The warm-up before stages is at the first rate that is above 0."""
         job = self.job
         if phase == "measure" and job.stages:
-            return stages.arrivals(job.stages, poisson=job.arrivals == "poisson", seed=seed)
+            return stages.arrivals(
+                job.stages, poisson=job.arrivals == "poisson", seed=seed, part=self._part, parts=self._parts
+            )
         own = job.targets[target].rate_rps
         rate_rps = own or job.rate_rps or next(stage.start or stage.mean for stage in job.stages if stage.mean)
-        return opened.schedule(job.arrivals, rate_rps, seconds, seed)
+        return opened.schedule(job.arrivals, rate_rps, seconds, seed, self._part, self._parts)
 
-    def _forget_warmup(self, loops: list[Loop]) -> None:
+    def _forget_warmup(self) -> None:
         for pool in self.pools:
             pool.tally.connecting.forget()
-        for loop in loops:
+        for loop in self.loops:
             loop.ended = 0
             if isinstance(loop, OpenLoop):
                 loop.queued = 0
                 loop.late.forget()
 
-    def _progress(self, loops: list[Loop]) -> dict[str, object]:
+    def progress(self) -> dict[str, object]:
+        """See `Crew`."""
+        loops = self.loops
         elapsed = [0.0] * len(loops)
         now = clock()
         for window in self.recorder.windows:
@@ -197,30 +187,6 @@ class Session:
             if seconds
         }
         return {"done": round(min(sum(elapsed) / (self.job.measure_s * len(loops)), 1.0), 4), "rps": rates}
-
-
-def _requests(job: Job) -> list[scenario.Request]:
-    """What is sent to each target."""
-    if job.request is not None:
-        asked = job.request if isinstance(job.request, tuple) else (job.request,) * len(job.targets)
-        return [scenario.inline(each.method, each.path, each.headers) for each in asked]
-    assert job.scenario is not None
-    request = scenario.resolve(job.scenario, job.parameters)
-    if job.check_every is not None:
-        request = replace(request, every=job.check_every)
-    return [request] * len(job.targets)
-
-
-def _journey(job: Job, request: scenario.Request) -> type[EngineUser] | None:
-    if request.journey is None:
-        return None
-    if job.mode == "open":
-        raise LoadError(
-            f"scenario {request.name!r} is a journey: its users wait for each answer, so there is no rate of arrivals; use a closed loop"
-        )
-    if job.stages or job.think_s:
-        raise LoadError(f"scenario {request.name!r} is a journey: it takes neither stages nor think_s")
-    return user_class(request.journey)
 
 
 def _allow_files(needed: int) -> None:

@@ -10,7 +10,8 @@ from scripted_servers import Respond, ScriptedServer, StallingServer
 
 from loadtests import results
 from loadtests.job import Job, Target
-from loadtests.session import Measured, Session
+from loadtests.measured import Measured
+from loadtests.session import Session
 
 
 class Deaf:

@@ -18,8 +18,8 @@ from locust.env import Environment
 from locust.exception import StopUser
 from scripted_servers import HANG, head
 
+from loadtests import asked as asked_module
 from loadtests import job as job_file
-from loadtests import session as session_module
 from loadtests import troupe
 from loadtests.client import Client
 from loadtests.errors import LoadError
@@ -184,11 +184,11 @@ def journey(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes the scenario `plaintext` a journey of the user class given."""
 
     def make(kind: type[EngineUser]) -> None:
-        plain = session_module.scenario.resolve
+        plain = asked_module.scenario.resolve
         monkeypatch.setattr(
-            session_module.scenario, "resolve", lambda *given: session_module.replace(plain(*given), journey="it")
+            asked_module.scenario, "resolve", lambda *given: asked_module.replace(plain(*given), journey="it")
         )
-        monkeypatch.setattr(session_module, "user_class", lambda name: kind)
+        monkeypatch.setattr(asked_module, "user_class", lambda name: kind)
 
     return make
 

@@ -1,0 +1,87 @@
+"""The order of events in a job, whoever carries it out: warm up, say `ready`, wait for `go`, measure window after window, say `measured`,
+wait for `end`.
+"""
+
+from typing import Any, Protocol
+
+import gevent
+
+from loadtests import duet
+from loadtests.control import Control, Stopped
+from loadtests.job import Job
+from loadtests.measured import Measured
+from loadtests.rows import Phase
+
+_PROGRESS_S = 0.5
+
+
+class Crew(Protocol):
+    """One process that loads, or a leader of several."""
+
+    job: Job
+
+    def begin(self) -> None:
+        """Get ready; nothing is sent yet. Raises LoadError."""
+
+    def window(self, target: int, phase: Phase, number: int, seconds: float, lead: float) -> object:
+        """Load `target` for so long, and return when nothing is in flight any more. `lead` is the share that is not counted."""
+
+    def turn_s(self, target: int) -> float | None:
+        """How long a request to this target took in the warm-up; None where there was none."""
+
+    def start_measuring(self) -> None:
+        """What was counted so far was the warm-up."""
+
+    def stop_measuring(self) -> None:
+        """The last window is over, or was cut off."""
+
+    def progress(self) -> dict[str, object]:
+        """`done` from 0 to 1, and `rps` by target's id."""
+
+    def close(self) -> None:
+        """Hold nothing more. May be called more than once."""
+
+    def finish(self, *, stopped: bool) -> Measured:
+        """What was recorded."""
+
+
+def conduct(crew: Crew, control: Control) -> Measured:
+    """Carry out the crew's job. Blocks the calling greenlet only; `Stopped` thrown into it ends the job with what is recorded."""
+    stopped = False
+    try:
+        gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
+        crew.begin()
+        if crew.job.warmup_s:
+            for target in range(len(crew.job.targets)):
+                crew.window(target, "warm", -1, crew.job.warmup_s, 0.0)
+        control.emit("ready")
+        control.wait("go")
+        crew.start_measuring()
+        progress: Any = gevent.get_hub().loop.timer(_PROGRESS_S, _PROGRESS_S)
+        progress.start(lambda: control.emit("progress", **crew.progress()))
+        try:
+            _measure(crew)
+        finally:
+            progress.stop()
+            crew.stop_measuring()
+        control.emit("measured")
+        control.wait("end")
+    except Stopped:
+        stopped = True
+    except BaseException:
+        crew.close()
+        raise
+    return crew.finish(stopped=stopped)
+
+
+def _measure(crew: Crew) -> None:
+    job, targets = crew.job, range(len(crew.job.targets))
+    if job.mode == "duet":
+        assert job.slice_s is not None
+        rounds = max(1, round(job.measure_s / job.slice_s))
+        times = duet.multiples(job.slice_s, rounds, [crew.turn_s(target) for target in targets])
+        for number, (target, length) in enumerate(duet.visits(len(targets), rounds, job.seed, times)):
+            crew.window(target, "measure", number, length * job.slice_s, job.lead)
+    else:
+        for target in targets:
+            crew.window(target, "measure", target, job.measure_s, 0.0)
