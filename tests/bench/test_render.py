@@ -78,12 +78,28 @@ EXPECTED: dict[str, list[list[str]]] = {
     "aiohttp/single+loop=uvloop/nginx": [[
         "/e/bin/python", "/r/run_aiohttp.py", f"--bind={SOCKET}", "--backlog=2048", "--loop=uvloop", "app:make_app",
     ]],
+    "twisted/twisted-single/direct": [[
+        "/e/bin/python", "/r/run_twisted.py", "--bind=tcp:127.0.0.1:20001", "--backlog=2048", "--loop=epoll", "app:make_site",
+    ]],
+    "twisted/twisted-single+loop=asyncio/nginx": [[
+        "/e/bin/python", "/r/run_twisted.py", f"--bind={SOCKET}", "--backlog=2048", "--loop=asyncio", "app:make_site",
+    ]],
+    **{
+        f"twisted/twisted-multi/{front}": [[
+            "/e/bin/python", "/r/run_twisted.py", f"--bind={bind.format(index=index, port=20002 + index)}", "--backlog=2048",
+            "--loop=epoll", "app:make_site",
+        ] for index in range(2)]
+        for front, bind in (("nginx", "unix:/run/s/app-{index}.sock"), ("nginx-tcp", "tcp:127.0.0.1:{port}"))
+    },
+    "flask/twisted-wsgi+threads=4/direct": [[
+        "/e/bin/python", "/r/run_twisted.py", "--bind=tcp:127.0.0.1:20001", "--backlog=2048", "--loop=epoll", "--wsgi-threads=4", FLASK,
+    ]],
     **{
         f"{name}/multi/{front}": [[
             "/e/bin/python", f"/r/run_{name}.py", f"--bind={bind.format(index=index, port=20002 + index)}", "--backlog=2048",
             "--loop=asyncio", "--xheaders", "app:make_app",
         ] for index in range(2)]
-        for name in ("tornado", "aiohttp")
+        for name in ("tornado", "aiohttp", "asyncio")
         for front, bind in (("nginx", "unix:/run/s/app-{index}.sock"), ("nginx-tcp", "tcp:127.0.0.1:{port}"))
     },
 }  # fmt: skip
