@@ -60,6 +60,9 @@ class JobRun:
             control.emit("done", stopped=measured.stopped)
         except Stopped:
             control.emit("done", stopped=True)
+        except LoadError as error:
+            environment.process_exit_code = BAD_JOB
+            control.emit("error", message=str(error))
         except Exception as error:
             environment.process_exit_code = FAILED
             control.emit("error", message=f"{type(error).__name__}: {error}")

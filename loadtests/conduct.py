@@ -8,6 +8,7 @@ import gevent
 
 from loadtests import duet
 from loadtests.control import Control, Stopped
+from loadtests.crowd import Crowd, crowd_of
 from loadtests.job import Job
 from loadtests.measured import Measured
 from loadtests.rows import Phase
@@ -47,16 +48,20 @@ class Crew(Protocol):
 
 def conduct(crew: Crew, control: Control) -> Measured:
     """Carry out the crew's job. Blocks the calling greenlet only; `Stopped` thrown into it ends the job with what is recorded."""
-    stopped = False
+    stopped, crowd = False, crowd_of(crew.job)
     try:
         gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
         crew.begin()
         if crew.job.warmup_s:
             for target in range(len(crew.job.targets)):
                 crew.window(target, "warm", -1, crew.job.warmup_s, 0.0)
+        if crowd is not None:
+            _gather(crew, crowd)
         control.emit("ready")
         control.wait("go")
         crew.start_measuring()
+        if crowd is not None:
+            crowd.hold()
         progress: Any = gevent.get_hub().loop.timer(_PROGRESS_S, _PROGRESS_S)
         progress.start(lambda: control.emit("progress", **crew.progress()))
         try:
@@ -64,14 +69,31 @@ def conduct(crew: Crew, control: Control) -> Measured:
         finally:
             progress.stop()
             crew.stop_measuring()
+            if crowd is not None:
+                crowd.release()
         control.emit("measured")
         control.wait("end")
+        if crowd is not None:
+            crowd.finish()
     except Stopped:
         stopped = True
     except BaseException:
         crew.close()
         raise
-    return crew.finish(stopped=stopped)
+    finally:
+        if crowd is not None:
+            crowd.close()
+    measured = crew.finish(stopped=stopped)
+    if crowd is not None:
+        measured.beside, measured.arrival = crowd.summary(), int(crew.job.warmup_s > 0)
+    return measured
+
+
+def _gather(crew: Crew, crowd: Crowd) -> None:
+    """Let the clients arrive while the target is loaded, which shows what arriving does, then wait until all are in place."""
+    crowd.begin()
+    crew.window(0, "warm", -1, crowd.terms.arrives_s, 0.0)
+    crowd.settle()
 
 
 def _measure(crew: Crew) -> None:

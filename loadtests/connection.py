@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import gevent
 
 from loadtests.address import Address
-from loadtests.dial import Dial
+from loadtests.dial import Dial, reason
 from loadtests.durations import Durations
 from loadtests.errors import Fault
 from loadtests.parser import Heads, Malformed, Response
@@ -49,9 +49,11 @@ class Judge(Protocol):
 class Tally:
     """Counts what connections did, for one target."""
 
-    __slots__ = ("connecting",)
+    __slots__ = ("connecting", "refused")
 
     def __init__(self) -> None:
+        self.refused: set[str] = set()
+        """Why connections could not be made, in words."""
         self.connecting = Durations()
         """How long each connection that opened took, from the wish to send: reconnects included."""
 
@@ -171,7 +173,8 @@ class Connection:
         self._watcher.start(self._readable)
         self._send_request()
 
-    def _refused(self) -> None:
+    def _refused(self, code: int) -> None:
+        self._tally.refused.add(reason(code))
         self._record_failure(Fault.CONNECT, clock())
         self._settle_after(_REFUSED_PAUSE_S)
 

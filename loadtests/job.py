@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from loadtests.beside import Beside
+from loadtests.beside import check as check_beside
 from loadtests.errors import LoadError
 from loadtests.schema import build
 from loadtests.stages import Stage
@@ -69,6 +71,8 @@ class Job:
     """Whether that time is the same always, or exponential with that mean (seeded)."""
     keep_requests: int = 2_000_000
     """So many requests are kept one by one; those after them as counts and histograms, so that memory does not grow."""
+    beside: Beside | None = None
+    """open, closed: slow or idle clients that are there beside the requests; for one target."""
     check_every: int | None = None
     """Overrides the scenario's `check.every`."""
 
@@ -104,6 +108,10 @@ def _check(job: Job, where: str) -> None:
     if isinstance(job.request, tuple) and len(job.request) != len(job.targets):
         raise LoadError(f"{where}: request: give one, or one for each target")
     _check_loop(job, where)
+    if job.beside is not None:
+        if job.mode == "duet" or len(job.targets) > 1:
+            raise LoadError(f"{where}: beside is for one target in mode 'open' or 'closed'")
+        check_beside(job.beside, f"{where}: beside")
     needed = {"duet": "slice_s", "open": "rate_rps"}.get(job.mode)
     own = job.mode == "open" and (bool(job.stages) or all(target.rate_rps for target in job.targets))
     if needed and getattr(job, needed) is None and not own:

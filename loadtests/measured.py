@@ -56,6 +56,10 @@ class Measured:
     """As `Meter.stop` gives it; of several workers the busiest share and the longest lags."""
     steps: Steps
     stopped: bool = False
+    beside: Mapping[str, Any] | None = None
+    """What has become of the clients beside the requests, as `Crowd.summary` gives it."""
+    arrival: int | None = None
+    """The window of the requests that were sent while they arrived."""
     workers: Sequence[Mapping[str, Any]] = field(default_factory=list)
     """Where there were several: what each did, as results say it."""
     worker: NDArray[np.int16] | None = None

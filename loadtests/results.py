@@ -80,6 +80,7 @@ def write(job: Job, measured: Measured, table: Table) -> None:
     result = {
         "version": 1,
         "targets": [_summary(job, measured, table, number) for number in range(len(ids))],
+        "beside": _beside(job, measured, table),
         "generator": measured.generator,
         "recorded": "requests" if beyond is None else "histograms",
         "engine": ENGINE,
@@ -127,6 +128,20 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         "steps": _steps(measured, table, number),
         "stages": _stages(job, measured, table, number) if job.stages else None,
     }
+
+
+def _beside(job: Job, measured: Measured, table: Table) -> dict[str, Any] | None:
+    """What has become of the clients beside the requests, and how the requests fared while they arrived."""
+    if measured.beside is None:
+        return None
+    rows = table.rows[table.window == measured.arrival]
+    faults = np.bincount(rows["fault"], minlength=len(Fault))
+    arrival = {
+        "requests": int(faults[Fault.OK]),
+        "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count and fault},
+        "latency_ms": latency_ms(rows) if job.mode == "open" else None,
+    }
+    return {**measured.beside, "arrival": arrival}
 
 
 def _unsafe(latency: Mapping[str, float | int | None], late: Durations) -> list[str]:

@@ -1,6 +1,5 @@
 """One process's work for a job: its connections, and one window after another in which a target is loaded."""
 
-import resource
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,9 +11,9 @@ from loadtests.asked import journey_of, requests_of
 from loadtests.closed import ClosedLoop
 from loadtests.conduct import conduct
 from loadtests.control import Control
-from loadtests.errors import LoadError
 from loadtests.generator import Meter
 from loadtests.job import Job
+from loadtests.limits import allow_files
 from loadtests.measured import Measured, Side
 from loadtests.opened import OpenLoop
 from loadtests.pool import Pool
@@ -43,7 +42,7 @@ class Session:
         self.origin_s = clock()
         self.requests = requests_of(job)
         self.recorder = Recorder(keep_rows=job.keep_requests)
-        _allow_files(sum(target.connections for target in job.targets) + 64)
+        allow_files(sum(target.connections for target in job.targets) + 64)
         self.steps = Steps()
         self._journeys = [journey_of(job, request) for request in self.requests]
         self.pools = [
@@ -103,7 +102,8 @@ class Session:
 
     def _side(self, number: int) -> Side:
         pool, loop = self.pools[number], self.loops[number] if self.loops else None
-        side = Side(connecting=pool.tally.connecting, problems=pool.expect.problems)
+        problems = [*pool.expect.problems, *(f"cannot connect: {why}" for why in sorted(pool.tally.refused))]
+        side = Side(connecting=pool.tally.connecting, problems=problems)
         if isinstance(loop, OpenLoop):
             side.late, side.queued = loop.late, loop.queued
         return side
@@ -187,12 +187,3 @@ class Session:
             if seconds
         }
         return {"done": round(min(sum(elapsed) / (self.job.measure_s * len(loops)), 1.0), 4), "rps": rates}
-
-
-def _allow_files(needed: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= needed or soft == resource.RLIM_INFINITY:
-        return
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        raise LoadError(f"{needed} open files are needed, the limit is {hard}; raise it: ulimit -Hn {needed}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
