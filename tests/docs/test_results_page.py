@@ -126,7 +126,7 @@ def test_latency_and_the_columns_of_requests_and_slices(tmp_path: Path) -> None:
     )  # fmt: skip
     measured: Any = SimpleNamespace(
         recorder=recorder, origin_s=0.0, pools=[SimpleNamespace(expect=SimpleNamespace(problems=[]), tally=Tally())],
-        loops=[None], generator={}, steps=Steps(), stopped=False,
+        loops=[None], generator={}, steps=Steps(), crowd=None, stopped=False,
     )  # fmt: skip
     results.write(job, measured, results.Table(measured))
     for name, path in paths.items():

@@ -86,7 +86,7 @@ def test_a_job_that_is_absent_or_not_json(tmp_path: Path) -> None:
 
 def test_too_few_descriptors_names_the_limit_and_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
-    with pytest.raises(LoadError, match=r"1064 open files are needed, the limit is 256; .*ulimit -Hn 1064"):
+    with pytest.raises(LoadError, match=r"1064 open files .*, the hard limit .* is 256 .*; .*--nofile=1064:1064"):
         Session(read(tmp_path, targets=[{**TARGET, "connections": 1000}]))
 
 
