@@ -20,10 +20,11 @@ from bench.render import Endpoint, Rendered
 from bench.service import Database
 from bench.store import RunStore
 from bench.verify import Check, Report
-from loadtests import results
-from loadtests.connection import Tally
+from loadtests import results, scenario
+from loadtests.durations import Durations
 from loadtests.errors import FAULT_NAMES
 from loadtests.job import Job, Target
+from loadtests.measured import Measured, Side
 from loadtests.recorder import Recorder
 from loadtests.steps import Steps
 
@@ -124,9 +125,9 @@ def test_latency_and_the_columns_of_requests_and_slices(tmp_path: Path) -> None:
         version=1, scenario="plaintext", mode="duet", targets=(Target(id="x", connections=1),), measure_s=1.0,
         requests_path=paths["requests"], slices_path=paths["slices"], result_path=tmp_path / "result.json",
     )  # fmt: skip
-    measured: Any = SimpleNamespace(
-        recorder=recorder, origin_s=0.0, pools=[SimpleNamespace(expect=SimpleNamespace(problems=[]), tally=Tally())],
-        loops=[None], generator={}, steps=Steps(), crowd=None, stopped=False,
+    measured = Measured(
+        request=scenario.resolve("plaintext"), recorder=recorder, origin_s=0.0, generator={}, steps=Steps(),
+        sides=[Side(connecting=Durations(), problems=[])],
     )  # fmt: skip
     results.write(job, measured, results.Table(measured))
     for name, path in paths.items():
