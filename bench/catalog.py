@@ -255,7 +255,13 @@ def _check_name(path: Path, name: str | None = None) -> None:
 
 def _options(read: Mapping[str, manifest.Option]) -> dict[str, Option]:
     return {
-        name: Option(name=name, description=option.description, default=option.default, values=tuple(option.values))
+        name: Option(
+            name=name,
+            description=option.description,
+            default=option.default,
+            values=tuple(option.values),
+            words=option.words,
+        )
         for name, option in read.items()
     }
 

@@ -89,7 +89,7 @@ def probe(deployment: Deployment) -> str | None:
             return f"{endpoint.socket or endpoint.url}: {str(error) or type(error).__name__}"
         if answer.status_code != 200:
             return f"{endpoint.socket or endpoint.url}/healthz answered {answer.status_code}"
-    return None
+    return _silent(deployment)
 
 
 def census(deployment: Deployment) -> tuple[Census, ...]:
@@ -142,6 +142,29 @@ def differs(deployment: Deployment, budget: Budget, *, shared_host: bool = True)
     return Failed(reason=f"{stranger.url} is answered by a process that is not ours") if stranger else None
 
 
+def _silent(deployment: Deployment) -> str | None:
+    """Which of several commands that share one address does not listen at it yet: an answer is only ever one's."""
+    apps = [one for one in deployment.spawned if one.role == "app"]
+    if len(apps) > 1 and deployment.planned.stack.server.endpoints == "one":
+        late = next((one for one in apps if listens(one.pid) is False), None)
+        return f"process {late.pid} does not listen yet" if late else None
+    return None
+
+
+def listens(pid: int, port: int | None = None) -> bool | None:
+    """Whether a process listens on a TCP port, or on any, in whatever network namespace it is; None where that cannot be known.
+
+    From proc_pid_net(5): the state 0A is LISTEN, addresses end in the port in hexadecimal, and an open socket's link names its inode.
+    """
+    try:
+        rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+        end = "" if port is None else f":{port:04X}"
+        listening = {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and row[1].endswith(end)}
+        return any(str(link.readlink()) in listening for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return None
+
+
 def _refused(path: Path) -> str | None:
     """Why nobody can connect to a unix socket, None where one can. httpx leaves its socket open where connecting fails."""
     with socket.socket(socket.AF_UNIX) as one:
@@ -166,9 +189,4 @@ def _owned(endpoint: Endpoint, pids: set[int]) -> bool:
     """Whether the listener at a TCP address is one of `pids` (Linux; elsewhere it is not asked)."""
     if endpoint.socket is not None or sys.platform != "linux":
         return True
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            for connection in psutil.Process(pid).net_connections(kind="tcp4"):
-                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == endpoint.port:
-                    return True
-    return False
+    return any(listens(pid, endpoint.port) for pid in pids)

@@ -60,6 +60,7 @@ class Option(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     description: str
     default: str
     values: list[str] = []
+    words: dict[str, str] = {}
 
 
 class ServerManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

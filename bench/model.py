@@ -104,6 +104,12 @@ class Option:
     default: str
     values: tuple[str, ...] = ()
     """The allowed values; empty: any positive integer."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """From value to what stands for it in command lines, where that is another word."""
+
+    def word(self, value: str) -> str:
+        """What a command line says for `value`."""
+        return self.words.get(value, value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -235,4 +235,4 @@ def plan_stack(stack: Stack, budget: Budget, *, cap: int = DATABASE_CONNECTIONS_
 
 
 def _values(known: Mapping[str, Option], given: Mapping[str, str]) -> dict[str, str]:
-    return {name: given.get(name, option.default) for name, option in known.items()}
+    return {name: option.word(given.get(name, option.default)) for name, option in known.items()}

@@ -22,7 +22,8 @@ async def hold_database(app: web.Application) -> AsyncIterator[None]:
 
 
 def make_app() -> web.Application:
-    app = web.Application()
+    # A body is what was sent: not even gzip is undone.
+    app = web.Application(handler_args={"auto_decompress": False})
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")))
     if os.environ.get("DATABASE_URL"):
         app.cleanup_ctx.append(hold_database)

@@ -84,8 +84,10 @@ def place(
         service = _app(stack, command, servers, common)
         if rendered.servers[0].socket:
             service["volumes"] = ["static:/static:ro", f"{sockets}:{RUN}"]
-        if number and stack.server.endpoints == "one":
-            service["network_mode"] = f"service:{names[0]}"
+        if len(apps) > 1 and stack.server.endpoints == "one":
+            # The others are in the first one's network, where all listen at the address that the front knows.
+            alone = {"networks": {"default": {"aliases": [f"{member.name}-app"]}}}
+            service.update({"network_mode": f"service:{names[0]}"} if number else alone)
         if checked:
             service["healthcheck"] = {"test": _app_check(rendered, number % len(rendered.servers), stack), **READY}
         service["depends_on"] = {"postgres": {"condition": "service_healthy"}}

@@ -70,7 +70,6 @@ async def serve(application: Any, options: argparse.Namespace) -> None:
         access_log=None,
         keepalive_timeout=KEEPALIVE_S,
         shutdown_timeout=SHUTDOWN_S,
-        auto_decompress=False,  # A body is what was sent.
     )
     await runner.setup()
     try:

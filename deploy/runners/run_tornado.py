@@ -35,7 +35,7 @@ def main() -> None:
     factory = getattr(import_module(module), name)
     # With SO_REUSEPORT every process has a queue of its own and binds after the fork; else all share one.
     sockets = [] if options.reuse_port else listen(options)
-    parent = fork(options.processes) if options.processes > 1 else None
+    parent = fork(options.processes) if options.processes else None
     sockets = sockets or listen(options)
     uvloop = import_module("uvloop") if options.loop == "uvloop" else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop else asyncio.new_event_loop) as runner:
@@ -48,7 +48,7 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--backlog", type=int, default=2048, help="connections that may wait to be accepted")
     parser.add_argument("--xheaders", action="store_true", help="trust a proxy's X-Real-Ip and X-Scheme")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
-    parser.add_argument("--processes", type=int, default=1, help="fork this many (tornado.process)")
+    parser.add_argument("--processes", type=int, metavar="N", help="fork this many (tornado.process)")
     parser.add_argument("--reuse-port", action="store_true", help="SO_REUSEPORT: several may bind the port")
     parser.add_argument("target", metavar="module:factory")
     return parser.parse_args()

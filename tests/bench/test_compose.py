@@ -125,6 +125,20 @@ def test_a_front_may_have_cpus_of_its_own() -> None:
     assert {name: one["cpuset"] for name, one in apart.items()} == {"it-app": "0-1", "it-front": "2"}
 
 
+def test_a_front_finds_processes_that_share_an_address(top: dict[str, Any]) -> None:
+    placed = place(
+        Member(planned=plan_stack(FOUND.stacks["tornado/reuse-port/nginx-tcp"], topfile.BUDGET), name="it", id="it"),
+        [],
+        cpus="0",
+    )
+    assert list(placed.services) == ["it-app-0", "it-app-1", "it-front"]
+    (config,) = placed.configs.values()
+    assert "server it-app:8000 fail_timeout=0;" in config["content"]
+    assert placed.services["it-app-0"]["networks"]["default"]["aliases"] == ["it-app"]
+    assert placed.services["it-app-1"]["network_mode"] == "service:it-app-0"
+    assert all("--reuse-port" in placed.services[name]["command"] for name in ("it-app-0", "it-app-1"))
+
+
 def test_what_has_no_image_is_one_clear_line() -> None:
     stack = FOUND.stacks["flask/gunicorn-sync/direct"]
     foreign = replace(stack, app=replace(stack.app, language="go"))

@@ -84,6 +84,18 @@ os.wait()
 time.sleep(1000)
 """
 
+ONE_PORT = """
+try: os.close(os.open(__file__ + ".first", os.O_CREAT | os.O_EXCL))
+except FileExistsError:
+    while not os.path.exists(__file__ + ".open"): time.sleep(0.01)
+class Server(HTTPServer):
+    def server_bind(self):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "x", 0
+Server((kind, int(place)), Handler).serve_forever()
+"""
+
 Launch = Callable[..., NativeLauncher]
 
 
@@ -184,6 +196,31 @@ def test_stacks_and_copies_start_side_by_side_on_ports_of_their_own(world: Tree,
     assert died(deployments[1]) is None
     assert probe(deployments[2]) is None
     launcher.stop(deployments)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it cannot be known who listens")
+def test_of_several_on_one_port_all_have_to_listen(
+    world: Tree, native: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "READY_DEADLINE_S", 2.0)
+    path = world.server(
+        "plain", '[workers]\nrule = "2"\nprocesses = "workers"', argv='["python", "-I", "-S", "{target}", "{bind}"]'
+    )
+    path.write_text(path.read_text() + 'instances = "workers"\n')
+    planned = app(world, ONE_PORT)
+    (deployment,) = start(native(), planned)
+    late = [one for one in deployment.spawned if not deployment_module.listens(one.pid)]
+    assert deployment.failure is not None
+    assert deployment.failure.reason == f"not ready within 2 s: process {late[0].pid} does not listen yet"
+    (planned.stack.app.folder / "app.py.open").touch()
+    deadline = time.monotonic() + HANG_S
+    while probe(deployment) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    port = deployment.client.port
+    assert [deployment_module.listens(one.pid, port) for one in deployment.spawned] == [True, True]
+    assert deployment_module.listens(deployment.spawned[0].pid, port + 1) is False
+    assert deployment_module.listens(2**22 + 1) is None
 
 
 def test_a_second_block_finds_fresh_folders(world: Tree, native: Launch) -> None:

@@ -38,6 +38,11 @@ def real() -> catalog.Catalog:
         ("tornado/multi/nginx", 1, 2, 1, 2),
         ("tornado/multi/nginx", 6, 6, 1, 6),
         ("aiohttp/single/direct", 6, 1, 1, 1),
+        ("asyncio/reuse-port/direct", 1, 2, 1, 2),
+        ("tornado/fork/nginx", 3, 3, 1, 4),
+        ("aiohttp/gunicorn-aiohttp/nginx", 1, 2, 1, 3),
+        ("twisted/twisted-multi/nginx", 3, 3, 1, 3),
+        ("flask/twisted-wsgi/direct", 4, 1, 16, 1),
     ],
 )  # fmt: skip
 def test_worker_rules(real: catalog.Catalog, name: str, cpus: int, workers: int, threads: int, processes: int) -> None:
@@ -61,6 +66,14 @@ def test_options_take_the_place_of_rules(real: catalog.Catalog) -> None:
     looped = plan_stack(catalog.resolve(real, "tornado/multi+loop=uvloop/nginx"), budget(1))
     assert (looped.values["loop"], looped.workers) == ("uvloop", 2)
     assert plan_stack(real.stacks["tornado/multi/nginx"], budget(1)).values["loop"] == "asyncio"
+
+
+def test_an_option_may_have_words_of_its_own_for_the_command_line(real: catalog.Catalog) -> None:
+    server = "aiohttp/gunicorn-aiohttp"
+    looped = plan_stack(catalog.resolve(real, f"{server}+loop=uvloop/direct"), budget(1))
+    assert looped.values["loop"] == "aiohttp.GunicornUVLoopWebWorker"
+    assert plan_stack(real.stacks[f"{server}/direct"], budget(1)).values["loop"] == "aiohttp.GunicornWebWorker"
+    assert looped.stack.options == {"loop": "uvloop"}
 
 
 def test_all_stacks_hold_as_many_database_connections(real: catalog.Catalog) -> None:

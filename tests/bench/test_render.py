@@ -85,6 +85,23 @@ EXPECTED: dict[str, list[list[str]]] = {
         "/e/bin/python", "/r/run_twisted.py", f"--bind={SOCKET}", "--backlog=2048", "--loop=asyncio", "app:make_site",
     ]],
     **{
+        f"tornado/fork+workers={workers}/{front}": [[
+            "/e/bin/python", "/r/run_tornado.py", f"--bind={bind}", "--backlog=2048", f"--processes={workers}", "--loop=asyncio",
+            "--xheaders", "app:make_app",
+        ]]
+        for workers, front, bind in ((1, "direct", "tcp:127.0.0.1:20001"), (4, "nginx", SOCKET))
+    },
+    "aiohttp/reuse-port/direct": [[
+        "/e/bin/python", "/r/run_aiohttp.py", "--bind=tcp:127.0.0.1:20001", "--backlog=2048", "--reuse-port", "--loop=asyncio",
+        "--xheaders", "app:make_app",
+    ]] * 2,
+    "aiohttp/gunicorn-aiohttp/direct": [
+        gunicorn("127.0.0.1:20001", "app:make_app()", "--worker-class=aiohttp.GunicornWebWorker", "--workers=2", last=KEEP)
+    ],
+    "aiohttp/gunicorn-aiohttp+loop=uvloop/nginx": [
+        gunicorn(SOCKET, "app:make_app()", "--worker-class=aiohttp.GunicornUVLoopWebWorker", "--workers=2", last=KEEP)
+    ],
+    **{
         f"twisted/twisted-multi/{front}": [[
             "/e/bin/python", "/r/run_twisted.py", f"--bind={bind.format(index=index, port=20002 + index)}", "--backlog=2048",
             "--loop=epoll", "app:make_site",
