@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -30,9 +30,16 @@ def one_url(url: str, *, omits: Collection[str], static_dir: Path | None, as_jso
     return 0 if report.passed else 1
 
 
-def stacks(found: Catalog, chosen: Sequence[Stack], *, mode: str, as_json: bool) -> int:
-    """Deploy and verify each of `chosen`, a few at a time; returns the exit code."""
-    answers: dict[str, object] = {}
+def stacks(
+    found: Catalog, chosen: Sequence[Stack], *, mode: str, as_json: bool, refused: Mapping[str, str] | None = None
+) -> int:
+    """Deploy and verify each of `chosen`, a few at a time; returns the exit code. `refused`: what cannot run here, and why."""
+    answers: dict[str, object] = {
+        name: {"status": "skipped", "reason": reason} for name, reason in (refused or {}).items()
+    }
+    for name, reason in (refused or {}).items():
+        if not as_json:
+            print(f"{name}: skipped: {reason}", flush=True)
     bad = 0
     with Session() as session:
         database, launcher = _parts(session, chosen, mode=mode)

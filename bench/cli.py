@@ -105,7 +105,8 @@ def run(
             seed=seed, precision=precision, time_budget=time_budget,
         )  # fmt: skip
     if made.mode == "native":
-        _prepare(found, [one.stack for one in made.stacks])
+        _, absent = _prepare(found, [one.stack for one in made.stacks])
+        made = plan.without(made, absent)
     began = time.monotonic()
     cells = job.planned_seconds(made, made.cells())
     _announce(made, sum(cells.values()), folder)
@@ -210,9 +211,10 @@ def verify(
         return check.one_url(url, omits=omits, static_dir=static_dir, as_json=as_json)
     found = catalog.load()
     picked = catalog.select_stacks(found, _split(stacks)) if stacks else list(found.stacks.values())
+    absent: dict[str, str] = {}
     if mode == "native":
-        _prepare(found, picked, quiet=as_json)
-    return check.stacks(found, picked, mode=mode, as_json=as_json)
+        picked, absent = _prepare(found, picked, quiet=as_json)
+    return check.stacks(found, picked, mode=mode, as_json=as_json, refused=absent)
 
 
 @app.command
@@ -337,7 +339,7 @@ def slices(
     found = catalog.load()
     picked = catalog.select_stacks(found, _split(stacks) or ("default",))
     (asked,) = catalog.select_scenarios(found, (scenario,))[:1]
-    _prepare(found, picked)
+    picked, _ = _prepare(found, picked)
     folder = results / time.strftime("slices-%Y%m%d-%H%M%S")
     study.study(
         picked, asked, lengths_ms=lengths_ms, rounds=rounds, seconds=seconds, connections=connections, seed=seed,
@@ -451,16 +453,19 @@ def setup() -> int:
     """Make one environment per application, and the static files. Does nothing where all is there."""
     found = catalog.load()
     session.recover()
-    made = environments.prepare(found, found.apps.values(), lambda text: print(f"setup: {text}", flush=True))
-    if made:
-        print(f"setup: done, {made} environment{'s' if made > 1 else ''} made; everything works offline from here")
+    prepared = environments.prepare(found, found.apps.values(), lambda text: print(f"setup: {text}", flush=True))
+    if made := prepared.made:
+        rest = f"left out: {', '.join(prepared.absent)}" if prepared.absent else "everything works offline from here"
+        print(f"setup: done, {made} environment{'s' if made > 1 else ''} made; {rest}")
     return 0
 
 
 @app.command
 def lock() -> int:
     """Refresh the pins of every environment to the newest versions that fit, and say what changed."""
-    changes = environments.lock(catalog.load(), lambda text: print(f"lock: {text}", flush=True))
+    from bench import locking
+
+    changes = locking.lock(catalog.load(), lambda text: print(f"lock: {text}", flush=True))
     print("\n".join(changes) or "nothing changed")
     return 0
 
@@ -486,14 +491,22 @@ def clean(*, all_: Annotated[bool, Parameter("--all")] = False) -> int:
     return 0
 
 
-def _prepare(found: catalog.Catalog, stacks: list[Stack], *, quiet: bool = False) -> None:
-    """Environments of the stacks' applications, made where they are missing."""
+def _prepare(found: catalog.Catalog, stacks: list[Stack], *, quiet: bool = False) -> tuple[list[Stack], dict[str, str]]:
+    """Environments of the stacks' applications, made where they are missing.
+
+    Returns the stacks that can run, and why the others cannot, by id. Raises BenchError where none can.
+    """
     for line in session.recover():
         print(f"note: {line}", file=sys.stderr)
     apps = {stack.app.name: stack.app for stack in stacks}
-    environments.prepare(
+    prepared = environments.prepare(
         found, apps.values(), lambda text: print(f"setup: {text}", file=sys.stderr if quiet else sys.stdout, flush=True)
     )
+    absent = {stack.id: prepared.absent[stack.app.name] for stack in stacks if stack.app.name in prepared.absent}
+    able = [stack for stack in stacks if stack.id not in absent]
+    if not able and absent:
+        raise BenchError(f"nothing is left to do: {'; '.join(dict.fromkeys(absent.values()))}")
+    return able, absent
 
 
 def _split(given: tuple[str, ...]) -> tuple[str, ...]:

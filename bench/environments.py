@@ -1,19 +1,28 @@
-"""One isolated Python environment per application: its framework, pinned in its folder, and the servers that host it."""
+"""One isolated environment per application: its framework, pinned in its folder, and the servers that host it.
+
+Python's are made here; what other languages need is in `bench.languages`.
+"""
 
 import hashlib
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 from bench import static
 from bench.catalog import ROOT, Catalog, server_fits
+from bench.languages import LANGUAGES, AbsentError, Tools, language
 from bench.model import App, BenchError
 
 HOME = ROOT / ".envs"
 STATIC = ROOT / ".cache" / "static"
 _STAMP = "forkloop-stamp"
+_DISTRIBUTIONS = (
+    "import importlib.metadata as m, json; print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
+)
 
 
 def path_of(app: App, *, home: Path = HOME) -> Path:
@@ -36,15 +45,30 @@ def locks_of(catalog: Catalog, app: App) -> list[Path]:
     return [own, *servers]
 
 
-def prepare(catalog: Catalog, apps: Iterable[App], say: Callable[[str], None]) -> int:
-    """Make the environments that are missing or out of date, and the static files. Returns how many were made.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """How many environments were made, and which applications have none, with the reason and the remedy."""
 
-    Raises BenchError with the installer's own words where one cannot be made.
+    made: int
+    absent: Mapping[str, str]
+
+
+def prepare(catalog: Catalog, apps: Iterable[App], say: Callable[[str], None]) -> Prepared:
+    """Make the environments that are missing or out of date, and the static files.
+
+    Raises BenchError with the installer's own words where one cannot be made. An application in another language is left out
+    instead, with one line: the others need no more than Python.
     """
     make_static()
     made = 0
+    absent: dict[str, str] = {}
     for app in apps:
         if app.language != "python":
+            try:
+                made += _make_other(app, say)
+            except AbsentError as error:
+                absent[app.name] = str(error)
+                say(f"{app.name} is left out: {error}")
             continue
         locks = locks_of(catalog, app)
         folder = path_of(app)
@@ -54,35 +78,110 @@ def prepare(catalog: Catalog, apps: Iterable[App], say: Callable[[str], None]) -
             continue
         say(f"environment of {app.name}: {', '.join(sorted({lock.parent.name for lock in locks}))}")
         stamp.unlink(missing_ok=True)
-        _uv("venv", "-q", "--clear", "--python", _base_python(), str(folder))
+        uv("venv", "-q", "--clear", "--python", _base_python(), str(folder))
         # The same file of pins may come from several servers, and the same package at the same version from several files.
         requirements = [word for lock in locks for word in ("-r", str(lock))]
-        _uv("pip", "install", "-q", "--compile-bytecode", "--require-hashes", *requirements, environment=folder)
+        uv("pip", "install", "-q", "--compile-bytecode", "--require-hashes", *requirements, environment=folder)
         stamp.write_text(digest, encoding="utf-8")
         made += 1
-    return made
+    return Prepared(made=made, absent=absent)
 
 
 def is_ready(catalog: Catalog, app: App) -> bool:
     """Whether the application's environment stands as its pins say."""
+    if app.language != "python":
+        return app.language not in LANGUAGES or _stands(app)
     stamp = path_of(app) / _STAMP
-    return app.language != "python" or (
-        stamp.exists() and stamp.read_text(encoding="utf-8") == _digest(locks_of(catalog, app))
-    )
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == _digest(locks_of(catalog, app))
 
 
 def versions(app: App) -> dict[str, str]:
-    """From distribution to version: what is installed in the application's environment, asked of its own interpreter."""
-    code = "import importlib.metadata as m, json; print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
-    python = path_of(app) / "bin" / "python"
+    """From distribution to version: what is installed in the application's environment, asked of its own interpreter.
+
+    Where the runtime is another language's, it is among them, with where it came from.
+    """
+    folder = path_of(app)
+    command = asking(app, folder)
+    if command is None:
+        return {}
+    program = command[0]
     try:
-        run = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise BenchError(f"{python} does not run: {error.strerror}; `make setup` mends it") from None
+        raise BenchError(f"{program} does not run: {error.strerror}; `make setup` mends it") from None
     if run.returncode:
-        raise BenchError(f"{python} does not run: {run.stderr.strip()[-200:]}; `make setup` mends it")
-    found: dict[str, str] = json.loads(run.stdout)
+        raise BenchError(f"{program} does not run: {run.stderr.strip()[-200:]}; `make setup` mends it")
+    origin = folder / language.ORIGIN
+    return told(app, run.stdout, origin.read_text(encoding="utf-8") if origin.exists() else None)
+
+
+def asking(app: App, env: PurePath) -> list[str] | None:
+    """The command that prints what is installed in an application's environment, which may be in a container; None where nobody knows."""
+    if app.language == "python":
+        return [str(env / "bin" / "python"), "-I", "-c", _DISTRIBUTIONS]
+    return LANGUAGES[app.language].asking(app, env) if app.language in LANGUAGES else None
+
+
+def told(app: App, printed: str, origin: str | None) -> dict[str, str]:
+    """What that command printed, by name. `origin`: where the runtime came from."""
+    if app.language == "python":
+        found: dict[str, str] = json.loads(printed)
+    else:
+        found = LANGUAGES[app.language].told(printed)
+        if origin:
+            found[app.language] += f" ({origin})"
     return dict(sorted(found.items()))
+
+
+def pinned_origin(app: App) -> str | None:
+    """Where the runtime comes from in an image, which is built from pins alone; None for Python, which is the base image's."""
+    return f"package {LANGUAGES[app.language].package}" if app.language in LANGUAGES else None
+
+
+def _make_other(app: App, say: Callable[[str], None]) -> int:
+    """The environment of an application in another language; returns whether it was made. Raises AbsentError."""
+    if app.language not in LANGUAGES or _stands(app):
+        return 0
+    folder = path_of(app)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    say(f"environment of {app.name}: {app.language}")
+    try:
+        LANGUAGES[app.language].make(app, folder, tools())
+    except AbsentError:
+        shutil.rmtree(folder)
+        raise
+    (folder / _STAMP).write_text(_digest(_sources(app)), encoding="utf-8")
+    return 1
+
+
+def _stands(app: App) -> bool:
+    folder, wanted = path_of(app), _digest(_sources(app))
+    stamp = folder / _STAMP
+    runs = all((folder / name).exists() for name in LANGUAGES[app.language].runs(app))
+    return runs and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted
+
+
+def _sources(app: App) -> list[Path]:
+    return [*LANGUAGES[app.language].sources(app), ROOT / "requirements" / f"{app.language}.txt"]
+
+
+def tools() -> Tools:
+    """What environments of other languages are made with."""
+    return Tools(package=_runtime, cache=ROOT / ".cache")
+
+
+def _runtime(name: str) -> Path:
+    """The environment with a language's runtime from PyPI. An application's name holds no dot, so it is in nobody's way."""
+    lock = ROOT / "requirements" / f"{name}.txt"
+    folder = HOME / f".{name}"
+    stamp = folder / _STAMP
+    digest = _digest([lock])
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
+        uv("venv", "-q", "--clear", "--python", _base_python(), str(folder))
+        uv("pip", "install", "-q", "--require-hashes", "-r", str(lock), environment=folder)
+        stamp.write_text(digest, encoding="utf-8")
+    return folder
 
 
 def make_static() -> None:
@@ -90,59 +189,14 @@ def make_static() -> None:
     static.make(STATIC)
 
 
-def lock(catalog: Catalog, say: Callable[[str], None]) -> list[str]:
-    """Refresh every `requirements.txt` from the `requirements.in` beside it; returns the lines that changed, file by file.
+def digest(catalog: Catalog, app: App) -> str | None:
+    """A hash of everything that goes into the application's environment; it stands or falls with what runs in it.
 
-    Constraints keep the environments consistent: a server's pins may not contradict an application's, so all are solved
-    against one list of the newest versions that fit everything together.
+    None where nobody knows what that is.
     """
-    root = catalog.root
-    own = [root / "requirements" / f"{name}.in" for name in ("uv", "tool", "dev", "peers")]
-    apps = [
-        app.folder / "requirements.in" for app in catalog.apps.values() if (app.folder / "requirements.in").exists()
-    ]
-    servers = [path for server in catalog.servers.values() if (path := server.folder / "requirements.in").exists()]
-    changes: list[str] = []
-    for source in own:
-        changes += _compile(root, source, [], say)
-    together = root / ".cache" / "together.txt"
-    together.parent.mkdir(exist_ok=True)
-    _uv("pip", "compile", "-q", *_COMPILE, "-o", str(together), "--upgrade", *map(str, [*apps, *servers]))
-    for source in [*apps, *servers]:
-        changes += _compile(root, source, ["-c", str(together)], say)
-    together.unlink()
-    return changes
-
-
-_COMPILE = ("--universal", "--python-version", "3.12", "--no-emit-index-url", "--no-header", "--no-annotate")
-
-
-def _compile(root: Path, source: Path, extra: list[str], say: Callable[[str], None]) -> list[str]:
-    target = source.with_suffix(".txt")
-    before = _pins(target)
-    say(f"{target.relative_to(root)}")
-    _uv("pip", "compile", "-q", *_COMPILE, "--generate-hashes", "--upgrade", *extra, "-o", str(target), str(source))
-    after = _pins(target)
-    return [
-        f"{target.relative_to(root)}: {name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
-
-
-def _pins(path: Path) -> dict[str, str]:
-    if not path.exists():
-        return {}
-    lines = [line.split(";")[0].strip(" \\") for line in path.read_text(encoding="utf-8").splitlines()]
-    return {
-        name: version
-        for name, _, version in (line.partition("==") for line in lines if "==" in line and line[0] not in " #-")
-    }
-
-
-def digest(catalog: Catalog, app: App) -> str:
-    """A hash of everything that goes into the application's environment; it stands or falls with what runs in it."""
-    return _digest(locks_of(catalog, app))
+    if app.language == "python":
+        return _digest(locks_of(catalog, app))
+    return _digest(_sources(app)) if app.language in LANGUAGES else None
 
 
 def _digest(locks: Iterable[Path]) -> str:
@@ -156,14 +210,15 @@ def _base_python() -> str:
     return note.read_text(encoding="utf-8") if note.exists() else "3.13"
 
 
-def _uv(*arguments: str, environment: Path | None = None) -> None:
-    uv = ROOT / ".uv" / "bin" / "uv"
-    if not uv.exists():
+def uv(*arguments: str, environment: Path | None = None) -> None:
+    """Run uv. Raises BenchError with what it said where it fails."""
+    program = ROOT / ".uv" / "bin" / "uv"
+    if not program.exists():
         raise BenchError("uv is missing from .uv; run `make setup`")
     env = dict(os.environ)
     env.pop("VIRTUAL_ENV", None)
     if environment:
         env["VIRTUAL_ENV"] = str(environment)
-    run = subprocess.run([uv, *arguments], capture_output=True, text=True, check=False, env=env, cwd=ROOT)
+    run = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, env=env, cwd=ROOT)
     if run.returncode:
         raise BenchError(f"uv {' '.join(arguments[:2])} failed:\n{run.stderr.strip()[-2000:]}")

@@ -91,8 +91,7 @@ class NativeLauncher:
             self._taken -= {deployment.client.port, *(server.port for server in deployment.rendered.servers)}
 
     def versions(self, deployment: Deployment) -> dict[str, str]:
-        app = deployment.planned.stack.app
-        return environments.versions(app) if app.language == "python" else {}
+        return environments.versions(deployment.planned.stack.app)
 
     def _begin(self, planned: PlannedStack, copy: int, block: int, mark: str) -> Deployment:
         stack = planned.stack

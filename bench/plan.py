@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.expression import evaluate
 from bench.model import BenchError, Budget, Option, Scenario, Skipped, Stack
@@ -207,6 +207,13 @@ def make(
         mode=mode,
         notes=budget.notes,
     )
+
+
+def without(plan: Plan, absent: Mapping[str, str]) -> Plan:
+    """The plan without the stacks that cannot be had here: by id, with the reason."""
+    skipped = {name: Skipped(reason=reason) for name, reason in absent.items()}
+    stacks = tuple(one for one in plan.stacks if one.stack.id not in absent)
+    return replace(plan, stacks=stacks, skipped={**plan.skipped, **skipped})
 
 
 def database_connections(stacks: Sequence[PlannedStack], copies: int) -> int:

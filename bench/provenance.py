@@ -30,7 +30,7 @@ def hashes(catalog: Catalog, stacks: Iterable[PlannedStack], scenarios: Iterable
         "stacks": {
             one.stack.id: {
                 "app": of(one.stack.app.folder), "server": of(one.stack.server.folder), "front": of(one.stack.front.folder),
-                "environment": environments.digest(catalog, one.stack.app)[:12] if one.stack.app.language == "python" else None,
+                "environment": (environments.digest(catalog, one.stack.app) or "")[:12] or None,
             }
             for one in stacks
         },

@@ -134,6 +134,18 @@ def test_the_verdicts_as_json_are_one_object_and_nothing_else(
     assert found[CAT]["checks"] == [{"endpoint": "db", "rule": "shape", "expected": "an object", "got": "a list"}]
 
 
+def test_what_cannot_run_here_is_named_with_its_reason_and_is_no_failure(
+    launcher: FakeLauncher, chosen: list[Stack], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = {"koa/node/direct": "no Node; install it"}
+    assert check.stacks(cast(Any, None), chosen[:1], mode="native", as_json=False, refused=refused) == 0
+    assert capsys.readouterr().out == f"koa/node/direct: skipped: no Node; install it\n{ANT}: all 1 rules hold\n"
+    assert check.stacks(cast(Any, None), chosen[:1], mode="native", as_json=True, refused=refused) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["koa/node/direct"] == {"status": "skipped", "reason": "no Node; install it"}
+    assert told[ANT]["status"] == "passed"
+
+
 def test_without_a_database_nothing_is_verified(
     launcher: FakeLauncher, chosen: list[Stack], tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench import catalog, check, cli, database, environments, run, service, session, store
+from bench import catalog, check, cli, database, environments, locking, run, service, session, store
+from bench.environments import Prepared
 from bench.model import BenchError
 from bench.plan import Plan
 from bench.store import RunStore
@@ -40,7 +41,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         monkeypatch.setattr(module, name, never)
     monkeypatch.setattr(session, "stop_on_signals", lambda: None)
     monkeypatch.setattr(session, "recover", list)
-    monkeypatch.setattr(environments, "prepare", lambda *_: 0)
+    monkeypatch.setattr(environments, "prepare", lambda *_: Prepared(made=0, absent={}))
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
     app = cli.app
@@ -64,7 +65,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         (("run", "--stacks", "flask/gunicorn-snyc/nginx"), "unknown server 'gunicorn-snyc'. Did you mean gunicorn-sync"),
         (("run", "--stacks", "flsk/gunicorn-sync/nginx"), "unknown app 'flsk'. Did you mean flask?"),
         (("run", "--stacks", "defualt"), "unknown stack or tag 'defualt'. Did you mean default"),
-        (("run", "--stacks", "koa/*"), "no stack matches 'koa/*'; `bench list` prints them all"),
+        (("run", "--stacks", "hapi/*"), "no stack matches 'hapi/*'; `bench list` prints them all"),
         (("run", "--stacks", "default", "nope/x"), "unknown stack or tag 'nope/x'."),
         (("run", "--scenarios", "plaintext,fortuens"), "unknown scenario 'fortuens'. Did you mean fortunes"),
         (("verify", "flask/gunicorn-sync+worker=2/nginx"), "has no option 'worker'. Did you mean workers?"),
@@ -328,8 +329,8 @@ def test_a_report_is_rebuilt_from_a_stored_run(
 def test_verify_takes_all_stacks_or_those_named(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[list[str], bool]] = []
 
-    def stacks(found: catalog.Catalog, chosen: list[Any], *, mode: str, as_json: bool) -> int:
-        assert mode == "native"
+    def stacks(found: catalog.Catalog, chosen: list[Any], *, mode: str, as_json: bool, refused: dict[str, str]) -> int:
+        assert (mode, refused) == ("native", {})
         asked.append(([stack.id for stack in chosen], as_json))
         return 1
 
@@ -367,9 +368,9 @@ def test_serve_holds_up_what_is_named(bench: Callable[..., Done], monkeypatch: p
 def test_setup_says_what_it_made_and_else_nothing(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench("setup") == Done(code=0, out="", err="")
 
-    def prepare(found: catalog.Catalog, apps: Any, say: Callable[[str], None]) -> int:
+    def prepare(found: catalog.Catalog, apps: Any, say: Callable[[str], None]) -> Prepared:
         say("environment of flask: flask")
-        return len(list(apps))
+        return Prepared(made=len(list(apps)), absent={})
 
     monkeypatch.setattr(environments, "prepare", prepare)
     lines = bench("setup").out.splitlines()
@@ -382,10 +383,10 @@ def test_environments_are_made_before_a_stack_is_used_and_json_stays_clean(
 ) -> None:
     apps: list[str] = []
 
-    def prepare(found: catalog.Catalog, chosen: Any, say: Callable[[str], None]) -> int:
+    def prepare(found: catalog.Catalog, chosen: Any, say: Callable[[str], None]) -> Prepared:
         apps.extend(app.name for app in chosen)
         say("environment of flask")
-        return 1
+        return Prepared(made=1, absent={})
 
     monkeypatch.setattr(environments, "prepare", prepare)
     monkeypatch.setattr(session, "recover", lambda: ["ended what x left behind: 2 processes"])
@@ -398,10 +399,56 @@ def test_environments_are_made_before_a_stack_is_used_and_json_stays_clean(
     assert bench("verify", "flask/*").out == "setup: environment of flask\n"
 
 
+@pytest.fixture
+def without_koa(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application in Node cannot be had."""
+
+    def prepare(found: catalog.Catalog, chosen: Any, say: Callable[[str], None]) -> Prepared:
+        say("koa is left out: no Node")
+        return Prepared(made=1, absent={"koa": "no Node; install it"} if found.apps["koa"] in chosen else {})
+
+    monkeypatch.setattr(environments, "prepare", prepare)
+
+
+@pytest.mark.usefixtures("without_koa")
+def test_what_cannot_be_had_is_left_out_and_the_rest_goes_on(
+    bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Any] = []
+    monkeypatch.setattr(run, "execute", lambda plan, **_: plans.append(plan))
+    bench("run", "--stacks", "koa/node/direct,flask/gunicorn-sync/direct", "--scenarios", "db")
+    (plan,) = plans
+    assert [one.stack.id for one in plan.stacks] == ["flask/gunicorn-sync/direct"]
+    assert plan.skipped["koa/node/direct"].reason == "no Node; install it"
+
+    asked: list[Any] = []
+    monkeypatch.setattr(check, "stacks", lambda found, chosen, **given: asked.append((chosen, given["refused"])) or 0)
+    assert bench("verify", "koa/node/direct", "flask/gunicorn-sync/direct").code == 0
+    ((chosen, refused),) = asked
+    assert [one.id for one in chosen] == ["flask/gunicorn-sync/direct"]
+    assert refused == {"koa/node/direct": "no Node; install it"}
+
+    done = bench("setup")
+    assert (done.code, done.out) == (
+        0,
+        "setup: koa is left out: no Node\nsetup: done, 1 environment made; left out: koa\n",
+    )
+
+
+@pytest.mark.usefixtures("without_koa")
+@pytest.mark.parametrize("command", [("serve",), ("verify",), ("run", "--stacks")])
+def test_where_nothing_else_was_asked_for_the_reason_is_the_answer(
+    bench: Callable[..., Done], command: tuple[str, ...]
+) -> None:
+    done = bench(*command, "koa/node/direct")
+    assert done.code == 2
+    assert done.err == "bench: nothing is left to do: no Node; install it\n"
+
+
 def test_lock_says_what_changed(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environments, "lock", lambda found, say: say("apps/flask") or [])
+    monkeypatch.setattr(locking, "lock", lambda found, say: say("apps/flask") or [])
     assert bench("lock").out == "lock: apps/flask\nnothing changed\n"
-    monkeypatch.setattr(environments, "lock", lambda found, say: ["a: x 1 -> 2", "b: y 1 -> 2"])
+    monkeypatch.setattr(locking, "lock", lambda found, say: ["a: x 1 -> 2", "b: y 1 -> 2"])
     assert bench("lock").out == "a: x 1 -> 2\nb: y 1 -> 2\n"
 
 

@@ -12,7 +12,9 @@ import pytest
 from made_stacks import Tree
 
 from bench import catalog, environments, static
-from bench.environments import is_ready, lock, locks_of, prepare, versions
+from bench.environments import is_ready, locks_of, prepare, versions
+from bench.languages import LANGUAGES
+from bench.locking import lock
 from bench.model import BenchError
 
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^ ;\\]+)", re.MULTILINE)
@@ -27,7 +29,7 @@ def real() -> catalog.Catalog:
 
 
 def test_an_environments_pins_agree_whatever_file_they_stand_in(real: catalog.Catalog) -> None:
-    for app in real.apps.values():
+    for app in (one for one in real.apps.values() if one.language == "python"):
         found: dict[str, set[str]] = {}
         for path in locks_of(real, app):
             for pin in PIN.finditer(path.read_text()):
@@ -40,7 +42,7 @@ def test_an_environments_pins_agree_whatever_file_they_stand_in(real: catalog.Ca
 def test_every_pin_has_hashes_and_no_file_names_a_registry(real: catalog.Catalog) -> None:
     files = [
         *real.root.glob("requirements/*.txt"),
-        *(path for app in real.apps.values() for path in locks_of(real, app)),
+        *(path for app in real.apps.values() if app.language == "python" for path in locks_of(real, app)),
     ]
     assert len(files) >= 8
     for path in files:
@@ -51,10 +53,11 @@ def test_every_pin_has_hashes_and_no_file_names_a_registry(real: catalog.Catalog
 
 
 def test_every_server_that_names_distributions_pins_them(real: catalog.Catalog) -> None:
+    runtimes = set(LANGUAGES)
     for server in real.servers.values():
         path = server.folder / "requirements.txt"
         pinned = {pin["name"] for pin in PIN.finditer(path.read_text())} if path.exists() else set()
-        assert set(server.distributions) <= pinned, server.name
+        assert set(server.distributions) <= pinned | runtimes, server.name
         assert path.exists() == (server.folder / "requirements.in").exists(), server.name
 
 
@@ -72,9 +75,9 @@ def test_what_a_requirement_asks_for_is_pinned(real: catalog.Catalog) -> None:
 
 @pytest.fixture
 def small(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
-    """Two applications, of which one is not in Python; nothing of it lies in the repository."""
+    """Two applications, of which one needs nothing that could be made; nothing of it lies in the repository."""
     (tree.app("flask").parent / "requirements.txt").write_text("flask==3.1 \\\n    --hash=sha256:aa\n")
-    tree.app("koa", '[interfaces]\nnode = "x"', language="node")
+    tree.app("other", '[interfaces]\ncgi = "x"', language="perl")
     (tree.server("sync").parent / "requirements.txt").write_text("gunicorn==27.0.1 \\\n    --hash=sha256:bb\n")
     tree.server("plain")
     (tree.server("asgi", accepts=["asgi"]).parent / "requirements.txt").write_text("uvicorn==1\n")
@@ -97,7 +100,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ..
         else:
             assert environment == tmp_path / "envs" / "flask"
 
-    monkeypatch.setattr(environments, "_uv", uv)
+    monkeypatch.setattr(environments, "uv", uv)
     return calls
 
 
@@ -107,8 +110,8 @@ def test_one_environment_holds_an_application_and_the_servers_that_host_it(
     found = small.load()
     said: list[str] = []
     assert not is_ready(found, found.apps["flask"])
-    assert is_ready(found, found.apps["koa"])
-    assert prepare(found, found.apps.values(), said.append) == 1
+    assert is_ready(found, found.apps["other"])
+    assert prepare(found, found.apps.values(), said.append).made == 1
     assert said == ["environment of flask: flask, sync"]
     venv, install = asked
     assert venv[-1] == str(tmp_path / "envs" / "flask")
@@ -119,12 +122,12 @@ def test_one_environment_holds_an_application_and_the_servers_that_host_it(
 
 def test_what_stands_is_not_made_again_until_its_pins_change(small: Tree, asked: list[tuple[str, ...]]) -> None:
     found = small.load()
-    assert prepare(found, found.apps.values(), lambda _: None) == 1
-    assert prepare(found, found.apps.values(), lambda _: None) == 0
+    assert prepare(found, found.apps.values(), lambda _: None).made == 1
+    assert prepare(found, found.apps.values(), lambda _: None).made == 0
     assert len(asked) == 2
     (small.root / "deploy/servers/sync/requirements.txt").write_text("gunicorn==28\n")
     assert not is_ready(found, found.apps["flask"])
-    assert prepare(found, found.apps.values(), lambda _: None) == 1
+    assert prepare(found, found.apps.values(), lambda _: None).made == 1
     assert is_ready(found, found.apps["flask"])
 
 
@@ -133,7 +136,7 @@ def test_one_that_could_not_be_made_is_made_again(small: Tree, monkeypatch: pyte
         raise BenchError("uv pip install failed:\nno space left")
 
     found = small.load()
-    monkeypatch.setattr(environments, "_uv", broken)
+    monkeypatch.setattr(environments, "uv", broken)
     with pytest.raises(BenchError, match="no space left"):
         prepare(found, found.apps.values(), lambda _: None)
     assert not is_ready(found, found.apps["flask"])
@@ -223,11 +226,11 @@ def test_locking_solves_all_together_and_says_what_changed(small: Tree, monkeypa
         target = Path(arguments[arguments.index("-o") + 1])
         target.write_text("flask==3.2 ; python_version > '3' \\\n    --hash=sha256:cc\n# note==1\n\nclick==8\n")
 
-    own = [f"requirements/{name}.in" for name in ("uv", "tool", "dev", "peers")]
+    own = [f"requirements/{name}.in" for name in ("uv", "tool", "dev", "peers", "node", "go")]
     for place in (*own, "apps/flask/requirements.in"):
         (small.root / place).parent.mkdir(exist_ok=True)
         (small.root / place).write_text("flask\n")
-    monkeypatch.setattr(environments, "_uv", compile_)
+    monkeypatch.setattr(environments, "uv", compile_)
     said: list[str] = []
     changes = lock(small.load(), said.append)
     assert said == [
@@ -235,16 +238,18 @@ def test_locking_solves_all_together_and_says_what_changed(small: Tree, monkeypa
         "requirements/tool.txt",
         "requirements/dev.txt",
         "requirements/peers.txt",
+        "requirements/node.txt",
+        "requirements/go.txt",
         "apps/flask/requirements.txt",
     ]
     assert changes[-2:] == [
         "apps/flask/requirements.txt: click none -> 8", "apps/flask/requirements.txt: flask 3.1 -> 3.2",
     ]  # fmt: skip
-    together = calls[4][calls[4].index("-o") + 1]
-    assert calls[4][-1].endswith("apps/flask/requirements.in")
-    assert calls[5][calls[5].index("-c") + 1] == together
+    together = calls[6][calls[6].index("-o") + 1]
+    assert calls[6][-1].endswith("apps/flask/requirements.in")
+    assert calls[7][calls[7].index("-c") + 1] == together
     assert not Path(together).exists()
-    assert all("--generate-hashes" in call and "-c" not in call for call in calls[:4])
+    assert all("--generate-hashes" in call and "-c" not in call for call in calls[:6])
     assert lock(small.load(), said.append) == []
 
 

@@ -17,6 +17,7 @@ from bench.plan import (
     database_connections,
     make,
     plan_stack,
+    without,
 )
 
 
@@ -154,6 +155,14 @@ def test_what_a_stack_lacks_is_skipped_with_its_reason(tree: Tree) -> None:
         "ant/plain/direct db": Skipped(reason="ant has no db"),
     }
     assert [one.stack.id for one in made.stacks] == ["ant/plain/direct", "bee/plain/direct"]
+
+
+def test_what_cannot_be_had_is_taken_out_with_its_reason(tree: Tree) -> None:
+    made = make(profile(), three_stacks(tree), [scenario("db")], budget(), seed=1, refused={"x/y/z": "no"})
+    first, *others = made.stacks
+    left = without(made, {first.stack.id: "no Node; install it"})
+    assert left.stacks == tuple(others)
+    assert left.skipped == {"x/y/z": Skipped(reason="no"), first.stack.id: Skipped(reason="no Node; install it")}
 
 
 def test_a_plan_of_nothing_is_refused(tree: Tree) -> None:
