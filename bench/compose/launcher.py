@@ -1,6 +1,5 @@
 """Deploys planned stacks as containers of one Compose project, which lasts as long as the session."""
 
-import json
 import os
 import subprocess
 import time
@@ -12,10 +11,10 @@ from typing import Any
 import psutil
 import yaml
 
-from bench import catalog
+from bench import catalog, environments
 from bench.catalog import Catalog, server_fits
 from bench.compose import docker
-from bench.compose.project import Member, Placed, database, image, place, project, suite
+from bench.compose.project import ENVIRONMENT, Member, Placed, database, image, place, project, suite
 from bench.connections import MOST
 from bench.database import data
 from bench.deployment import Deployment, census, differs, probe
@@ -27,9 +26,6 @@ from bench.session import Session
 
 READY_DEADLINE_S = 60.0
 POLL_S = 0.05
-_VERSIONS = (
-    "import importlib.metadata as m, json; print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
-)
 
 
 @dataclass(kw_only=True)
@@ -150,12 +146,16 @@ class ComposeLauncher:
             deployment.spawned.clear()
 
     def versions(self, deployment: Deployment) -> dict[str, str]:
-        """From distribution to version, asked of the container's own interpreter, and the images' ids."""
+        """From distribution to version, asked of the container's own runtime, and the images' ids."""
         first = next((one for one in deployment.spawned if one.role == "app" and isinstance(one, Contained)), None)
         if first is None:
             return {}
-        found: dict[str, str] = json.loads(docker.docker("exec", first.id, "/venv/bin/python", "-I", "-c", _VERSIONS))
-        found["python"] = docker.docker("exec", first.id, "/venv/bin/python", "-V").split()[1]
+        app = deployment.planned.stack.app
+        command = environments.asking(app, ENVIRONMENT)
+        assert command is not None, "what has an image is known"
+        found = environments.told(app, docker.docker("exec", first.id, *command), environments.pinned_origin(app))
+        if app.language == "python":
+            found["python"] = docker.docker("exec", first.id, str(ENVIRONMENT / "bin" / "python"), "-V").split()[1]
         for one in deployment.spawned:
             if isinstance(one, Contained):
                 found[f"image of {one.role}"] = docker.inspect([one.id])[0]["Image"]

@@ -12,6 +12,7 @@ from typing import Any
 from bench.database.embedded import SETTINGS
 from bench.database.url import application_url
 from bench.deployment import application_name
+from bench.languages import go
 from bench.model import App, BenchError, Server, Stack
 from bench.plan import PlannedStack
 from bench.render import Command, Rendered, Site, ports_needed, render
@@ -20,12 +21,16 @@ NGINX, POSTGRES, VALKEY = "nginx:1.28", "postgres:17", "valkey/valkey:8.1"
 SERVER_PORT, FRONT_PORT = 8000, 8080
 DATABASE = "postgresql://forkloop:forkloop@postgres:5432/forkloop"
 """Reached on the project's own network only; the password keeps nobody out who could get there."""
+ENVIRONMENT = Path("/venv")
+"""The application's environment, as the images have it."""
 RUN = Path("/run/forkloop")
 """Sockets: one volume in memory for each stack."""
 FRONT = Path("/run/front")
 """nginx's own folder, in memory."""
 _OWNER = "uid=10001,gid=10001,mode=0755"
 """The user of the images: see deploy/images."""
+RECIPES = {"python": "app", "node": "node", "go": "go"}
+"""From an application's language to the file in deploy/images that builds its image."""
 READY = {"interval": "2s", "timeout": "5s", "retries": 30}
 """Only in the file for a person to look at a stack: in a run, checks would take CPU time from what is measured."""
 
@@ -114,14 +119,14 @@ def rendered_in_containers(member: Member) -> Rendered:
     """Command lines and nginx.conf with the paths, hosts and ports of the containers. Raises BenchError."""
     planned = member.planned
     stack = planned.stack
-    if stack.app.language != "python":
+    if stack.app.language not in RECIPES:
         raise BenchError(f"{stack.id}: no image is built for {stack.app.language} yet; it runs natively")
     count = max(1, ports_needed(planned))
     first = [FRONT_PORT] if stack.front.processes else []
     site = Site(
         front_dir=FRONT, config=Path("/etc/nginx/nginx.conf"),
         host="0.0.0.0", ports=[*first, *[SERVER_PORT] * count][:count], folder=RUN, app_dir=Path("/app"),
-        env_dir=Path("/venv"), runners=Path("/runners"), static_dir=Path("/static"), shm=Path("/dev/shm"),
+        env_dir=ENVIRONMENT, runners=Path("/runners"), static_dir=Path("/static"), shm=Path("/dev/shm"),
         tools={"nginx": "nginx"}, user="nobody nogroup",
         database_url=application_url(DATABASE, application_name=application_name(member.id)),
         names=_names(member, planned.workers if stack.server.endpoints == "many" else 1),
@@ -171,17 +176,24 @@ def _names(member: Member, count: int) -> list[str]:
 
 
 def _app(stack: Stack, command: Command, servers: Sequence[Server], common: Mapping[str, Any]) -> dict[str, Any]:
-    pinned = sorted(server.name for server in servers if (server.folder / "requirements.txt").exists())
     return {
         "image": image(stack.app),
         "build": {
-            "context": ".", "dockerfile": "deploy/images/app.Dockerfile", "network": "host",
-            "args": {"APP": stack.app.name, "SERVERS": " ".join(pinned)},
+            "context": ".", "dockerfile": f"deploy/images/{RECIPES[stack.app.language]}.Dockerfile", "network": "host",
+            "args": _arguments(stack.app, servers),
         },
         "command": [word.replace("$", "$$") for word in command.argv],
         "environment": {key: value.replace("$", "$$") for key, value in command.env.items()},
         "volumes": ["static:/static:ro"], **common,
     }  # fmt: skip
+
+
+def _arguments(app: App, servers: Sequence[Server]) -> dict[str, str]:
+    """What the recipe of the application's language asks for."""
+    if app.language == "python":
+        pinned = sorted(server.name for server in servers if (server.folder / "requirements.txt").exists())
+        return {"APP": app.name, "SERVERS": " ".join(pinned)}
+    return {"APP": app.name, "BINARY": go.binary(app)} if app.language == "go" else {"APP": app.name}
 
 
 def _front(
@@ -218,7 +230,10 @@ def _app_check(rendered: Rendered, number: int, stack: Stack) -> list[str]:
     code = f"import socket; family, place = {target}; s = socket.socket(family); s.settimeout(4); s.connect(place); "
     if stack.server.speaks == "http":
         code += "s.sendall(b'GET /healthz HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n'); assert b' 200 ' in s.recv(99)"
-    return ["CMD", "/venv/bin/python", "-c", code]
+    if stack.app.language == "python":
+        return ["CMD", "/venv/bin/python", "-c", code]
+    # Every image is made from Python's, whose interpreter is not on the path that the application is given.
+    return ["CMD", "env", "PATH=/usr/local/bin:/usr/bin:/bin", "python3", "-c", code]
 
 
 def _asking(host: str, port: int) -> str:

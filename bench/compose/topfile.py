@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from bench.catalog import Catalog, server_fits
-from bench.compose.project import Member, database, place, project, suite, valkey
+from bench.compose.project import RECIPES, Member, database, place, project, suite, valkey
 from bench.model import BenchError, Budget, Stack
 from bench.plan import RESERVED_CONNECTIONS, plan_stack
 
@@ -33,7 +33,7 @@ def expected(catalog: Catalog) -> str:
     placed = []
     names: dict[str, str] = {}
     for stack in catalog.stacks.values():
-        if stack.app.language != "python":
+        if stack.app.language not in RECIPES:
             continue
         name = profile(stack)
         if name in names:

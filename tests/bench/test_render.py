@@ -119,6 +119,15 @@ EXPECTED: dict[str, list[list[str]]] = {
         for name in ("tornado", "aiohttp", "asyncio")
         for front, bind in (("nginx", "unix:/run/s/app-{index}.sock"), ("nginx-tcp", "tcp:127.0.0.1:{port}"))
     },
+    **{
+        f"koa/{server}/{front}": [[
+            "/e/bin/node", "/r/run_node.cjs", f"--bind={bind}", "--backlog=2048", *workers, "app.js",
+        ]]
+        for server, workers in (("node", []), ("node-cluster", ["--workers=2"]))
+        for front, bind in (("direct", "tcp:127.0.0.1:20001"), ("nginx", SOCKET))
+    },
+    "go/go/direct": [["/e/bin/server", "--bind=tcp:127.0.0.1:20001"]],
+    "go/go/nginx": [["/e/bin/server", f"--bind={SOCKET}"]],
 }  # fmt: skip
 
 
@@ -128,6 +137,16 @@ def test_command_lines_word_by_word(real: catalog.Catalog, name: str) -> None:
     assert argvs(made) == EXPECTED[name]
     assert argvs(made, "front") == ([] if name.endswith("/direct") else NGINX)
     assert [command.role for command in made.commands][-1] == ("app" if name.endswith("/direct") else "front")
+
+
+def test_runtimes_of_other_languages_are_told_their_numbers_too(real: catalog.Catalog) -> None:
+    (node,) = rendered(real, "koa/node/direct").commands
+    assert {key: node.env[key] for key in ("NODE_ENV", "NODE_PATH", "DB_POOL_MAX")} == {
+        "NODE_ENV": "production", "NODE_PATH": "/e/node_modules", "DB_POOL_MAX": "12",
+    }  # fmt: skip
+    for name, threads in (("go/go/direct", "3"), ("go/go+threads=1/direct", "1")):
+        (go,) = rendered(real, name, 3).commands
+        assert go.env["GOMAXPROCS"] == threads
 
 
 def test_every_server_over_every_transport_is_among_them(real: catalog.Catalog) -> None:

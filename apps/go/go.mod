@@ -1,0 +1,3 @@
+module forkloop/apps/go
+
+go 1.22
