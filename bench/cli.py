@@ -438,6 +438,31 @@ def compose(*, write: bool = False) -> int:
     return 1
 
 
+new = App(name="new", help="Write the beginnings of a folder of your own.")
+app.command(new)
+
+
+@new.command(name="app")
+def new_app(name: str, /, *, interface: str = "wsgi") -> int:
+    """Write apps/NAME: an application that passes the contract but for what it says is missing; see docs/adding.md.
+
+    Parameters
+    ----------
+    name
+        Lower-case letters, digits and single hyphens.
+    interface
+        wsgi, asgi, or native (an HTTP server of its own).
+    """
+    from bench import skeleton
+
+    folder = skeleton.app(catalog.ROOT, name, interface)
+    for path in sorted(folder.iterdir()):
+        console.print(f"wrote {path.relative_to(catalog.ROOT)}", markup=False)
+    default = skeleton.INTERFACES[interface][1]
+    console.print(f"next: .venv/bin/bench verify {name}/{default}", markup=False, soft_wrap=True)
+    return 0
+
+
 @app.command
 def doctor() -> int:
     """Say whether this machine is fit to measure on: what is in order, what is not, and what to do about it."""

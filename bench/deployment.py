@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from bench.render import Endpoint, Rendered
 from bench.session import Spawned, members
 
 TAIL_LINES = 30
+FORKING_S = 5.0
+"""From the first answer to the last worker's start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,23 @@ def tail(path: Path, lines: int = TAIL_LINES) -> str | None:
         text = path.read_text(encoding="utf-8", errors="replace").rstrip()
         return "\n".join(text.splitlines()[-lines:]) or None
     return None
+
+
+def read_back(deployments: Sequence[Deployment], budget: Budget, *, shared_host: bool = True) -> None:
+    """Take the census of those that answer. A first worker may answer while its master still forks the others: they get `FORKING_S`."""
+    waiting = [one for one in deployments if one.failure is None]
+    deadline = time.monotonic() + FORKING_S
+    while waiting:
+        found = []
+        for one in waiting:
+            one.census = census(one)
+            found.append((one, differs(one, budget, shared_host=shared_host)))
+        late = time.monotonic() > deadline
+        for one, failure in found:
+            one.failure = failure if late else None
+        waiting = [] if late else [one for one, failure in found if failure]
+        if waiting:
+            time.sleep(0.05)
 
 
 def differs(deployment: Deployment, budget: Budget, *, shared_host: bool = True) -> Failed | None:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from bench import environments
 from bench.database.url import application_url
-from bench.deployment import Deployment, application_name, census, differs, probe, tail
+from bench.deployment import Deployment, application_name, probe, read_back, tail
 from bench.machine import find_nginx
 from bench.model import BenchError, Budget, Failed
 from bench.plan import PlannedStack
@@ -76,10 +76,7 @@ class NativeLauncher:
             waiting = [deployment for deployment in waiting if not self._settled(deployment, deadline)]
             if waiting:
                 time.sleep(0.01)
-        for deployment in deployments:
-            if deployment.failure is None:
-                deployment.census = census(deployment)
-                deployment.failure = differs(deployment, self._budget)
+        read_back(deployments, self._budget)
         return deployments
 
     def stop(self, deployments: Sequence[Deployment]) -> None:

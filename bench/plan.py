@@ -30,8 +30,8 @@ class Profile:
     description: str
     stacks: tuple[str, ...]
     scenarios: tuple[str, ...]
-    latency: tuple[str, ...]
-    """The scenarios whose latency is read as well: open loops take long."""
+    latency: tuple[str, ...] | None
+    """The scenarios whose latency is read as well: open loops take long. None: of no scenario, whatever is asked for."""
     blocks: int
     """So many at least."""
     copies: int
@@ -171,7 +171,7 @@ class Plan:
 
     def views(self, scenario: Scenario) -> tuple[View, ...]:
         """How one scenario is looked at. Where none of the profile's own scenarios was asked for, all get both views."""
-        if scenario.journey or scenario.connections:
+        if scenario.journey or scenario.connections or self.profile.latency is None:
             return ("capacity",)
         own = any(one.name in self.profile.latency for one in self.scenarios)
         if own and scenario.name not in self.profile.latency:

@@ -17,7 +17,7 @@ from bench.compose import docker
 from bench.compose.project import ENVIRONMENT, Member, Placed, database, image, place, project, suite
 from bench.connections import MOST
 from bench.database import data
-from bench.deployment import Deployment, census, differs, probe
+from bench.deployment import Deployment, probe, read_back
 from bench.model import App, BenchError, Budget, Failed, Role
 from bench.plan import PlannedStack
 from bench.render import Endpoint
@@ -130,10 +130,7 @@ class ComposeLauncher:
         while waiting:
             waiting = [deployment for deployment in waiting if not self._settled(deployment, deadline)]
             time.sleep(POLL_S if waiting else 0)
-        for deployment in deployments:
-            if deployment.failure is None:
-                deployment.census = census(deployment)
-                deployment.failure = differs(deployment, self._budget, shared_host=False)
+        read_back(deployments, self._budget, shared_host=False)
         return deployments
 
     def stop(self, deployments: Sequence[Deployment]) -> None:

@@ -65,6 +65,14 @@ def serve():
 """
 WELL = "serve()"
 FORKS = "os.fork() or time.sleep(1000)\nserve()"
+FORKS_LATE = """
+def fork_when_answered():
+    time.sleep(0.5)
+    os.fork() or time.sleep(1000)
+import threading
+threading.Thread(target=fork_when_answered, daemon=True).start()
+serve()
+"""
 HALF_DEAD = "Handler.status = 503\nserve()"
 SAYS_WHY = 'sys.exit("no module named app")'
 KILLED = "os.kill(os.getpid(), 9)"
@@ -124,6 +132,11 @@ def native(live: Session, here: Budget, tmp_path: Path) -> Launch:
         return NativeLauncher(live, here, **{**values, **changes})  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def impatient_census(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment_module, "FORKING_S", 0.2)
 
 
 def app(world: Tree, script: str, name: str = "ant", stack: str = "plain/direct") -> PlannedStack:
@@ -321,6 +334,15 @@ def test_one_that_fails_does_not_keep_the_others(world: Tree, native: Launch) ->
 @pytest.mark.usefixtures("impatient")
 def test_more_processes_than_planned_are_a_failure(world: Tree, native: Launch) -> None:
     assert failure(native(), app(world, FORKS)).reason == "2 processes of the role app run, 1 were planned"
+
+
+def test_a_worker_that_comes_after_the_first_answer_is_waited_for(
+    world: Tree, native: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment_module, "FORKING_S", HANG_S)
+    (one,) = start(native(), replace(app(world, FORKS_LATE), processes=2))
+    assert one.failure is None
+    assert len(one.census) == 2
 
 
 def test_fewer_processes_than_planned_are_a_failure(world: Tree, native: Launch) -> None:
