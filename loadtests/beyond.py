@@ -46,7 +46,8 @@ class Second:
     """Latencies of one target's requests that ended within one second of the clock; `histogram` as `Histogram.encode` gives it."""
 
     target: int
-    second: int
+    second: float
+    """A whole one on the clock of the process that loaded."""
     count: int
     histogram: bytes
 

@@ -19,6 +19,7 @@ from loadtests.control import Control, Stopped, emit, take_stdout
 from loadtests.errors import LoadError
 from loadtests.session import Session
 from loadtests.stats_feed import feed
+from loadtests.workers.leader import Leader
 
 BAD_JOB, FAILED = 2, 1
 """Exit codes."""
@@ -32,7 +33,8 @@ class JobRun:
     def __init__(self, path: Path) -> None:
         self._out_fd = take_stdout()
         try:
-            self.session = Session(job_file.read(path))
+            job = job_file.read(path)
+            self.session = Session(job) if job.workers is None else Leader(job)
         except LoadError as error:
             emit(self._out_fd, "error", message=str(error))
             sys.exit(BAD_JOB)

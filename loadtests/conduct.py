@@ -2,6 +2,7 @@
 wait for `end`.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gevent
@@ -11,7 +12,7 @@ from loadtests.control import Control, Stopped
 from loadtests.crowd import Crowd, crowd_of
 from loadtests.job import Job
 from loadtests.measured import Measured
-from loadtests.rows import Phase
+from loadtests.rows import Phase, Window, clock
 
 _PROGRESS_S = 0.5
 
@@ -107,3 +108,18 @@ def _measure(crew: Crew) -> None:
     else:
         for target in targets:
             crew.window(target, "measure", target, job.measure_s, 0.0)
+
+
+def done_and_rates(job: Job, windows: Sequence[Window], ended: Sequence[int]) -> dict[str, object]:
+    """What `Crew.progress` says, from the windows so far and the requests that ended in them, by target."""
+    elapsed = [0.0] * len(job.targets)
+    now = clock()
+    for window in windows:
+        if window.phase == "measure":
+            elapsed[window.target] += max(min(window.end_s, now) - window.start_s, 0.0)
+    rates = {
+        target.id: round(count / seconds, 1)
+        for target, count, seconds in zip(job.targets, ended, elapsed, strict=True)
+        if seconds
+    }
+    return {"done": round(min(sum(elapsed) / (job.measure_s * len(job.targets)), 1.0), 4), "rps": rates}

@@ -5,6 +5,8 @@ values at a time with NumPy, since one at a time costs as much as a whole reques
 """
 
 from array import array
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
@@ -36,6 +38,17 @@ class Histogram:
         used = np.bincount(index)
         self.counts[: len(used)] += used
         self.total += len(values)
+
+    def pack(self) -> dict[str, bytes]:
+        """For a message: what is counted where, without the empty buckets."""
+        used = np.flatnonzero(self.counts)
+        return {"buckets": used.astype("<i4").tobytes(), "counts": self.counts[used].astype("<i8").tobytes()}
+
+    def absorb(self, packed: Mapping[str, bytes]) -> None:
+        """Count what another one had counted. Raises IndexError or ValueError for what is none."""
+        counts = np.frombuffer(packed["counts"], "<i8")
+        np.add.at(self.counts, np.frombuffer(packed["buckets"], "<i4"), counts)
+        self.total += int(counts.sum())
 
     def percentile_s(self, p: float) -> float:
         """The smallest duration in seconds, to three digits, that a share `p` of all does not exceed."""
@@ -78,6 +91,23 @@ class Durations:
         if len(self._values) >= self._most:
             self._spill()
             self._most = min(self._exact, BATCH)
+
+    def pack(self) -> dict[str, Any]:
+        """For a message."""
+        histogram = self._histogram.pack() if self._histogram is not None else None
+        values = np.array(self._values, "<f8").tobytes()
+        return {"count": self.count, "sum_s": self._sum_s, "values": values, "histogram": histogram}
+
+    def absorb(self, packed: Mapping[str, Any]) -> None:
+        """Count what another one had counted. Raises KeyError, IndexError or ValueError for what is none."""
+        self.count += int(packed["count"])
+        self._sum_s += float(packed["sum_s"])
+        self._values.frombytes(packed["values"])
+        if packed["histogram"] is not None:
+            self._histogram = self._histogram or Histogram()
+            self._histogram.absorb(packed["histogram"])
+        if len(self._values) >= self._most:
+            self._spill()
 
     @property
     def mean_s(self) -> float | None:

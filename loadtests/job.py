@@ -38,6 +38,21 @@ class Inline:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Several processes that load together: see docs/load-engine.md."""
+
+    cpus: tuple[int, ...] = ()
+    """One on this machine for each, bound to it."""
+    remote: int = 0
+    """So many more are waited for, on this machine or on others: `bench load-worker` starts them."""
+    bind: str = "127.0.0.1"
+    """The address at which those find the leader. Nobody is asked who they are: it belongs into a network of your own."""
+    port: int = 5557
+    wait_s: float = 60.0
+    """How long they are waited for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One measurement of one scenario on one or more targets. Times of `warmup_s` and `measure_s` are for each target."""
 
@@ -75,6 +90,8 @@ class Job:
     """open, closed: slow or idle clients that are there beside the requests; for one target."""
     check_every: int | None = None
     """Overrides the scenario's `check.every`."""
+    workers: Workers | None = None
+    """Left out: the process that reads the job loads by itself."""
 
 
 def read(path: Path) -> Job:
@@ -85,12 +102,17 @@ def read(path: Path) -> Job:
         raise LoadError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise LoadError(f"{path}: not JSON ({error})") from None
-    job = build(Job, table, str(path))
-    _check(job, str(path))
+    return parse(table, str(path))
+
+
+def parse(table: object, where: str, *, parts: int = 1) -> Job:
+    """The job in `table`, or one of so many `parts` of one; `where` begins each error. Raises LoadError."""
+    job = build(Job, table, where)
+    _check(job, where, parts)
     return job
 
 
-def _check(job: Job, where: str) -> None:
+def _check(job: Job, where: str, parts: int) -> None:
     if not job.targets:
         raise LoadError(f"{where}: targets: name at least one")
     ids = [target.id for target in job.targets]
@@ -107,7 +129,7 @@ def _check(job: Job, where: str) -> None:
         raise LoadError(f"{where}: give either scenario or request")
     if isinstance(job.request, tuple) and len(job.request) != len(job.targets):
         raise LoadError(f"{where}: request: give one, or one for each target")
-    _check_loop(job, where)
+    _check_loop(job, where, parts)
     if job.beside is not None:
         if job.mode == "duet" or len(job.targets) > 1:
             raise LoadError(f"{where}: beside is for one target in mode 'open' or 'closed'")
@@ -124,6 +146,8 @@ def _check(job: Job, where: str) -> None:
         raise LoadError(f"{where}: lead must be from 0 to below 1, got {job.lead}")
     if not 0 <= job.think_s < math.inf:
         raise LoadError(f"{where}: think_s must not be negative, got {job.think_s}")
+    if job.workers is not None and (len(job.workers.cpus) + job.workers.remote < 1 or job.workers.remote < 0):
+        raise LoadError(f"{where}: workers: name CPUs, or a number of remote ones above 0")
     if job.warmup_s < 0:
         raise LoadError(f"{where}: warmup_s must not be negative, got {job.warmup_s}")
     for key in ("requests_path", "slices_path", "result_path"):
@@ -132,7 +156,7 @@ def _check(job: Job, where: str) -> None:
             raise LoadError(f"{where}: {key}: the folder {path.parent} does not exist; make it first")
 
 
-def _check_loop(job: Job, where: str) -> None:
+def _check_loop(job: Job, where: str, parts: int) -> None:
     if job.think_s and job.mode != "closed":
         raise LoadError(f"{where}: think_s is for the closed loop, not for {job.mode!r}")
     if not job.stages:
@@ -147,6 +171,6 @@ def _check_loop(job: Job, where: str) -> None:
         raise LoadError(f"{where}: the stages last {seconds:g} s, measure_s says {job.measure_s:g}")
     if job.mode == "closed":
         most = max(max(stage.start, stage.end) for stage in job.stages)
-        low = next((target.id for target in job.targets if target.connections < most), None)
+        low = next((target.id for target in job.targets if parts * target.connections + parts - 1 < most), None)
         if low is not None:
             raise LoadError(f"{where}: targets: {low}: connections is below the stages' {most:g}")

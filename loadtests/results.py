@@ -71,7 +71,7 @@ def write(job: Job, measured: Measured, table: Table) -> None:
     """Write the job's files; each is complete before it has its name."""
     ids = [target.id for target in job.targets]
     if job.requests_path is not None:
-        _write_requests(job.requests_path, table, ids, measured.origin_s, measured.steps.names)
+        _write_requests(job.requests_path, table, ids, measured)
     beyond = measured.recorder.beyond
     if beyond is not None:
         _write_histograms(job.requests_path or job.result_path, beyond, ids, measured.origin_s)
@@ -85,10 +85,28 @@ def write(job: Job, measured: Measured, table: Table) -> None:
         "recorded": "requests" if beyond is None else "histograms",
         "engine": ENGINE,
         "stopped": measured.stopped,
+        "workers": _workers(measured, table),
     }
     part = job.result_path.with_name(job.result_path.name + ".part")
     part.write_text(json.dumps(result, indent=1))
     part.replace(job.result_path)
+
+
+def _workers(measured: Measured, table: Table) -> list[dict[str, Any]] | None:
+    """What each worker did, with its requests for each target; None where there was one process."""
+    if measured.worker is None:
+        return None
+    told = []
+    for one in measured.workers:
+        mine = table.correct & (measured.worker == one["number"])
+        counts = [int((mine & (table.target == number)).sum()) for number in range(len(one["targets"]))]
+        kept = measured.recorder.beyond is None
+        targets = [
+            {**target, "requests": count if kept else None}
+            for target, count in zip(one["targets"], counts, strict=True)
+        ]
+        told.append({**one, "targets": targets})
+    return told
 
 
 def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[str, Any]:
@@ -276,8 +294,8 @@ def _generator_cpu(windows: Sequence[Window]) -> float | None:
     return sum(window.cpu_s for window in windows) / wall_s if wall_s > 0 else None
 
 
-def _write_requests(path: Path, table: Table, ids: list[str], origin_s: float, steps: list[str]) -> None:
-    rows = table.rows
+def _write_requests(path: Path, table: Table, ids: list[str], measured: Measured) -> None:
+    rows, origin_s, steps = table.rows, measured.origin_s, measured.steps.names
     slices = np.array([window.slice for window in table.windows], np.int32)
     columns = {
         "target": words(table.target, ids),
@@ -288,6 +306,7 @@ def _write_requests(path: Path, table: Table, ids: list[str], origin_s: float, s
         "phase": words(table.phase, PHASES),
         "slice": numbers(slices[table.window]),
         "step": words(rows["step"].astype(np.int32), steps),
+        **({"worker": numbers(measured.worker)} if measured.worker is not None else {}),
     }
     parquet.write(path, columns)
 

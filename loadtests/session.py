@@ -9,7 +9,7 @@ from loadtests import address, opened, stages
 from loadtests.alarm import sleep_until
 from loadtests.asked import journey_of, requests_of
 from loadtests.closed import ClosedLoop
-from loadtests.conduct import conduct
+from loadtests.conduct import conduct, done_and_rates
 from loadtests.control import Control
 from loadtests.generator import Meter
 from loadtests.job import Job
@@ -175,15 +175,4 @@ class Session:
 
     def progress(self) -> dict[str, object]:
         """See `Crew`."""
-        loops = self.loops
-        elapsed = [0.0] * len(loops)
-        now = clock()
-        for window in self.recorder.windows:
-            if window.phase == "measure":
-                elapsed[window.target] += max(min(window.end_s, now) - window.start_s, 0.0)
-        rates = {
-            target.id: round(loop.ended / seconds, 1)
-            for target, loop, seconds in zip(self.job.targets, loops, elapsed, strict=True)
-            if seconds
-        }
-        return {"done": round(min(sum(elapsed) / (self.job.measure_s * len(loops)), 1.0), 4), "rps": rates}
+        return done_and_rates(self.job, self.recorder.windows, [loop.ended for loop in self.loops])

@@ -12,6 +12,7 @@ from loadtests import results
 from loadtests.job import Job, Target
 from loadtests.measured import Measured
 from loadtests.session import Session
+from loadtests.workers.leader import Leader
 
 
 class Deaf:
@@ -67,7 +68,7 @@ def stalling() -> Iterator[Callable[..., StallingServer]]:
 def load(tmp_path: Path) -> Callable[..., Outcome]:
     """Runs a job on the ports (or unix paths) given, and returns what it left."""
 
-    def run(*places: int | Path, connections: int = 4, **keys: Any) -> Outcome:
+    def run(*places: int | Path, connections: int = 4, control: Deaf | None = None, **keys: Any) -> Outcome:
         targets = tuple(
             Target(id=f"t{number}", connections=connections, host="127.0.0.1", port=place)
             if isinstance(place, int)
@@ -85,8 +86,9 @@ def load(tmp_path: Path) -> Callable[..., Outcome]:
             **keys,
         }
         job = Job(targets=targets, **orders)
-        control = Deaf()
-        measured = Session(job).run(control)  # type: ignore[arg-type]
+        control = control or Deaf()
+        crew = Session(job) if job.workers is None else Leader(job)
+        measured = crew.run(control)  # type: ignore[arg-type]
         results.write(job, measured, results.Table(measured))
         return Outcome(job, measured, json.loads(job.result_path.read_text()), control)
 

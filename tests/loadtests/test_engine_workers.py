@@ -1,0 +1,419 @@
+"""Several workers load as one: same totals, same order, slices that overlap only where they should; and none is missed in silence."""
+
+import itertools
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gevent
+import msgpack
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scripted_servers import GOOD, HANG
+
+from loadtests import job as job_file
+from loadtests import recorder, results
+from loadtests.asked import requests_of
+from loadtests.control import Stopped
+from loadtests.errors import LoadError
+from loadtests.job import Job, Target, Workers
+from loadtests.measured import Measured
+from loadtests.rows import ROW, Window, clock
+from loadtests.stages import Stage
+from loadtests.workers import master as master_module
+from loadtests.workers import merge, parcel
+from loadtests.workers.hand import Hand
+from loadtests.workers.leader import Leader
+from loadtests.workers.offset import Offset
+from loadtests.workers.share import share
+
+ROOT = Path(__file__).parents[2]
+CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+TWO = Workers(cpus=(CPUS[0], CPUS[-1]))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def helper() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts workers as another machine would."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int, *options: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-m", "loadtests.workers", "--master", "127.0.0.1", "--port", str(port), *options]
+        started.append(subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def children() -> list[int]:
+    """Processes that this test has started and that still run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid() and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+class Silent:
+    """A control that says yes to everything."""
+
+    def emit(self, event: str, **fields: Any) -> None: ...
+
+    def wait(self, word: str) -> None: ...
+
+
+def test_totals_are_the_servers_own_count_and_slices_never_meet_another_targets(
+    serve: Any, load: Any, tmp_path: Path
+) -> None:
+    servers = [serve(lambda number: [GOOD]) for _ in range(2)]
+    outcome = load(
+        *(server.port for server in servers), workers=TWO, mode="duet", slice_s=0.05, measure_s=0.4, warmup_s=0.1, connections=5,
+    )  # fmt: skip
+    table, worker = outcome.table, outcome.measured.worker
+    for number, server in enumerate(servers):
+        assert (table.target == number).sum() == server.requests
+        told = [one["targets"][number] for one in outcome.result["workers"]]
+        assert [one["connections"] for one in told] == [3, 2]
+        assert all(one["requests"] > 0 for one in told)
+        assert sum(one["requests"] for one in told) == outcome.targets[number]["requests"]
+        assert server.connections == 5
+    assert [one["slices"] for one in outcome.targets] == [8, 8]
+    spans = []
+    for place, window in enumerate(table.windows):
+        inside = table.window == place
+        both = [table.rows[inside & (worker == one)] for one in (0, 1)]
+        assert all(len(rows) for rows in both), "both load in every slice"
+        begins, ends = (
+            [rows["start_s"].min() for rows in both],
+            [min(rows["end_s"].max(), window.end_s) for rows in both],
+        )
+        assert max(begins) < min(ends), "at the same time"
+        assert min(begins) >= window.start_s
+        spans.append((min(begins), max(rows["end_s"].max() for rows in both)))
+    assert all(after[0] > before[1] for before, after in itertools.pairwise(spans))
+    stored = pq.read_table(tmp_path / "requests.parquet")
+    assert np.array_equal(stored["worker"].to_numpy(), worker)
+    assert pq.read_table(tmp_path / "slices.parquet").num_rows == 16
+    said = [event for event in outcome.control.events if event != "progress"]
+    assert said == ["ready", "<go", "measured", "<end"]
+    assert children() == []
+
+
+@pytest.mark.parametrize("arrivals", ["constant", "poisson"])
+def test_arrivals_of_the_open_loop_are_shared_out(arrivals: str, serve: Any, load: Any) -> None:
+    server = serve(lambda number: [GOOD])
+    outcome = load(server.port, workers=TWO, mode="open", arrivals=arrivals, rate_rps=400.0, measure_s=0.5, seed=3)
+    rows = outcome.table.rows
+    assert outcome.first["requests"] == server.requests == len(rows)
+    assert outcome.first["offered_rps"] == len(rows) / 0.5
+    assert outcome.first["late_ms"]["p50"] >= 0
+    counts = np.bincount(outcome.measured.worker, minlength=2)
+    due = np.sort(rows["intended_s"]) - outcome.table.windows[0].start_s
+    if arrivals == "constant":
+        assert counts.tolist() == [100, 100]
+        assert np.allclose(due, np.arange(200) / 400, atol=1e-6)
+    else:
+        assert counts.min() > 50
+        assert 150 < counts.sum() < 250
+        assert due[0] >= 0
+        assert due[-1] < 0.5
+
+
+def test_connections_join_in_stages_over_all_workers(serve: Any, load: Any) -> None:
+    server = serve(lambda number: [GOOD])
+    stages = (Stage(seconds=0.2, start=1, end=1), Stage(seconds=0.2, start=4, end=4))
+    outcome = load(server.port, workers=TWO, stages=stages, mode="closed", measure_s=0.4, connections=4)
+    rows, start_s = outcome.table.rows, outcome.table.windows[0].start_s
+    first = outcome.measured.worker[rows["start_s"] < start_s + 0.19]
+    assert set(first.tolist()) == {0}, "the one connection of the first stage is the first worker's"
+    assert set(outcome.measured.worker.tolist()) == {0, 1}
+    assert server.connections == 4
+
+
+def test_what_is_not_kept_one_by_one_adds_up_too(serve: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two hands in this process, one clock 100 s ahead of the other: the record is that of one process."""
+    monkeypatch.setattr(recorder, "BLOCK_ROWS", 16)
+    server = serve(lambda number: [GOOD])
+    job = Job(
+        version=1, mode="open", scenario="plaintext", measure_s=0.4, rate_rps=500.0, keep_requests=40, requests_path=tmp_path / "r.parquet",
+        slices_path=None, result_path=tmp_path / "result.json",
+        targets=(Target(id="t", host="127.0.0.1", port=server.port, connections=4),),
+    )  # fmt: skip
+    answers: list[dict[str, Any]] = []
+    hands = [Hand(answers.append, []) for _ in range(2)]
+
+    def all_do(do: str, each: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+        answers.clear()
+        for number, hand in enumerate(hands):
+            hand.order({"id": number + 1, "do": do, **each(number)})
+        while len(answers) < len(hands):
+            gevent.sleep(0.01)
+        assert not [one for one in answers if "error" in one]
+        return sorted(answers, key=lambda one: int(one["id"]))
+
+    all_do("job", lambda number: {"job": over_the_wire(share(job, number, 2)), "part": number, "parts": 2})
+    start_s = clock() + 0.05
+    planned = Window(0, "measure", 0, -1, 0, start_s, start_s + 0.4, start_s, True)
+    window = {"target": 0, "phase": "measure", "number": 0, "seconds": 0.4, "lead": 0.0, "start_s": start_s}
+    all_do("window", lambda number: window)
+    accounts = [over_the_wire(one["account"]) for one in all_do("finish", lambda number: {"stopped": False})]
+    pieces = [one["rows"] for one in all_do("piece", lambda number: {"number": 0})]
+    parcels = [parcel.unpack(told, [packed]) for told, packed in zip(accounts, pieces, strict=True)]
+    assert [len(one.rows) for one in parcels] == [32, 32], "whole blocks of each half"
+    shift_clock(parcels[1], 100.0)
+    steps = merge.steps(parcels)
+    gathered = merge.Gathered([planned], parcels)
+    measured = Measured(
+        request=requests_of(job)[0], recorder=gathered, origin_s=start_s, sides=[merge.side(parcels, 0)], steps=steps,
+        generator=merge.generator(parcels), worker=gathered.worker,
+    )  # fmt: skip
+    results.write(job, measured, results.Table(measured))
+    (told,) = json.loads(job.result_path.read_text())["targets"]
+    assert told["requests"] == told["window_requests"] == server.requests == 200
+    assert told["latency_ms"]["samples"] == 200
+    assert told["seconds"] == pytest.approx(0.4, abs=0.1)
+    assert told["offered_rps"] == 500.0
+    rows = gathered.since(0)
+    assert ((rows["intended_s"] >= start_s) & (rows["intended_s"] < start_s + 0.4)).all()
+    kept = pq.read_table(tmp_path / "r.parquet")
+    histograms = pq.read_table(tmp_path / "r.histograms.parquet")
+    assert kept.num_rows + sum(histograms["count"].to_pylist()) == 200
+    assert all(-1 <= second <= 1 for second in histograms["second_s"].to_pylist()), "on one clock"
+
+
+def over_the_wire(told: Any) -> Any:
+    return msgpack.loads(msgpack.dumps(told), strict_map_key=False)
+
+
+def shift_clock(one: Any, ahead_s: float) -> None:
+    """As if the clock there were ahead."""
+    for name in ("intended_s", "start_s", "first_byte_s", "end_s"):
+        one.rows[name] += ahead_s
+    for window in one.windows:
+        window.start_s, window.end_s = window.start_s + ahead_s, window.end_s + ahead_s
+    for account in one.beyond.accounts.values():
+        account.last_end_s += ahead_s
+    one.beyond.seconds = [replace(second, second=second.second + ahead_s) for second in one.beyond.seconds]
+
+
+@pytest.mark.parametrize("ahead_s", [0.0, -3.5, 1e6])
+def test_another_clock_is_read_to_within_half_the_way(ahead_s: float) -> None:
+    rng = random.Random(2)
+    offset = Offset()
+    assert offset.read(0.0) == (0.0, 0.0)
+    for number in range(20):
+        sent_s = float(number)
+        there_s, back_s, works_s = rng.uniform(1e-4, 9e-3), rng.uniform(1e-4, 9e-3), rng.uniform(0, 0.5)
+        received_s = sent_s + there_s
+        offset.add(sent_s, received_s + ahead_s, received_s + works_s + ahead_s, received_s + works_s + back_s)
+        found_s, within_s = offset.read(received_s + works_s + back_s)
+        assert abs(found_s - ahead_s) <= within_s + 1e-9
+    _, soon = offset.read(20.0)
+    assert soon < 0.005, "one short way among twenty is enough"
+    _, later = offset.read(20.0 + 60.0)
+    assert later - soon == pytest.approx(60.0 * 2e-4), "clocks drift apart"
+    offset.add(100.0, 100.0, 200.0, 200.0)
+    assert offset.read(200.0)[1] > 0.01, "over so long a time two clocks say nothing of each other"
+
+
+def test_shares_add_up_to_the_job(tmp_path: Path) -> None:
+    targets = (Target(id="a", host="h", port=1, connections=7), Target(id="b", unix="/x", connections=2))
+    job = Job(
+        version=1, mode="open", scenario="db", rate_rps=9.0, targets=targets, measure_s=1.0, requests_path=tmp_path / "x", slices_path=None,
+        result_path=tmp_path / "y", workers=Workers(cpus=(0, 0)), parameters={"x": 1},
+    )  # fmt: skip
+    shares = [job_file.parse(over_the_wire(share(job, part, 2)), "share") for part in range(2)]
+    assert [[target.connections for target in own.targets] for own in shares] == [[4, 1], [3, 1]]
+    for own in shares:
+        assert own.requests_path is None
+        assert own.workers is None
+        assert (own.rate_rps, own.seed, own.parameters, own.targets[1].unix) == (9.0, 0, {"x": 1}, "/x")
+        assert own.keep_requests == job.keep_requests / 2
+    few = replace(job, workers=Workers(cpus=(0,), remote=2))
+    with pytest.raises(LoadError, match="b: 2 connections cannot be shared out to 3 workers; give it at least 3"):
+        Leader(few)
+
+
+def test_damaged_pieces_are_refused() -> None:
+    told = {"rows": 2, "windows": [], "beyond": None, "steps": [], "sides": [], "generator": {}}
+    rows = np.zeros(2, ROW)
+    rows["end_s"] = [1.5, 2.5]
+    assert np.array_equal(parcel.unpack(told, [parcel.piece(rows, 0)]).rows, rows)
+    for packed in (parcel.piece(rows[:1], 0), parcel.piece(np.zeros(9, ROW), 0)):
+        with pytest.raises(ValueError, match="damaged"):
+            parcel.unpack(told, [packed])
+
+
+def test_a_worker_that_dies_fails_the_job_in_one_line(serve: Any, load: Any) -> None:
+    server = serve(lambda number: [GOOD])
+
+    class Killer(Silent):
+        def wait(self, word: str) -> None:
+            if word == "go":
+                gevent.spawn_later(0.2, lambda: os.kill(children()[0], signal.SIGKILL))
+
+    with pytest.raises(
+        LoadError, match=r"worker \d of this machine .* has ended \(signal 9\): the load was not what"
+    ) as caught:
+        load(server.port, workers=TWO, measure_s=30.0, control=Killer())
+    assert "\n" not in str(caught.value)
+    assert children() == []
+
+
+def test_a_worker_that_falls_silent_fails_the_job(serve: Any, load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(master_module, "SILENT_S", 2.0)
+    server = serve(lambda number: [GOOD])
+
+    class Stopper(Silent):
+        def wait(self, word: str) -> None:
+            if word == "go":
+                os.kill(children()[0], signal.SIGSTOP)
+
+    with pytest.raises(LoadError, match=r"has been silent for 2 s"):
+        load(server.port, workers=TWO, measure_s=30.0, control=Stopper())
+    assert children() == [], "also the one that cannot hear"
+
+
+def test_a_job_that_is_stopped_keeps_what_all_workers_have(serve: Any, load: Any) -> None:
+    server = serve(lambda number: [GOOD])
+    me = gevent.getcurrent()
+
+    class Impatient(Silent):
+        def wait(self, word: str) -> None:
+            if word == "go":
+                gevent.spawn_later(0.3, lambda: me.throw(Stopped))
+
+    outcome = load(server.port, workers=TWO, measure_s=30.0, control=Impatient())
+    assert outcome.result["stopped"] is True
+    assert 0.1 < outcome.first["seconds"] < 5
+    assert outcome.first["requests"] > 0
+    assert set(outcome.measured.worker.tolist()) == {0, 1}
+    assert 0 <= server.requests - len(outcome.table.rows) <= 4, "but for what was in flight"
+
+
+def test_timeouts_are_waited_for(serve: Any, load: Any) -> None:
+    server = serve(lambda number: [HANG])
+    outcome = load(server.port, workers=TWO, measure_s=0.2, timeout_s=0.3, connections=2)
+    assert outcome.first["errors"] == {"timeout": 2}
+
+
+def test_remote_workers_come_serve_several_jobs_and_have_their_clocks_read(serve: Any, load: Any, helper: Any) -> None:
+    server, port = serve(lambda number: [GOOD]), free_port()
+    processes = [helper(port), helper(port)]
+    for _ in range(2):
+        outcome = load(server.port, workers=Workers(remote=2, port=port), measure_s=0.2)
+        told = outcome.result["workers"]
+        assert [one["number"] for one in told] == [0, 1]
+        for one in told:
+            # The clock of this machine is read from afar: the answer is 0, and lies within what is said of it.
+            assert abs(one["clock"]["ahead_ms"]) <= one["clock"]["within_ms"]
+            assert one["host"] == socket.gethostname()
+        assert set(outcome.measured.worker.tolist()) == {0, 1}
+    assert len(outcome.table.rows) < server.requests, "two jobs were counted there"
+    for process in processes:
+        assert process.poll() is None, "they wait for the next one"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_a_worker_refuses_strangers_and_sockets_that_it_was_not_told_of(load: Any, helper: Any, tmp_path: Path) -> None:
+    port = free_port()
+    helper(port)
+    target = Target(id="x", host="192.0.2.1", port=80, connections=1)
+    job = Job(
+        version=1, mode="closed", scenario="plaintext", targets=(target,), measure_s=0.1, requests_path=None, slices_path=None,
+        result_path=tmp_path / "r", workers=Workers(remote=1, port=port),
+    )  # fmt: skip
+    with pytest.raises(LoadError, match=r"may not load 192\.0\.2\.1; start it with --allow-host 192\.0\.2\.1"):
+        Leader(job).run(Silent())  # type: ignore[arg-type]
+    told: list[dict[str, Any]] = []
+    for host, allowed, refused in [
+        ({"unix": "/x.sock"}, [], True), ({"unix": "/x.sock"}, ["/x.sock"], False), ({"unix": "/x.sock"}, None, False),
+        ({"host": "::1", "port": 80}, [], False), ({"host": "192.0.2.1", "port": 80}, ["192.0.2.1"], False),
+    ]:  # fmt: skip
+        own = replace(job, targets=(Target(id="x", connections=1, **host),))  # type: ignore[arg-type]
+        hand = Hand(told.append, allowed)
+        hand.order({"id": 7, "do": "job", "job": json.loads(json.dumps(share(own, 0, 1))), "part": 0, "parts": 1})
+        gevent.sleep(0.01)
+        assert ("may not load" in told[-1].get("error", "")) is refused, (host, told[-1])
+        hand.close()
+
+
+def test_who_waits_in_vain_is_told_what_to_start(load: Any) -> None:
+    port = free_port()
+    with pytest.raises(LoadError, match=rf"0 of 1 workers came within 0\.5 s; start them: bench load-worker .*{port}"):
+        load(1, workers=Workers(remote=1, port=port, wait_s=0.5))
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(LoadError, match="cannot listen on"):
+        load(1, workers=Workers(remote=1, port=taken.getsockname()[1], wait_s=0.5))
+
+
+def test_a_worker_without_a_leader_gives_up(helper: Any) -> None:
+    process = helper(free_port(), "--patience", "0.2")
+    assert process.wait(20) == 1
+    assert b"no leader at 127.0.0.1" in process.stderr.read()
+
+
+def test_workers_end_with_a_leader_that_was_killed(serve: Any, tmp_path: Path) -> None:
+    server = serve(lambda number: [GOOD])
+    job = {
+        "version": 1, "mode": "closed", "scenario": "plaintext", "measure_s": 60.0, "requests_path": None, "slices_path": None,
+        "result_path": str(tmp_path / "result.json"), "workers": {"cpus": list(TWO.cpus)},
+        "targets": [{"id": "t", "host": "127.0.0.1", "port": server.port, "connections": 4}],
+    }  # fmt: skip
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    argv = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(ROOT / "loadtests" / "locustfile.py"),
+        "--headless",
+        "--forkloop-job",
+    ]
+    with (tmp_path / "log").open("wb") as log:
+        leader = subprocess.Popen(
+            [*argv, str(tmp_path / "job.json")], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+        )
+    assert leader.stdin is not None
+    assert leader.stdout is not None
+    try:
+        assert json.loads(leader.stdout.readline())["event"] == "ready", (tmp_path / "log").read_text()
+        leader.stdin.write(b"go\n")
+        leader.stdin.flush()
+        said = json.loads(leader.stdout.readline())
+        assert said["event"] == "progress"
+    finally:
+        leader.kill()
+        leader.wait()
+        leader.stdin.close()
+        leader.stdout.close()
+    # Both load until they see that the leader's end of their standard input is gone.
+    deadline = time.monotonic() + 10
+    while True:
+        before = server.requests
+        time.sleep(0.3)
+        if server.requests == before:
+            break
+        assert time.monotonic() < deadline
