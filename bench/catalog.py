@@ -75,7 +75,7 @@ def join(
     if transport is None:
         return f"{server.name} listens on {', '.join(server.transports)}, {front.name} connects over {', '.join(front.transports)}"
     pair = f"{server.name}/{front.name}"
-    plain = variant is None and not options and not front_options
+    plain = variant is None and app.version is None and not options and not front_options
     own = {"default"} if app.default == pair else set()
     core = {"core"} if app.default == pair or pair in app.core else set()
     parsed = replace(
@@ -103,9 +103,7 @@ def resolve(catalog: Catalog, text: str) -> Stack:
         else None
     )
     if parsed.version:
-        raise BenchError(
-            f"stack '{text}': versions (@{parsed.version}) cannot be measured yet; leave '@{parsed.version}' out"
-        )
+        app = replace(app, version=parsed.version)
     _check_options(text, server.name, server.options, parsed.server_options)
     _check_options(text, front.name, front.options, parsed.front_options)
     joined = join(
@@ -185,7 +183,8 @@ def _check_named(root: Path, app: App, stacks: Mapping[str, Stack]) -> None:
 
 
 def _id(app: App, variant: Variant | None, server: Server, front: Front) -> str:
-    return f"{app.name}{f'+{variant.name}' if variant else ''}/{server.name}/{front.name}"
+    version = f"@{app.version}" if app.version else ""
+    return f"{app.name}{f'+{variant.name}' if variant else ''}{version}/{server.name}/{front.name}"
 
 
 def _app(path: Path) -> App:

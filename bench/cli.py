@@ -60,9 +60,9 @@ Stacks = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True
 
 @app.command
 def run(
-    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), sweep: Stacks = (), cpus: str | None = None,
-    mode: str = "native", seed: int | None = None, precision: str | None = None, time_budget: str | None = None,
-    resume: str | None = None, results: Path = RESULTS,
+    *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), sweep: Stacks = (),
+    with_: Annotated[Stacks, Parameter("--with")] = (), cpus: str | None = None, mode: str = "native", seed: int | None = None,
+    precision: str | None = None, time_budget: str | None = None, resume: str | None = None, results: Path = RESULTS,
 ) -> int:  # fmt: skip
     """Deploy, verify, load, store and report.
 
@@ -78,6 +78,8 @@ def run(
         Run each stack over a row of values: workers=1,2,4,8, threads, another option of its server or front, or connections.
     cpus
         Which CPUs each side gets, as server=0-3,db=4,load=5-7 (and front=...); planned from the machine when left out.
+    with_
+        Another version beside what is pinned: django==5.2 adds django@5.2/... beside each selected stack that holds Django.
     mode
         native: on this machine; compose: in containers, load generator and database too.
     seed
@@ -101,7 +103,8 @@ def run(
         made = request.again(found, folder, precision=precision, time_budget=time_budget)
     else:
         made = request.fresh(
-            found, profile=profile, stacks=_split(stacks), scenarios=_split(scenarios), sweep=sweep, cpus=cpus, mode=mode,
+            found, profile=profile, stacks=_split(stacks), scenarios=_split(scenarios), sweep=sweep, with_=_split(with_),
+            cpus=cpus, mode=mode,
             seed=seed, precision=precision, time_budget=time_budget,
         )  # fmt: skip
     if made.mode == "native":
@@ -523,7 +526,7 @@ def _prepare(found: catalog.Catalog, stacks: list[Stack], *, quiet: bool = False
     """
     for line in session.recover():
         print(f"note: {line}", file=sys.stderr)
-    apps = {stack.app.name: stack.app for stack in stacks}
+    apps = {(stack.app.name, stack.app.version): stack.app for stack in stacks}
     prepared = environments.prepare(
         found, apps.values(), lambda text: print(f"setup: {text}", file=sys.stderr if quiet else sys.stdout, flush=True)
     )

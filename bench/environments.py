@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from bench import static
+from bench import versions as versions_axis
 from bench.catalog import ROOT, Catalog, server_fits
 from bench.languages import LANGUAGES, AbsentError, Tools, language
 from bench.model import App, BenchError
@@ -27,11 +28,13 @@ _DISTRIBUTIONS = (
 
 def path_of(app: App, *, home: Path = HOME) -> Path:
     """Where the application's environment is, made or not."""
-    return home / app.name
+    return home / (f"{app.name}@{app.version}" if app.version else app.name)
 
 
 def locks_of(catalog: Catalog, app: App) -> list[Path]:
     """The lock files whose packages go into the application's environment. Raises BenchError where the app has none."""
+    if app.version:
+        return [_lock_of_version(catalog, app)]
     own = app.folder / "requirements.txt"
     if not own.exists():
         raise BenchError(
@@ -43,6 +46,32 @@ def locks_of(catalog: Catalog, app: App) -> list[Path]:
         if server_fits(app, server) and (server.folder / "requirements.txt").exists()
     ]
     return [own, *servers]
+
+
+def _lock_of_version(catalog: Catalog, app: App) -> Path:
+    """Pins with another version of one package, made anew where what they come from has changed. Raises BenchError."""
+    wanted = versions_axis.package(app)
+    assert wanted is not None
+    sources = versions_axis.sources(catalog, app)
+    path = ROOT / ".cache" / "versions" / f"{app.name}@{app.version}.txt"
+    stamp, digest = path.with_suffix(".stamp"), _digest(sources)
+    if path.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    override = path.with_suffix(".override")
+    override.write_text(f"{wanted}\n", encoding="utf-8")
+    try:
+        uv(
+            "pip", "compile", "-q", "--universal", "--python-version", "3.12", "--no-emit-index-url", "--no-header", "--no-annotate",
+            "--generate-hashes", "--override", str(override), "-o", str(path), *map(str, sources),
+        )  # fmt: skip
+    except BenchError as error:
+        path.unlink(missing_ok=True)
+        raise BenchError(
+            f"{app.name}@{app.version}: {wanted} cannot be had: {' '.join(str(error).split())[-300:]}"
+        ) from None
+    stamp.write_text(digest, encoding="utf-8")
+    return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +105,8 @@ def prepare(catalog: Catalog, apps: Iterable[App], say: Callable[[str], None]) -
         stamp = folder / _STAMP
         if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
             continue
-        say(f"environment of {app.name}: {', '.join(sorted({lock.parent.name for lock in locks}))}")
+        what = versions_axis.package(app) or ", ".join(sorted({lock.parent.name for lock in locks}))
+        say(f"environment of {folder.name}: {what}")
         stamp.unlink(missing_ok=True)
         uv("venv", "-q", "--clear", "--python", _base_python(), str(folder))
         # The same file of pins may come from several servers, and the same package at the same version from several files.

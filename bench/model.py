@@ -82,6 +82,8 @@ class App:
     missing: frozenset[str]
     """Endpoints of the contract that it does not have."""
     variants: Mapping[str, Variant]
+    version: str | None = None
+    """Instead of the pinned versions: that of the framework, or a package and its version; see `bench.versions`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,7 @@ def describe_stack(planned: PlannedStack) -> dict[str, Any]:
     stack = planned.stack
     return {
         "id": stack.id, "slug": stack.slug, "app": stack.app.name, "variant": stack.variant.name if stack.variant else None,
-        "version": None, "server": stack.server.name, "front": stack.front.name, "tags": sorted(stack.tags),
+        "version": stack.app.version, "server": stack.server.name, "front": stack.front.name, "tags": sorted(stack.tags),
         "framework": stack.app.framework, "title": stack.app.title, "model": stack.server.model, "data": stack.data,
         "workers": planned.workers, "threads": planned.threads, "pool_max": planned.pool_max, "omits": sorted(stack.omits),
         "keep_alive": {"server": stack.server.keep_alive, "front": stack.front.keep_alive},

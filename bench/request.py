@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from bench import catalog, connections, plan, provenance
+from bench import catalog, connections, plan, provenance, versions
 from bench import sweep as sweeping
 from bench.catalog import Catalog
 from bench.machine import describe, place, topology
@@ -24,14 +24,16 @@ _UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 def fresh(
     found: Catalog, *, profile: str, stacks: Sequence[str], scenarios: Sequence[str], sweep: Sequence[str] = (),
-    cpus: str | None = None, mode: str,
+    with_: Sequence[str] = (), cpus: str | None = None, mode: str,
     seed: int | None, precision: str | None = None, time_budget: str | None = None,
 ) -> Plan:  # fmt: skip
     """The plan for a new run. Raises BenchError for names that do not exist and numbers that mean nothing."""
     if profile not in plan.PROFILES:
         raise BenchError(f"unknown profile '{profile}'.{nearest(profile, list(plan.PROFILES))}")
     chosen = paced(plan.PROFILES[profile], precision, time_budget)
-    picked = catalog.select_stacks(found, stacks or chosen.stacks)
+    picked = versions.beside(found, catalog.select_stacks(found, stacks or chosen.stacks), with_)
+    if mode == "compose" and (other := next((one for one in picked if one.app.version), None)):
+        raise BenchError(f"{other.id}: other versions are measured on this machine only; leave --mode compose out")
     asked = catalog.select_scenarios(found, scenarios or chosen.scenarios)
     swept = sweeping.sweep(found, picked, asked, sweeping.axes(found, sweep))
     made = plan.make(

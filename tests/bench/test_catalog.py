@@ -289,7 +289,6 @@ def test_options_are_kept_in_the_order_of_their_names(small: Tree) -> None:
         ("flask/sync/ngnix", "unknown front 'ngnix'. Did you mean nginx?"),
         ("django+rw/sync/nginx", "unknown variant of django 'rw'. Did you mean raw?"),
         ("flask+raw/sync/nginx", "unknown variant of flask 'raw'."),
-        ("flask@3.1/sync/nginx", "versions (@3.1) cannot be measured yet; leave '@3.1' out"),
         ("flask/sync+worker=2/nginx", "sync has no option 'worker'. Did you mean workers?"),
         ("flask/sync/nginx+bufer=2", "nginx has no option 'bufer'. Did you mean buffer?"),
         ("flask/sync+workers=0/nginx", "workers=0: must be a positive integer"),
