@@ -224,7 +224,10 @@ def verify(
 def load(
     url: str, /, *, connections: int | None = None, rate: float | None = None, seconds: float = 10.0, arrivals: str = "poisson",
     rate_stages: str | None = None, connection_stages: str | None = None, think_ms: float = 0.0, unix: Path | None = None,
-    timeout: float = 10.0, allow_host: Stacks = (), as_json: Annotated[bool, Parameter("--json")] = False,
+    timeout: float = 10.0, beside: str | None = None, beside_path: str | None = None, beside_method: str | None = None,
+    beside_rate: float | None = None, beside_bytes: int | None = None, beside_buffer: int | None = None,
+    beside_ramp: float | None = None, beside_settle: float | None = None, beside_finish: float | None = None,
+    allow_host: Stacks = (), as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
     """Load one running server of your own: a closed loop for its capacity, or --rate for its latency.
 
@@ -250,6 +253,24 @@ def load(
         The path of a unix socket to connect to instead of the URL's host.
     timeout
         Seconds after which a request is given up.
+    beside
+        Slow or idle clients that are there meanwhile, as KIND=COUNT: readers=64, slow-heads=64, slow-bodies=64 or idle=10000.
+    beside_path
+        What they ask for; the URL's own path when left out.
+    beside_method
+        How they ask: GET, or POST for slow bodies.
+    beside_rate
+        Bytes a second of each: 8192 for readers, 10 for slow heads, 100 for slow bodies.
+    beside_bytes
+        Length of a slow head (4096) or body (65536).
+    beside_buffer
+        Bytes of receive buffer of each; 4096 for readers.
+    beside_ramp
+        Seconds over which they arrive; one for each thousand, and one at least.
+    beside_settle
+        Seconds to wait at most until all are in place: 10.
+    beside_finish
+        Seconds to wait at most until all have ended: 30.
     allow_host
         A host that is not this machine and may be loaded.
     as_json
@@ -261,6 +282,10 @@ def load(
     found = solo.load(
         url, connections=connections, rate_rps=rate, seconds=seconds, unix=unix, timeout_s=timeout, allowed=allow_host,
         arrivals=arrivals, think_s=think_ms / 1000, rate_stages=rate_stages, connection_stages=connection_stages,
+        beside={
+            "text": beside, "path": beside_path, "method": beside_method, "rate_bytes_s": beside_rate, "bytes": beside_bytes,
+            "receive_buffer_bytes": beside_buffer, "ramp_s": beside_ramp, "settle_s": beside_settle, "finish_s": beside_finish,
+        },
     )  # fmt: skip
     print(json.dumps(found, indent=1) if as_json else text(url, found))
     return 0 if found["requests"] else 1

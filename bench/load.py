@@ -1,6 +1,7 @@
 """Running the load generator: Locust in a process of its own, told what to do by a job file, in step with us over its pipes."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import select
@@ -36,6 +37,30 @@ class Target:
     """open: arrivals a second at this target, instead of the job's."""
 
 
+BesideKind = Literal["readers", "slow-heads", "slow-bodies", "idle"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Slow or idle clients beside a job's requests, with the keys of `loadtests/beside.py`; None: the engine's own value."""
+
+    kind: BesideKind
+    count: int
+    path: str = "/"
+    method: Literal["GET", "POST", "PUT"] | None = None
+    bytes: int | None = None
+    rate_bytes_s: float | None = None
+    receive_buffer_bytes: int | None = None
+    ramp_s: float | None = None
+    settle_s: float = 10.0
+    finish_s: float = 30.0
+
+    @property
+    def arrival_s(self) -> float:
+        """The longest that their arrival takes."""
+        return (max(self.count / 1000, 1.0) if self.ramp_s is None else self.ramp_s) + self.settle_s
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What one load process does. Times are seconds for each target."""
@@ -57,6 +82,8 @@ class Job:
     think_s: float = 0.0
     stages: Sequence[tuple[float, float, float]] = ()
     """(seconds, start, end) of rates in the open loop, of connections in the closed one; `measure_s` in all."""
+    beside: Beside | None = None
+    """Who else is there; for one target, in the open or the closed loop. The result has them under `beside`."""
 
 
 class Inside(Protocol):
@@ -114,6 +141,10 @@ def run(
     spawned = session.spawn(argv, role="generator", cwd=ROOT, env=environment, log=log, cpus=cpus, pipes=True)
     # Drains, ramps and requests that hang until their timeout come on top of the measured time.
     allowance_s = 20.0 + 3 * len(job.targets) * (job.measure_s + job.warmup_s) + 2 * job.timeout_s * len(job.targets)
+    end_deadline_s = END_DEADLINE_S
+    if job.beside is not None:
+        allowance_s += job.beside.arrival_s + job.timeout_s
+        end_deadline_s += job.beside.finish_s
     answers: dict[str, Callable[[int], None]] = {"ready": on_ready, "measured": on_measured}
     replies = {"ready": "go\n", "measured": "end\n"}
     deadline = Deadline(time.monotonic() + START_DEADLINE_S + allowance_s)
@@ -128,7 +159,7 @@ def run(
                 pid = inside.generator_pid(job_path) if inside is not None else spawned.pid
                 placement.check([pid or spawned.pid], cpus, "the load generator")
                 answers.pop(kind)(pid or spawned.pid)
-                deadline.at = time.monotonic() + (allowance_s if kind == "ready" else END_DEADLINE_S)
+                deadline.at = time.monotonic() + (allowance_s if kind == "ready" else end_deadline_s)
                 _reply(spawned, replies[kind])
             elif kind == "done":
                 if answers:
@@ -165,6 +196,7 @@ def _encode(job: Job) -> dict[str, Any]:
         "lead": job.lead,
         "think_s": job.think_s or None,
         "stages": [{"seconds": seconds, "start": start, "end": end} for seconds, start, end in job.stages] or None,
+        "beside": dataclasses.asdict(job.beside) if job.beside else None,
     }
     return {
         "version": 1, "seed": job.seed, "mode": job.mode, "targets": targets, "parameters": {},

@@ -32,7 +32,7 @@ def measure(
     session: Session, places: Sequence[Place], *, mode: Literal["duet", "open", "closed"], connections: int, seconds: float,
     timeout_s: float, rate_rps: float | None = None, slice_s: float | None = None, seed: int = 0,
     arrivals: Literal["constant", "poisson"] = "poisson", think_s: float = 0.0, stages: Sequence[tuple[float, float, float]] = (),
-    each: Sequence[int] = (),
+    each: Sequence[int] = (), beside: load.Beside | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The engine's result; `seconds` are for each place. Places are named by their number; `each` gives every one its own number of
     connections. Raises BenchError.
@@ -41,7 +41,7 @@ def measure(
     job = load.Job(
         requests=[{"method": "GET", "path": place.path, "headers": {"Accept": "*/*"}} for place in places],
         mode=mode, seed=seed, warmup_s=min(1.0, seconds / 5), measure_s=seconds, slice_s=slice_s, rate_rps=rate_rps,
-        arrivals=arrivals, timeout_s=timeout_s, think_s=think_s, stages=stages,
+        arrivals=arrivals, timeout_s=timeout_s, think_s=think_s, stages=stages, beside=beside,
         targets=[
             load.Target(id=str(number), endpoint=place.endpoint, connections=each[number] if each else connections)
             for number, place in enumerate(places)

@@ -2,12 +2,14 @@
 
 import math
 import re
-from collections.abc import Collection
+import textwrap
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.model import BenchError
 from bench.session import Session
+from bench.solo import beside as others
 from bench.solo.engine import measure, tried
 from bench.solo.place import parse, reach
 from bench.trial import BUSY
@@ -16,6 +18,8 @@ PERCENTILES = ("p50", "p90", "p99", "p99_9", "max")
 _STAGE = re.compile(r"(\d+(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?x(\d+(?:\.\d+)?)s?")
 DEFAULT = 64
 """Connections of an open loop, which needs one for each request in flight, and of users who think."""
+SAID = 3
+"""So many of the problems are told in text; JSON has up to ten and more."""
 REACHED = 0.98
 """The share of the rate asked for below which it counts as not reached."""
 
@@ -23,11 +27,11 @@ REACHED = 0.98
 def load(
     url: str, *, connections: int | None, rate_rps: float | None, seconds: float, unix: Path | None, timeout_s: float,
     allowed: Collection[str], arrivals: str = "poisson", think_s: float = 0.0,
-    rate_stages: str | None = None, connection_stages: str | None = None,
+    rate_stages: str | None = None, connection_stages: str | None = None, beside: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Load `url` and return what `--json` prints. Without `connections` a closed loop tries how many it takes.
 
-    Stages: see `parse_stages`. Raises BenchError.
+    Stages: see `parse_stages`. `beside`: what `beside.parse` takes, `text` and the options. Raises BenchError.
     """
     for name, value in (
         ("--connections", connections),
@@ -45,6 +49,13 @@ def load(
     if connection_stages is not None:
         connections = math.ceil(max(max(stage[1:]) for stage in stages))
     place = parse(url, unix=unix, allowed=allowed)
+    options = dict(beside or {})
+    crowd = others.parse(
+        options.pop("text", None),
+        path=options.pop("path", None) or place.path,
+        method=options.pop("method", None),
+        **options,
+    )
     reach(place)
     is_open = rate_rps is not None or rate_stages is not None
     with Session() as session:
@@ -53,9 +64,9 @@ def load(
         result = measure(
             session, [place], mode="open" if is_open else "closed", connections=connections, seconds=seconds,
             timeout_s=timeout_s, rate_rps=rate_rps, arrivals="constant" if arrivals == "constant" else "poisson", think_s=think_s,
-            stages=stages,
+            stages=stages, beside=crowd,
         )  # fmt: skip
-    return summary(result["targets"][0])
+    return summary(result["targets"][0], result.get("beside"))
 
 
 def parse_stages(option: str, text: str) -> list[tuple[float, float, float]]:
@@ -88,7 +99,7 @@ def _stages(
     return parse_stages("--connection-stages", connection_stages) if connection_stages is not None else []
 
 
-def summary(answer: dict[str, Any]) -> dict[str, Any]:
+def summary(answer: dict[str, Any], beside: dict[str, Any] | None) -> dict[str, Any]:
     """The keys of `bench load --json`. Latency is null throughout in a closed loop, which hides stalls."""
     latency = answer["latency_ms"] or {}
     kept = {key: answer[key] for key in ("requests", "seconds", "rps", "offered_rps", "errors")}
@@ -96,7 +107,7 @@ def summary(answer: dict[str, Any]) -> dict[str, Any]:
     return {
         **kept, "latency_ms": {key: latency.get(key) for key in PERCENTILES}, "generator_cpu": busy,
         "generator_bound": busy is not None and busy > BUSY, "late": answer["late"], "stages": answer["stages"],
-        "connections": answer["connections"],
+        "connections": answer["connections"], "problems": answer["problems"], "beside": beside,
     }  # fmt: skip
 
 
@@ -105,6 +116,7 @@ def text(url: str, found: dict[str, Any]) -> str:
     lines = [url, f"  {found['rps'] or 0:,.1f} requests/s: {found['requests']:,} answered in {found['seconds']:.2f} s"]
     errors = ", ".join(f"{count:,} x {kind}" for kind, count in found["errors"].items())
     lines.append(f"  failed: {errors or 'none'}")
+    lines += [textwrap.shorten(f"    {problem}", 80, placeholder=" ...") for problem in found["problems"][:SAID]]
     lines.append(f"  over {found['connections']} connections")
     offered = found["offered_rps"]
     if offered is None:
@@ -116,6 +128,8 @@ def text(url: str, found: dict[str, Any]) -> str:
             lines.append(f"  {offered:,.1f}/s were offered and could not be reached: the latency is a queue's")
         if found["late"]:
             lines.append(f"  the generator itself was late: more than a tenth of {', '.join(found['late'])}")
+    if found["beside"]:
+        lines += others.text(found["beside"])
     lines += [_stage(stage) for stage in found["stages"] or ()]
     if found["generator_cpu"] is not None:
         lines.append(f"  the generator used {found['generator_cpu']:.0%} of a CPU")

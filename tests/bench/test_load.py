@@ -1,5 +1,6 @@
 """The generator's side of the pipes is played by a small script, so that every way in which it can go wrong does."""
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 
 from bench import load
-from bench.load import Job, LoadFailedError, Target
+from bench.load import Beside, Job, LoadFailedError, Target
 from bench.model import BenchError
 from bench.render import Endpoint
 from bench.session import Session
+from loadtests.beside import Beside as EnginesBeside
+from loadtests.schema import build
 
 PLAYER = """
 import json, os, sys, time
@@ -147,6 +150,26 @@ def test_the_job_says_all_that_the_generator_needs(play: Callable[..., dict[str,
     job = play(ALL_WELL, mode="open", slice_s=None, rate_rps=200.0, arrivals="constant")["job"]
     assert (job["mode"], job["rate_rps"], job["arrivals"]) == ("open", 200.0, "constant")
     assert "slice_s" not in job
+
+
+def test_clients_beside_are_named_with_the_engines_own_keys(play: Callable[..., dict[str, Any]]) -> None:
+    crowd = Beside(kind="readers", count=64, path="/blob?bytes=8000000", rate_bytes_s=4096.0)
+    said = play(ALL_WELL, mode="closed", slice_s=None, beside=crowd)["job"]["beside"]
+    assert build(EnginesBeside, said, "job") == EnginesBeside(
+        kind="readers", count=64, path="/blob?bytes=8000000", rate_bytes_s=4096.0
+    )
+    ours = {field.name: field.default for field in dataclasses.fields(Beside)}
+    assert ours == {field.name: field.default for field in dataclasses.fields(EnginesBeside)}
+
+
+def test_clients_beside_have_time_to_arrive_and_to_end(
+    play: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look at the clock costs 40 s here: what the job allows otherwise is over by the time that it has measured."""
+    patient = Beside(kind="idle", count=10_000, settle_s=400.0, finish_s=400.0)
+    clock(monkeypatch, step_s=40.0)
+    assert play(ALL_WELL, beside=patient)["targets"]
+    refused(play, ALL_WELL)
 
 
 def test_a_bad_job_is_told_in_the_generators_words(play: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_load_of_one_server(url: str) -> None:
     common: dict[str, Any] = {"connections": 4, "seconds": 0.4, "unix": None, "timeout_s": 5.0, "allowed": ()}
     closed = load(url, rate_rps=None, **common)
     keys = ["requests", "seconds", "rps", "offered_rps", "errors", "latency_ms", "generator_cpu", "generator_bound"]
-    keys += ["late", "stages", "connections"]
+    keys += ["late", "stages", "connections", "problems", "beside"]
     assert list(closed) == keys
     assert closed["requests"] > 0
     assert closed["latency_ms"] == dict.fromkeys(["p50", "p90", "p99", "p99_9", "max"])
@@ -124,6 +124,8 @@ def test_load_of_one_server(url: str) -> None:
     missing = load(url + "missing", rate_rps=None, **common)
     assert missing["requests"] == 0
     assert missing["errors"]["status"] > 0
+    assert missing["problems"] == ["status 404, expected one below 400"]
+    assert "status 404, expected one below 400" in single.text("", missing)
     for found in (closed, opened, missing):
         assert max(map(len, single.text("", found).splitlines())) <= 80
         json.dumps(found, allow_nan=False)
