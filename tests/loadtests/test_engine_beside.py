@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from loadtests import limits
 from loadtests.beside import Beside
 from loadtests.crowd import crowd_of
 from loadtests.errors import LoadError
+from loadtests.job import Workers
 
 LARGE = 6_000_000
 """More than the sockets' buffers take between a server and a reader whose own is small."""
@@ -106,9 +108,10 @@ def beside(load: Any) -> Callable[..., Any]:
 
     def run(port: int, kind: str, count: int, *, measure_s: float = 0.5, timeout_s: float = 1.0, **terms: Any) -> Any:
         orders = {"ramp_s": 0.2, "settle_s": 1.0, "finish_s": 10.0, **terms}
+        keys = {key: orders.pop(key) for key in ("workers", "warmup_s") if key in orders}
         return load(
             port, mode="open", rate_rps=40.0, measure_s=measure_s, timeout_s=timeout_s, connections=8,
-            beside=Beside(kind=kind, count=count, **orders),  # type: ignore[arg-type]
+            beside=Beside(kind=kind, count=count, **orders), **keys,  # type: ignore[arg-type]
         )  # fmt: skip
 
     return run
@@ -314,6 +317,15 @@ def test_a_crowd_beside_a_closed_loop_on_a_unix_socket(serve: Any, load: Any, tm
     assert outcome.first["requests"] > 0
     assert outcome.result["beside"]["arrival"]["latency_ms"] is None
     assert load(tmp_path / "0.sock", measure_s=0.1).result["beside"] is None
+
+
+def test_beside_several_workers_the_crowd_is_with_their_leader(pages: Any, beside: Any) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    outcome = beside(pages().port, "readers", 4, path="/large", warmup_s=0.1, workers=Workers(cpus=(cpu, cpu)))
+    crowd = outcome.result["beside"]
+    assert (crowd["held"], crowd["outcomes"]) == (4, {"completed": 4})
+    assert (outcome.first["requests"], outcome.first["errors"]) == (20, {})
+    assert crowd["arrival"]["requests"] == 8
 
 
 @pytest.mark.parametrize(
