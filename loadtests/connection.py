@@ -25,6 +25,7 @@ _SCRATCH = memoryview(bytearray(1 << 18))
 """Where bodies go that nobody keeps; shared, since callbacks never overlap."""
 _REFUSED_PAUSE_S = 0.02
 """How long a connection stays away after it could not connect: a dead target must not become a busy loop."""
+_MOST_NOTES = 5
 _NEVER = math.nan
 """A time that did not come, in a record."""
 
@@ -49,13 +50,18 @@ class Judge(Protocol):
 class Tally:
     """Counts what connections did, for one target."""
 
-    __slots__ = ("connecting", "refused")
+    __slots__ = ("connecting", "notes")
 
     def __init__(self) -> None:
-        self.refused: set[str] = set()
-        """Why connections could not be made, in words."""
+        self.notes: list[str] = []
+        """Why connections could not be made and what came was not HTTP, in words: the first few different ones."""
         self.connecting = Durations()
         """How long each connection that opened took, from the wish to send: reconnects included."""
+
+    def note(self, problem: str) -> None:
+        """Remember a problem."""
+        if len(self.notes) < _MOST_NOTES and problem not in self.notes:
+            self.notes.append(problem)
 
 
 class Connection:
@@ -174,7 +180,7 @@ class Connection:
         self._send_request()
 
     def _refused(self, code: int) -> None:
-        self._tally.refused.add(reason(code))
+        self._tally.note(f"cannot connect: {reason(code)}")
         self._record_failure(Fault.CONNECT, clock())
         self._settle_after(_REFUSED_PAUSE_S)
 
@@ -229,7 +235,8 @@ class Connection:
         except OSError:
             self._fail(Fault.RESET, clock())
             return
-        except Malformed:
+        except Malformed as error:
+            self._tally.note(f"not HTTP/1: {error}")
             self._fail(Fault.PROTOCOL, clock())
             return
         if complete:

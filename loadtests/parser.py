@@ -15,6 +15,8 @@ from loadtests.errors import Fault
 
 MAX_HEAD_BYTES = 65536
 REMEMBERED_HEADS = 512
+_SHOWN = 24
+"""Bytes of an answer that is none, for a person to see."""
 _END = b"\r\n\r\n"
 
 
@@ -161,7 +163,7 @@ class Response:
         end = data.find(_END) + 4
         if end == 3:
             if b"HTTP/1."[: len(data)] != data[:7] or len(data) > MAX_HEAD_BYTES:
-                raise Malformed("not an HTTP/1 response")
+                raise Malformed(f"the answer begins with {data[:_SHOWN]!r}")
             self._pending = data
             return False
         head = self._known.get(data[:end])

@@ -102,7 +102,7 @@ class Session:
 
     def _side(self, number: int) -> Side:
         pool, loop = self.pools[number], self.loops[number] if self.loops else None
-        problems = [*pool.expect.problems, *(f"cannot connect: {why}" for why in sorted(pool.tally.refused))]
+        problems = [*pool.expect.problems, *pool.tally.notes]
         side = Side(connecting=pool.tally.connecting, problems=problems)
         if isinstance(loop, OpenLoop):
             side.late, side.queued = loop.late, loop.queued

@@ -11,6 +11,7 @@ from bench.session import Session
 from bench.solo import starting, student
 from bench.solo.engine import measure, tried
 from bench.solo.place import parse, reach
+from bench.solo.single import problems
 
 CONFIDENCE = 0.95
 STARTS = 6
@@ -73,7 +74,13 @@ def summary(urls: list[str], results: Sequence[dict[str, Any]], margin: float) -
     total_s = [sum(answer["seconds"] for answer in column) for column in columns]
     requests = [sum(answer["requests"] for answer in column) for column in columns]
     targets = [
-        {"url": url, "rps": count / time_s if time_s else None, "requests": count, "errors": _added(column)}
+        {
+            "url": url,
+            "rps": count / time_s if time_s else None,
+            "requests": count,
+            "errors": _added(column),
+            "problems": list(dict.fromkeys(problem for answer in column for problem in answer["problems"])),
+        }
         for url, count, time_s, column in zip(urls, requests, total_s, columns, strict=True)
     ]
     ratios = [
@@ -116,9 +123,10 @@ def text(found: dict[str, Any], *, started: bool) -> str:
         lines += [
             f"{letter}  {target['rps'] or 0:>12,.1f} requests/s  failed: {errors or 'none'}",
             f"   {target['url']}",
+            *problems(target["problems"]),
         ]
     for (a, b), pair in zip(itertools.combinations(letters, 2), found["ratios"], strict=True):
-        verdict = "no ratio: too few right answers; longer --slice-ms?"
+        verdict = _why_none(a, b, found)
         if pair["ratio"] is not None:
             verdict = f"{pair['ratio']:.4f}  95% interval {pair['low']:.4f} to {pair['high']:.4f}  "
             verdict += "resolved" if pair["resolved"] else "not resolved"
@@ -131,6 +139,13 @@ def text(found: dict[str, Any], *, started: bool) -> str:
         lines.append("This speaks of these running processes only: two copies of one program differ")
         lines.append("by 1 to 2%. With --start 'CMD' for each URL it would speak of the programs.")
     return "\n".join(lines)
+
+
+def _why_none(a: str, b: str, found: dict[str, Any]) -> str:
+    none = [letter for letter in (a, b) if not found["targets"][ord(letter) - ord("A")]["requests"]]
+    if none:
+        return f"no ratio: {' and '.join(none)} gave no right answer"
+    return "no ratio: some part of the run has no right answer; longer --slice-ms?"
 
 
 def _added(column: Sequence[dict[str, Any]]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import math
 import re
 import textwrap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def text(url: str, found: dict[str, Any]) -> str:
     lines = [url, f"  {found['rps'] or 0:,.1f} requests/s: {found['requests']:,} answered in {found['seconds']:.2f} s"]
     errors = ", ".join(f"{count:,} x {kind}" for kind, count in found["errors"].items())
     lines.append(f"  failed: {errors or 'none'}")
-    lines += [textwrap.shorten(f"    {problem}", 80, placeholder=" ...") for problem in found["problems"][:SAID]]
+    lines += problems(found["problems"])
     lines.append(f"  over {found['connections']} connections")
     offered = found["offered_rps"]
     if offered is None:
@@ -125,7 +125,8 @@ def text(url: str, found: dict[str, Any]) -> str:
         shown = [f"{key.replace('_', '.')} {_ms(found['latency_ms'][key])}" for key in PERCENTILES]
         lines.append(f"  latency in ms, from when each was due:\n    {'  '.join(shown)}")
         if (found["rps"] or 0) < REACHED * offered:
-            lines.append(f"  {offered:,.1f}/s were offered and could not be reached: the latency is a queue's")
+            queue = ": the latency is a queue's" if _queued(found) else ""
+            lines.append(f"  {offered:,.1f}/s were offered, {found['rps'] or 0:,.1f}/s reached{queue}")
         if found["late"]:
             lines.append(f"  the generator itself was late: more than a tenth of {', '.join(found['late'])}")
     if found["beside"]:
@@ -136,6 +137,17 @@ def text(url: str, found: dict[str, Any]) -> str:
     if found["generator_bound"]:
         lines.append("  generator-bound: the server may be faster than this figure")
     return "\n".join(lines)
+
+
+def problems(said: Sequence[str]) -> list[str]:
+    """What was wrong, in words, a line each."""
+    return ["    " + textwrap.shorten(problem, 76, placeholder=" ...") for problem in said[:SAID]]
+
+
+def _queued(found: dict[str, Any]) -> bool:
+    """Whether what is missing of the rate came late or not in time, rather than wrong."""
+    wrong = sum(count for kind, count in found["errors"].items() if kind != "timeout")
+    return bool(wrong <= (1 - REACHED) * (found["requests"] + sum(found["errors"].values())))
 
 
 def _stage(stage: dict[str, Any]) -> str:

@@ -136,7 +136,7 @@ def test_duet_of_two_servers(url: str) -> None:
         [url, url], connections=2, seconds=0.8, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
     )  # fmt: skip
     assert list(found) == ["targets", "ratios", "connections", "margin", "seconds", "slices"]
-    assert [list(target) for target in found["targets"]] == [["url", "rps", "requests", "errors"]] * 2
+    assert [list(target) for target in found["targets"]] == [["url", "rps", "requests", "errors", "problems"]] * 2
     assert [list(pair) for pair in found["ratios"]] == [["a", "b", "ratio", "low", "high", "resolved"]]
     assert found["slices"] == 40
     assert found["seconds"] == pytest.approx(0.8 * 0.8), "a fifth of every slice is not counted"

@@ -1,0 +1,151 @@
+"""`bench load` and `bench duet` as typed, on targets that are wrong, bad, slow or dying: one clear line or a count, and always an end."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+BENCH = str(Path(sys.executable).parent / "bench")
+Server = Callable[..., str]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Starts one of bad_servers.py and gives its URL."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(kind: str, after_ms: int = 0) -> str:
+        argv = [sys.executable, str(HERE / "bad_servers.py"), kind, str(after_ms)]
+        started.append(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout is not None
+        return f"http://127.0.0.1:{int(started[-1].stdout.readline())}/"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def refusing() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return f"http://127.0.0.1:{closed.getsockname()[1]}/"
+
+
+def bench(*words: str, files: int | None = None) -> subprocess.CompletedProcess[str]:
+    argv = [BENCH, *words]
+    if files is not None:
+        argv = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *argv]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def refused(*words: str, files: int | None = None) -> str:
+    """The one line that says what was wrong."""
+    done = bench(*words, files=files)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("bench: ")
+    return line
+
+
+def told(*words: str, code: int = 0) -> dict[str, Any]:
+    done = bench(*words, "--json")
+    assert done.returncode == code, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("command", ["load", "duet"])
+def test_mistakes_and_closed_doors_are_one_line(command: str, server: Server, refusing: str) -> None:
+    good = [server("well")] if command == "duet" else []
+    options = ["--seconds", "4", "--connections", "4"]
+    assert f"{refusing}: cannot connect (Connection refused); is the server" in refused(
+        command, *good, refusing, *options
+    )
+    unknown = refused(command, *good, "http://no-such-host.invalid/", *options)
+    assert "no-such-host.invalid does not resolve" in unknown
+    assert "check the name" in unknown
+    assert "TLS is not supported; give an http:// address" in refused(command, *good, "https://127.0.0.1/", *options)
+
+
+@pytest.mark.parametrize("command", ["load", "duet"])
+def test_too_few_descriptors_name_the_limit_and_the_remedy(command: str, server: Server) -> None:
+    urls = [server("well") for _ in range(1 if command == "load" else 2)]
+    line = refused(command, *urls, "--connections", "500", "--seconds", "5", files=200)
+    assert "open files are needed, the hard limit of this shell is 200 (RLIMIT_NOFILE, ulimit -Hn)" in line
+    assert "raise it: sudo prlimit --pid $$ --nofile=" in line
+
+
+def test_too_few_descriptors_for_a_crowd_likewise(server: Server) -> None:
+    line = refused("load", server("well"), "--rate", "20", "--seconds", "1", "--beside", "idle=1000", files=300)
+    assert "1128 open files are needed, the hard limit of this shell is 300" in line
+
+
+@pytest.mark.parametrize(("kind", "fault"), [("banner", "protocol"), ("endless", "timeout")])
+def test_what_is_no_http_server_is_counted_and_said(kind: str, fault: str, server: Server) -> None:
+    bad, good = server(kind), server("well")
+    options = ["--seconds", "1", "--timeout", "0.4", "--connections", "2"]
+    opened = bench("load", bad, *options, "--rate", "20")
+    assert opened.returncode == 1
+    assert f" x {fault}\n" in opened.stdout
+    both = bench("duet", bad, good, *options, "--slice-ms", "20")
+    assert both.returncode == 1
+    assert "A / B  no ratio: A gave no right answer" in both.stdout
+    said = "not HTTP/1: the answer begins with b'SSH-2.0-OpenSSH_9.6"
+    assert [said in done.stdout for done in (opened, both)] == [kind == "banner"] * 2
+    assert ("queue" in opened.stdout) == (kind == "endless")
+
+
+def test_a_target_that_dies_leaves_what_it_answered(server: Server) -> None:
+    """Half-way, that is: 0.4 s of it are the warm-up."""
+    orders = ["--seconds", "2", "--connections", "2"]
+    found = told("load", server("dies", 1400), "--rate", "40", "--arrivals", "constant", *orders)
+    assert 10 < found["requests"] < 70
+    assert found["errors"]["connect"] > 10
+    assert set(found["errors"]) <= {"connect", "reset"}
+    assert found["requests"] + sum(found["errors"].values()) == 80
+    assert found["problems"] == ["cannot connect: Connection refused"]
+    closed = told("load", server("dies", 1400), *orders)
+    assert closed["requests"] > 0
+    assert 0 < closed["errors"]["connect"] < 300, "a dead target must not become a busy loop"
+
+
+def test_a_partner_that_dies_in_a_duet_does_not_take_the_other_along(server: Server) -> None:
+    done = bench(
+        "duet",
+        server("dies", 1400),
+        server("well"),
+        "--seconds",
+        "2",
+        "--slice-ms",
+        "20",
+        "--connections",
+        "2",
+        "--json",
+    )
+    found = json.loads(done.stdout)
+    died, lived = found["targets"]
+    assert died["requests"] > 0
+    assert died["errors"]["connect"] > 0
+    assert died["problems"] == ["cannot connect: Connection refused"]
+    assert (lived["errors"], lived["problems"]) == ({}, [])
+    assert lived["requests"] > died["requests"]
+    assert found["ratios"][0]["ratio"] is None
+
+
+def test_a_rate_that_cannot_be_reached_is_said_with_what_was(server: Server) -> None:
+    done = bench("load", server("turns"), "--rate", "60", "--seconds", "1", "--timeout", "9", "--arrivals", "constant")
+    assert done.returncode == 0
+    (line,) = [line for line in done.stdout.splitlines() if "were offered" in line]
+    offered, reached = line.replace("/s", "").split(" were offered, ")
+    assert float(offered) == 60.0
+    assert 5 < float(reached.split(" reached")[0]) < 30
+    assert line.endswith("reached: the latency is a queue's")
