@@ -78,13 +78,15 @@ def join(
     plain = variant is None and app.version is None and not options and not front_options
     own = {"default"} if app.default == pair else set()
     core = {"core"} if app.default == pair or pair in app.core else set()
+    extra = "extra" in server.tags | front.tags
+    full = {"full"} if not extra or (plain and pair in (*app.full, *app.core, app.default)) else set()
     parsed = replace(
         stackid.parse(_id(app, variant, server, front)), server_options=options or {}, front_options=front_options or {}
     )
     return Stack(
         id=str(parsed), app=app, variant=variant, server=server, front=front, interface=interface, transport=transport,
         options=options or {}, front_options=front_options or {},
-        tags=frozenset({"full"} | server.tags | front.tags | (own | core if plain else set())),
+        tags=frozenset(server.tags | front.tags | full | (own | core if plain else set())),
     )  # fmt: skip
 
 
@@ -173,8 +175,12 @@ def _changing(known: Mapping[str, Option], given: Mapping[str, str]) -> dict[str
 
 
 def _check_named(root: Path, app: App, stacks: Mapping[str, Stack]) -> None:
-    """An app's `default` and `core` must be stacks that exist; a misspelt one would silently drop out of every run."""
-    for key, pairs in (("default", [app.default] if app.default else []), ("core", list(app.core))):
+    """An app's `default`, `core` and `full` must be stacks that exist; a misspelt one would silently drop out of every run."""
+    for key, pairs in (
+        ("default", [app.default] if app.default else []),
+        ("core", list(app.core)),
+        ("full", list(app.full)),
+    ):
         for pair in pairs:
             if f"{app.name}/{pair}" not in stacks:
                 near = nearest(pair, [name.split("/", 1)[1] for name in stacks if name.startswith(f"{app.name}/")])
@@ -196,7 +202,7 @@ def _app(path: Path) -> App:
     }
     return App(
         name=path.parent.name, folder=path.parent, title=read.title, framework=read.framework, language=read.language,
-        source=read.source, data=read.data, interfaces=read.interfaces, default=read.default, core=tuple(read.core),
+        source=read.source, data=read.data, interfaces=read.interfaces, default=read.default, core=tuple(read.core), full=tuple(read.full),
         missing=frozenset(read.missing), variants=variants,
     )  # fmt: skip
 

@@ -33,6 +33,7 @@ class AppManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     language: str = "python"
     default: str | None = None
     core: list[str] = []
+    full: list[str] = []
     missing: list[str] = []
     variants: dict[str, Variant] = {}
 

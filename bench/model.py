@@ -79,6 +79,8 @@ class App:
     default: str | None
     """The `server/front` that the framework's own documentation deploys."""
     core: tuple[str, ...]
+    full: tuple[str, ...]
+    """`server/front` pairs with the tag `full` though their server or front is tagged `extra`."""
     missing: frozenset[str]
     """Endpoints of the contract that it does not have."""
     variants: Mapping[str, Variant]
