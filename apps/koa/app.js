@@ -39,7 +39,8 @@ app.use(refusals)
 app.use(router.routes())
 app.use(router.allowedMethods())
 app.on('error', (error, ctx) => {
-  if (!ctx?.req.socket.destroyed) console.error(error) // else the client went away; nobody is left to tell
+  // What the client did wrong is in the answer; where the client went away, nobody is left to tell.
+  if (!error.expose && !ctx?.req.socket.destroyed) console.error(error)
 })
 
 module.exports = app.callback()

@@ -23,15 +23,22 @@ function main () {
 }
 
 function commandLine () {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      bind: { type: 'string' }, backlog: { type: 'string', default: '2048' }, workers: { type: 'string', default: '0' }
-    }
-  })
+  const { values, positionals } = parsed()
   if (positionals.length !== 1 || !values.bind) fail('usage: --bind=tcp:HOST:PORT|unix:PATH [--backlog=N] [--workers=N] FILE')
   return {
-    target: positionals[0], address: address(values.bind), backlog: number(values.backlog), workers: number(values.workers)
+    target: positionals[0],
+    address: address(values.bind),
+    backlog: number(values.backlog ?? '2048'),
+    workers: number(values.workers ?? '0')
+  }
+}
+
+function parsed () {
+  const options = { bind: { type: 'string' }, backlog: { type: 'string' }, workers: { type: 'string' } }
+  try {
+    return parseArgs({ allowPositionals: true, options })
+  } catch (error) {
+    return fail(error.message)
   }
 }
 

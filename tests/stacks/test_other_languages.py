@@ -44,6 +44,9 @@ def test_they_are_measured_and_recorded_like_the_others(bench: Bench, tmp_path: 
     assert " (" in go["server"]["go"]
     assert sum(one["role"] == "app" for one in koa["processes"]) == koa["workers"] + 1
     assert len(go["processes"]) == 1
+    assert {path.read_text() for path in (folder / "logs" / "block-0").glob("*/app-*.log")} == {""}, (
+        "a client's mistake is no error"
+    )
     for trial in trials:
         if (trial["stack"], trial["scenario"]) == ("go/go/direct", "db"):
             assert (trial["status"], trial["reason"]) == ("skipped", "Go net/http has no db")
@@ -142,6 +145,7 @@ def test_asked_to_stop_they_close_what_they_hold_and_leave_well(
         (("--bind=8000",), "run_node.cjs: 8000 is neither tcp:HOST:PORT nor unix:PATH\n"),
         (("--workers=two",), "run_node.cjs: two is not a whole number\n"),
         (("more.js",), "run_node.cjs: usage: "),
+        (("--worker=2",), "run_node.cjs: Unknown option '--worker'"),
     ],
 )
 def test_a_mistake_in_the_call_is_one_line(
