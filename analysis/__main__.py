@@ -1,6 +1,7 @@
-"""`python -m analysis report RUN_DIR`: the report of a stored run, the page's path last; `slices DIR`: a study's tables."""
+"""`python -m analysis COMMAND`: from stored runs to a report, tables and answers, with no server up."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -9,35 +10,74 @@ from bench.model import BenchError
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0, or 2 with one line on stderr when there is nothing to report on."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis", description="Reports from stored runs; no server is started."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    report = commands.add_parser(
-        "report", help="build report/index.html and the pictures of a run from its stored data"
-    )
-    report.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's folder, such as results/latest")
-    report.add_argument("--out", type=Path, metavar="DIR", help="where to write the report (default: RUN_DIR/report)")
-    slices = commands.add_parser(
-        "slices", help="what slice lengths do to ratios: the tables of a `bench slices` folder"
-    )
-    slices.add_argument("run", type=Path, metavar="DIR", help="the study's folder")
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     try:
-        if arguments.command == "slices":
-            from analysis.slices import report as tables
-
-            print(tables(arguments.run))
-            return 0
-        from analysis.report import (
-            build,  # pandas and matplotlib take seconds to import: not before the arguments are known to be good
-        )
-
-        print(build(arguments.run, out=arguments.out))
+        print(
+            _answer(arguments)
+        )  # pandas and matplotlib take seconds to import: not before the arguments are known to be good
     except BenchError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis", description="Reports from stored runs; no server is started."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, text: str, folder: str = "RUN_DIR") -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        if folder:
+            made.add_argument("run", type=Path, metavar=folder, help="the run's folder, such as results/latest")
+        return made
+
+    report = command("report", "build report/index.html and the pictures of a run from its stored data")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where to write the report (default: RUN_DIR/report)")
+    compare = command("compare", "who differs from whom, in words and letters")
+    compare.add_argument("--scenario", action="append", metavar="NAME", help="only this one (may be repeated)")
+    compare.add_argument("--metric", action="append", metavar="NAME", help="only this one, such as capacity_rps")
+    precision = command("precision", "how wide the intervals are so far, and which scenarios need more blocks")
+    precision.add_argument(
+        "--precision", type=_share, default=0.03, metavar="SHARE", help="half-width wanted (default: 3%%)"
+    )
+    precision.add_argument("--json", action="store_true", help="one JSON object, as docs/statistics.md describes")
+    command("slices", "what slice lengths do to ratios: the tables of a `bench slices` folder", folder="DIR")
+    return parser
+
+
+def _share(text: str) -> float:
+    """0.03 or 3%. argparse turns what this raises into its one line."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"expected a share such as 3% or 0.03, not {text}")
+    return share
+
+
+def _answer(arguments: argparse.Namespace) -> str:
+    if arguments.command == "slices":
+        from analysis import slices
+
+        return slices.report(arguments.run)
+    if arguments.command == "report":
+        from analysis import report
+
+        return str(report.build(arguments.run, out=arguments.out))
+    from analysis import frames
+
+    loaded = frames.load(arguments.run)
+    if arguments.command == "compare":
+        from analysis.stats import text
+
+        return text.compare(loaded, scenarios=arguments.scenario, metrics=arguments.metric)
+    from analysis.stats import precision
+
+    found = precision.precision(loaded, wanted=arguments.precision)
+    return json.dumps(found) if arguments.json else precision.text(found)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ from analysis.frames import Frames, records
 from analysis.numbers import to_place
 from analysis.palette import framework_keys
 from analysis.stats import estimates, load_not_reached, replicates
-
-BOUNDING = frozenset({"generator-bound", "database-bound"})
-"""Flags of figures that are bounds only, since something else than the stack was the limit: never ranked."""
+from analysis.stats.comparison import Comparison, comparisons
+from analysis.stats.layout import unranked
 
 Key = tuple[str, str, str, str]
 """Scenario, view, stack, metric."""
@@ -21,7 +20,7 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One estimate over `n` deployments; the bounds are NaN where there are too few for an interval."""
+    """One estimate over `n` deployments; the bounds are NaN where there are too few blocks for an interval."""
 
     value: float
     low: float
@@ -34,6 +33,7 @@ class Evidence:
     """A run with its estimates and the replicates behind each, by key; its stacks and cells as rows; each stack's colour key.
 
     `cells` are those of the frames, with the flag `load-not-reached` added where the stack did not answer what was offered.
+    `comparisons` are by scenario, view and metric.
     """
 
     frames: Frames
@@ -42,6 +42,12 @@ class Evidence:
     stacks: Sequence[Mapping[str, Any]]
     cells: Sequence[Mapping[str, Any]]
     colours: Mapping[str, str]
+    comparisons: Mapping[tuple[str, str, str], Comparison]
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any figure has enough blocks behind it."""
+        return any(figure.high >= figure.low for figure in self.figures.values())
 
     def deployments(self) -> tuple[int, int]:
         """The fewest and the most deployments behind a figure; (0, 0) if there is none."""
@@ -81,6 +87,10 @@ def gather(frames: Frames) -> Evidence:
         stacks=stacks,
         cells=cells,
         colours={stack["stack"]: keys[stack["app"], stack["framework"]] for stack in stacks},
+        comparisons={
+            (one.scenario, one.view, one.metric): one
+            for one in comparisons(tidy, {stack["stack"]: stack["model"] for stack in stacks}, unranked(frames.trials))
+        },
     )
 
 

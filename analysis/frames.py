@@ -28,10 +28,12 @@ _PARTS = {
     ("latency_ms", "samples"): "samples",
 }
 TRIAL_COLUMNS = (
-    "trial_id", "stack", "scenario", "view", "block", "copy", "deployment_id", "status", "reason", "log_tail", "flags", "errors",
+    "trial_id", "stack", "scenario", "view", "block", "group", "copy", "deployment_id", "status", "reason", "log_tail", "flags",
+    "errors", "late",
     *_NUMBERS, *_PARTS.values(),
 )  # fmt: skip
-STACK_COLUMNS = ("stack", "app", "framework", "title", "model", "planned")
+_TEXTS = ("app", "framework", "title", "model", "variant", "version", "server", "front", "data")
+STACK_COLUMNS = ("stack", *_TEXTS, "options", "planned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ def _trials(stored: Sequence[Mapping[str, Any]], damaged: list[str]) -> pd.DataF
         list(rows.values()), columns=list(TRIAL_COLUMNS), dtype=object
     )  # else an absent reason becomes NaN
     figures = [*_NUMBERS, *_PARTS.values()]
-    return frame.astype(dict.fromkeys(figures, "float64") | dict.fromkeys(("block", "copy"), "int64"))
+    return frame.astype(dict.fromkeys(figures, "float64") | dict.fromkeys(("block", "group", "copy"), "int64"))
 
 
 def _trial(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,11 +112,12 @@ def _trial(record: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {key: _text(record, key) for key in ("trial_id", "stack", "scenario", "view", "status")}
     if row["status"] not in STATUSES:
         raise ValueError(f"status {row['status']!r} is none of {', '.join(STATUSES)}")
-    row["block"], row["copy"] = int(record.get("block") or 0), int(record.get("copy") or 0)
+    row |= {key: int(record.get(key) or 0) for key in ("block", "group", "copy")}
     row["deployment_id"] = str(record.get("deployment_id") or f"{row['stack']}#{row['block']}.{row['copy']}")
     row["reason"] = None if record.get("reason") is None else outside.line(record["reason"])
     row["log_tail"] = None if record.get("log_tail") is None else outside.block(record["log_tail"])
     row["flags"] = tuple(outside.line(flag) for flag in sequence(record.get("flags")))
+    row["late"] = tuple(outside.line(name) for name in sequence(record.get("late")))
     row["errors"] = {outside.line(kind): int(n) for kind, n in mapping(record.get("errors")).items() if n}
     row |= {key: _figure(record.get(key), key) for key in _NUMBERS}
     row |= {column: _figure(mapping(record.get(part)).get(key), column) for (part, key), column in _PARTS.items()}
@@ -142,13 +145,13 @@ def _stacks(plan: Mapping[str, Any], trials: pd.DataFrame) -> pd.DataFrame:
     for entry in map(mapping, sequence(plan.get("stacks"))):
         if isinstance(entry.get("id"), str):
             stack = outside.line(entry["id"])
-            text = {key: outside.line(entry.get(key) or "") for key in ("app", "framework", "title", "model")}
-            rows[stack] = {"stack": stack, "planned": True, **text}
+            text = {key: outside.line(entry.get(key) or "") for key in _TEXTS}
+            options = sorted(f"{outside.line(k)}={outside.line(v)}" for k, v in mapping(entry.get("options")).items())
+            rows[stack] = {"stack": stack, "planned": True, **text, "options": tuple(options)}
     for stack in trials["stack"].unique():
         app = stack.split("/")[0].split("+")[0].split("@")[0]
-        rows.setdefault(
-            stack, {"stack": stack, "planned": False, "app": app, "framework": app, "title": app, "model": ""}
-        )
+        known = dict.fromkeys(_TEXTS, "") | {"app": app, "framework": app, "title": app}
+        rows.setdefault(stack, {"stack": stack, "planned": False, **known, "options": ()})
     return pd.DataFrame(list(rows.values()), columns=list(STACK_COLUMNS))
 
 

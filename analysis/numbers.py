@@ -39,3 +39,22 @@ def estimate(value: float, low: float = math.nan, high: float = math.nan) -> str
 def count(value: float) -> str:
     """A whole number, exactly, with thousands separators."""
     return f"{round(value):,}"
+
+
+def percent(ratio: float, low: float = math.nan, high: float = math.nan) -> str:
+    """A ratio as a change: "-7.1% [-9.0, -5.2]", "+4%" without an interval; beyond half and double as a factor: "3.1x [2.9, 3.3]"."""
+    if not 0.5 <= ratio <= 2:
+        value, bounds = parts(ratio, low, high)
+        return f"{value}x {bounds}".rstrip()
+    changes = [100 * (one - 1) for one in (ratio, low, high)]
+    if not changes[2] - changes[1] > 0:
+        return f"{changes[0]:+.0f}%"
+    half = (changes[2] - changes[1]) / 2
+    place = _place(half, 2 if f"{half:e}".startswith("1") else 1)
+    value, low_text, high_text = (_signed(one, place) for one in changes)
+    return f"{value}% [{low_text}, {high_text}]"
+
+
+def _signed(value: float, place: int) -> str:
+    text = to_place(value, place)
+    return text if text.startswith("-") or not float(text.replace(",", "")) else f"+{text}"

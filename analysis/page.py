@@ -51,10 +51,14 @@ def sureness(evidence: Evidence) -> str:
         return "No figure was measured."
     deployments = f"{least}" if least == most else f"{least} to {most}"
     said = f"{blocks} block{'s' * (blocks != 1)}, {deployments} deployment{'s' * (most != 1)} of each stack"
-    if most < MIN_REPLICATES:
-        return f"{said}: no intervals, no ranks. An interval needs {MIN_REPLICATES}. Figures have two digits; their order is not a ranking."
+    if not evidence.has_intervals:
+        return (
+            f"{said}: no intervals, no ranks. An interval needs {MIN_REPLICATES} blocks. "
+            "Figures have two digits; their order is not a ranking."
+        )
     return (
-        f"{said}: 95% intervals in brackets, by Student's t on the logarithms of the deployments. Ranks are not given."
+        f"{said}: 95% intervals in brackets, by Student's t on the logarithms of the blocks, each for itself. "
+        "They do not tell who differs, since drift is common to all stacks; the tables of who differs do."
     )
 
 
@@ -63,7 +67,7 @@ def shortly_sure(evidence: Evidence) -> str:
     least, most = evidence.deployments()
     counted = f"n = {least}" if least == most else f"n = {least} to {most}"
     return (
-        f"{counted}: {'no intervals, no ranks' if most < MIN_REPLICATES else '95% intervals in brackets'}."
+        f"{counted}: {'95% intervals in brackets' if evidence.has_intervals else 'no intervals, no ranks'}."
         if most
         else ""
     )

@@ -22,7 +22,7 @@ from analysis.evidence import Evidence, chart_frame, gather, load_words
 from analysis.frames import load
 from analysis.palette import COLOURS, INK, mark
 from analysis.setups import setups
-from analysis.stats import ALL_SCENARIOS, MIN_REPLICATES
+from analysis.stats import ALL_SCENARIOS
 from analysis.troubles import not_planned, troubles
 from bench.model import BenchError
 
@@ -126,8 +126,10 @@ def _draw(
     chart: Chart, frame: pd.DataFrame, evidence: Evidence, title: str, stem: str
 ) -> tuple[Picture, dict[str, bytes]]:
     head = page.heading(evidence.frames)
-    counts = frame.loc[frame["kind"] == "estimate", "n"].astype(int)
-    said = f"{chart.measure}; {_deployments(counts)}"
+    estimates = frame[frame["kind"] == "estimate"]
+    said = (
+        f"{chart.measure}; {_deployments(estimates['n'].astype(int), intervals=bool(estimates['low'].notna().any()))}"
+    )
     subtitle = f"{said}; {head['date']}; mode {head['mode']}, profile {head['profile']}"
     footer = (
         f"forkloop run {head['run_id']} on {head['host']}: {head['machine']}. Loopback; relative to this machine only."
@@ -147,12 +149,12 @@ def _draw(
     return picture, files
 
 
-def _deployments(counts: "pd.Series[int]") -> str:
+def _deployments(counts: "pd.Series[int]", *, intervals: bool) -> str:
     least, most = int(counts.min()), int(counts.max())
     n = f"n = {least}" if least == most else f"n = {least} to {most}"
     n = n.replace(" ", "\N{NO-BREAK SPACE}")
     said = f"{n} deployment{'s' * (most != 1)} of each stack"
-    return f"{said}, no intervals" if most < MIN_REPLICATES else f"{said}, 95% intervals by Student's t on logarithms"
+    return f"{said}, 95% intervals by Student's t on logarithms" if intervals else f"{said}, no intervals"
 
 
 def _link(run: Path, out: Path) -> str:

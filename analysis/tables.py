@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis import outside
-from analysis.evidence import BOUNDING, Evidence, load_words
+from analysis.evidence import Evidence, load_words
 from analysis.frames import mapping, sequence
-from analysis.numbers import MIB, count, parts
+from analysis.numbers import MIB, count, parts, percent
 from analysis.palette import mark
+from analysis.stats import letters
+from analysis.stats.comparison import Comparison
+from analysis.stats.layout import BOUNDING
 
 Printed = tuple[str, str]
 """A figure and its interval, as text."""
@@ -41,8 +44,17 @@ class StackRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Differs:
+    """Who differs in capacity: rows of stack, letters, rank and ratio to the first as text; who is not ranked and why; how sure."""
+
+    rows: tuple[tuple[str, str, str, str], ...]
+    unranked: tuple[tuple[str, str], ...]
+    sureness: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScenarioTable:
-    """One scenario: its rows, the most capable stack first, and the load at which latency was taken."""
+    """One scenario: its rows, the most capable stack first, the load at which latency was taken, and who differs, if that is known."""
 
     scenario: str
     title: str
@@ -50,6 +62,7 @@ class ScenarioTable:
     has_figures: bool
     has_latency: bool
     rows: tuple[StackRow, ...]
+    differs: Differs | None
 
 
 def scenario_tables(evidence: Evidence) -> list[ScenarioTable]:
@@ -79,6 +92,30 @@ def _table(evidence: Evidence, scenario: str) -> ScenarioTable:
         has_figures=any(row.n != "0" for row in rows),
         has_latency=any(row.p50 != ABSENT for row in rows),
         rows=rows,
+        differs=_differs(evidence.comparisons.get((scenario, "capacity", "capacity_rps"))),
+    )
+
+
+def _differs(found: Comparison | None) -> Differs | None:
+    if found is None or not found.pairs:
+        return None
+    first, rows = found.places[0].stack, []
+    for place in found.places:
+        pair = found.pair(place.stack, first)
+        ratio = percent(*pair.bounds()) if pair else "" if place.stack == first else "not compared"
+        rows.append((place.stack, place.letters, letters.words(place.rank), ratio))
+    counts = ", ".join(f"{n} {answer}" for answer, n in found.counts().items())
+    copies = (
+        f"Copies of one stack agree within {found.copies.spread:.1%}."
+        if found.copies.stacks
+        else "There was one copy of each stack."
+    )
+    return Differs(
+        rows=tuple(rows),
+        unranked=tuple(found.left_out.items()),
+        sureness=f"{len(found.pairs)} pairs in {found.blocks} blocks: {counts}. Different: the whole interval is beyond a margin of "
+        f"{found.margin:.1%}; equivalent: it is within. The intervals hold together at 95%, and reach {found.precision:.1%} to "
+        f"either side in the middle one; a difference of {found.detectable[1]:.0%} is found 9 times in 10. {copies}",
     )
 
 

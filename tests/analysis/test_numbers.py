@@ -42,3 +42,21 @@ def test_outside_text_loses_what_no_document_may_hold() -> None:
     assert outside.shortened("abcdef", 4) == "abc\u2026"
     assert outside.abridged("abcdefgh", 5) == "ab\u2026gh"
     assert outside.abridged("abcde", 5) == "abcde"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "expected"),
+    [
+        (0.929, 0.910, 0.948, "-7.1% [-9.0, -5.2]"),
+        (1.0, 0.98, 1.02, "0% [-2, +2]"),
+        (1.12, 1.09, 1.15, "+12% [+9, +15]"),
+        (3.1, 2.92, 3.29, "3.10x [2.92, 3.29]"),
+        (0.4, 0.36, 0.44, "0.40x [0.36, 0.44]"),
+        (1.044, math.nan, math.nan, "+4%"),
+        (2.5, math.nan, math.nan, "2.5x"),
+    ],
+)
+def test_a_ratio_is_told_as_a_change_or_beyond_half_and_double_as_a_factor(
+    ratio: float, low: float, high: float, expected: str
+) -> None:
+    assert numbers.percent(ratio, low, high) == expected

@@ -229,13 +229,35 @@ def test_the_same_data_give_the_same_page(make_run: Callable[..., Any]) -> None:
     assert not stale.exists()
 
 
-def test_intervals_are_printed_from_six_deployments(make_run: Callable[..., Any]) -> None:
-    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"], blocks=3, copies=2)
+def test_intervals_are_printed_from_six_blocks(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"], blocks=6, copies=2)
     page = without_pictures(run)
-    assert "3 blocks, 6 deployments of each stack: 95% intervals" in page.text
+    assert "6 blocks, 12 deployments of each stack: 95% intervals" in page.text
     row = page.tables["db"][2]
     assert re.fullmatch(r"2,\d+ \[2,\d+, 2,\d+\]", row[1])
-    assert row[2] == "6"
+    assert row[2] == "12"
+
+
+def test_five_blocks_have_no_interval_however_many_copies(make_run: Callable[..., Any]) -> None:
+    page = without_pictures(make_run(scenarios=["db"], blocks=5, copies=3))
+    assert "5 blocks, 15 deployments of each stack: no intervals, no ranks. An interval needs 6 blocks." in page.text
+    assert "Who differs" not in page.text
+
+
+def test_who_differs_is_told_by_letters_ranks_and_ratios(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    run.find("tornado/multi/nginx", "db", "capacity")["flags"] = ["generator-bound"]
+    page = without_pictures(run)
+    assert "Who differs in capacity" in page.text
+    assert "3 pairs in 6 blocks: 3 different, 0 equivalent, 0 unresolved" in page.text
+    rows = page.tables["db"][-4:]
+    assert [row[:3] for row in rows[:3]] == [
+        ["aiohttp/multi/nginx", "a", "1"],
+        ["flask/gunicorn-sync/nginx", "b", "2"],
+        ["django/gunicorn-sync/nginx", "c", "3"],
+    ]
+    assert re.fullmatch(r"0\.3\d+x \[0\.3\d+, 0\.3\d+\]", rows[1][3])
+    assert rows[3] == ["tornado/multi/nginx", "–", "–", "generator-bound"]
 
 
 def test_a_load_that_differs_or_was_missed_is_not_called_equal(make_run: Callable[..., Any]) -> None:

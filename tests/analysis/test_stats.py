@@ -87,10 +87,22 @@ def test_replicates_are_deployments_and_their_mean_is_geometric(make_run: Callab
     assert math.isnan(found["low"])
 
 
-def test_six_deployments_give_an_interval_around_the_estimate(make_run: Callable[..., object]) -> None:
-    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=3, copies=2)
+def test_six_blocks_give_an_interval_around_the_estimate(make_run: Callable[..., object]) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=6, copies=2)
     found = _one(estimates(replicates(load(run.write()).trials)), metric="capacity_rps")
     assert found["low"] < found["value"] < found["high"]
+    assert (found["n"], found["blocks"]) == (12, 6)
+
+
+def test_copies_of_one_block_are_no_replicates_of_each_other(make_run: Callable[..., object]) -> None:
+    """They met the same drift: 3 blocks of 4 copies have no interval, and 6 blocks have that of their 6 means."""
+    few = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=3, copies=4)
+    assert math.isnan(_one(estimates(replicates(load(few.write()).trials)), metric="capacity_rps")["low"])
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=6, copies=2)
+    rates = [math.log(t["requests"] / t["seconds"]) for t in run.trials if t["view"] == "capacity"]
+    found = _one(estimates(replicates(load(run.write()).trials)), metric="capacity_rps")
+    wanted = ratio_interval([statistics.mean(pair) for pair in zip(rates[::2], rates[1::2], strict=True)])
+    assert (found["low"], found["high"]) == pytest.approx((wanted.low, wanted.high))
 
 
 def test_cpu_per_request_is_split_by_role_and_adds_up(make_run: Callable[..., object]) -> None:

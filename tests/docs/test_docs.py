@@ -165,7 +165,11 @@ def shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else "none" if value is None else str(value)
 
 
-@pytest.mark.parametrize("row", MEASURING.tables("Numbers in force")[0], ids=lambda row: row[0])
+@pytest.mark.parametrize(
+    "row",
+    [row for one in (MEASURING, page("docs/statistics.md")) for row in one.tables("Numbers in force")[0]],
+    ids=lambda row: row[0],
+)
 def test_numbers_in_the_text_are_those_of_the_code(row: list[str]) -> None:
     package, module, *names = code(row[0])[0].split(".")
     value = reduce(getattr, names, importlib.import_module(f"{package}.{module}"))

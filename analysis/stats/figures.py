@@ -1,0 +1,98 @@
+"""From trials to replicates: one figure for each metric and freshly started deployment.
+
+Within a deployment a rate is total requests over total time; logarithms are taken after. What was not measured has no row.
+"""
+
+import numpy as np
+import pandas as pd
+
+from analysis.frames import PERCENTILES
+
+CHARGED = ("app", "front", "database")
+"""Whose CPU a request is charged with. The generator's is the instrument's, and is left out."""
+
+PARTS = {
+    "cpu_ms": tuple(f"cpu_{role}_ms" for role in CHARGED),
+    "pss_bytes": ("pss_app_bytes", "pss_front_bytes"),
+}
+"""The figures that are sums, and of what."""
+
+REACHED = 0.98
+"""A latency is one at the offered load only if at least this share of it was answered."""
+
+BEYOND = 10
+"""So many samples must lie beyond a percentile, in every replicate of it: p needs 10 / (1 - p)."""
+
+ALL_SCENARIOS = "(all)"
+"""Stands in the column `scenario` for figures that belong to a deployment and not to one scenario."""
+
+_KEYS = ["scenario", "view", "stack", "block", "group", "copy", "deployment_id"]
+REPLICATE_COLUMNS = (*_KEYS, "metric", "value")
+
+
+def replicates(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row for each figure that a deployment gave, in `REPLICATE_COLUMNS`; what was not measured has no row.
+
+    Metrics: in the view `capacity`, `capacity_rps` and, per request answered, `cpu_<role>_ms` with their sum `cpu_ms`; in open
+    loops, the percentiles `p50_ms` to `p99_9_ms` and `offered_rps`; in all, `pss_app_bytes`, `pss_front_bytes` and their
+    sum `pss_bytes`. The view `peak`, of `ALL_SCENARIOS`, holds the memory of the scenario in which the deployment held most.
+    """
+    measured = _enough(trials[trials["status"] == "measured"])
+    groups = measured.groupby(_KEYS, sort=False)
+    sums = groups[["requests", "seconds", "window_requests", *(f"cpu_{role}_s" for role in CHARGED)]].sum(skipna=False)
+    means = groups[[*PERCENTILES.values(), "offered_rps"]].mean()
+    pss = groups[["pss_app_bytes", "pss_front_bytes"]].max()
+
+    closed = sums.index.get_level_values("view") == "capacity"
+    capacity = pd.DataFrame({"capacity_rps": _positive(sums["requests"]) / _positive(sums["seconds"])})
+    for role in CHARGED:
+        capacity[f"cpu_{role}_ms"] = 1000 * sums[f"cpu_{role}_s"] / _positive(sums["window_requests"])
+    capacity["cpu_ms"] = _sum(capacity[[f"cpu_{role}_ms" for role in CHARGED]])
+    pss["pss_bytes"] = _sum(pss)
+    wide = pd.concat([capacity[closed], means[~closed].where(lambda frame: frame > 0), pss], axis=1)
+    return pd.concat([_tidy(wide.reset_index()), _tidy(_peak(pss).reset_index())], ignore_index=True)
+
+
+def _enough(trials: pd.DataFrame) -> pd.DataFrame:
+    """`trials` without the percentiles that too few samples stand behind."""
+    kept = trials.copy()
+    for name, column in PERCENTILES.items():
+        share = float(name[1:].replace("_", ".")) / 100
+        kept[column] = kept[column].where(kept["samples"] >= BEYOND / (1 - share) * (1 - 1e-9))
+    return kept
+
+
+def _positive(values: "pd.Series[float]") -> "pd.Series[float]":
+    """`values`, with NaN where nothing was counted: no figure follows from nothing, and none is 0."""
+    return values.where(values > 0)
+
+
+def _sum(parts: pd.DataFrame) -> "pd.Series[float]":
+    """The sum of the parts that were measured, but never without the first, which is the app's."""
+    return parts.sum(axis=1).where(parts.iloc[:, 0].notna())
+
+
+def _peak(pss: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the moment in which each deployment held most, as scenario `ALL_SCENARIOS` and view `peak`."""
+    flat = pss.dropna(subset=["pss_bytes"]).reset_index()
+    most = flat.loc[flat.groupby("deployment_id", sort=False)["pss_bytes"].idxmax()]
+    return most.assign(scenario=ALL_SCENARIOS, view="peak").set_index(_KEYS)
+
+
+def _tidy(wide: pd.DataFrame) -> pd.DataFrame:
+    return wide.melt(id_vars=_KEYS, var_name="metric", value_name="value").dropna(subset=["value"])[
+        list(REPLICATE_COLUMNS)
+    ]
+
+
+def load_not_reached(trials: pd.DataFrame) -> set[tuple[str, str, str]]:
+    """Scenario, view and stack of the cells that answered less than was offered, by more than chance.
+
+    Arrivals may be drawn at random, so the count that fell into a window varies as a Poisson count does: less than `REACHED` of the
+    expected count is a shortfall only where it is also below three standard deviations of it.
+    """
+    offered = trials[(trials["status"] == "measured") & trials["offered_rps"].notna()]
+    counts = offered.assign(expected=offered["offered_rps"] * offered["seconds"])
+    sums = counts.groupby(["scenario", "view", "stack"])[["requests", "expected"]].sum()
+    short = sums["requests"] < REACHED * sums["expected"] - 3 * np.sqrt(sums["expected"])
+    return {(str(scenario), str(view), str(stack)) for scenario, view, stack in sums.index[short]}

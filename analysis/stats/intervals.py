@@ -1,0 +1,95 @@
+"""Intervals for the figures of one stack, over its blocks."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.stats.distributions import t_quantile
+from analysis.stats.figures import PARTS
+
+MIN_REPLICATES = 6
+"""With fewer blocks an interval is not called one; more blocks are the remedy."""
+
+ESTIMATE_COLUMNS = ("scenario", "view", "stack", "metric", "value", "low", "high", "n", "blocks")
+
+
+class TooFewReplicates(ValueError):
+    """An interval was asked of fewer replicates than `MIN_REPLICATES`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """An estimate with its confidence interval, from `n` replicates."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+    level: float
+
+
+def ratio_interval(log_ratios: Sequence[float], *, level: float = 0.95) -> Interval:
+    """Geometric mean ratio with Student's t interval (dimensionless).
+
+    `log_ratios`: one log ratio per replicate: a block, with its freshly started deployments averaged. Raises TooFewReplicates below
+    `MIN_REPLICATES`, and ValueError for a ratio that is not finite; never guesses. Source: Student (1908), The probable error of a
+    mean; the logarithm because drift and noise of the machine act as factors.
+    """
+    n = len(log_ratios)
+    if n < MIN_REPLICATES:
+        raise TooFewReplicates(f"an interval needs {MIN_REPLICATES} replicates, there are {n}")
+    values = np.asarray(log_ratios, dtype=float)
+    if not np.isfinite(values).all():
+        raise ValueError("every log ratio must be finite")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
+    mean = float(values.mean())
+    half = float(t_quantile(0.5 + level / 2, n - 1)) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Interval(estimate=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half), n=n, level=level)
+
+
+def geometric_mean(values: Iterable[float]) -> tuple[float, float, float]:
+    """Geometric mean of positive `values`, one per replicate, and the bounds of its interval: NaN with too few replicates."""
+    logs = [math.log(value) for value in values]
+    try:
+        interval = ratio_interval(logs)
+    except TooFewReplicates:
+        return math.exp(sum(logs) / len(logs)), math.nan, math.nan
+    return interval.estimate, interval.low, interval.high
+
+
+def estimates(tidy: pd.DataFrame) -> pd.DataFrame:
+    """Each figure over its `n` deployments in `blocks`, in `ESTIMATE_COLUMNS`: the geometric mean, and from 6 blocks its 95% interval.
+
+    The deployments of one block met the same drift, so they are averaged first and the block is the replicate. The parts of a sum
+    (`cpu_app_ms` of `cpu_ms`) are the sum's estimate, split as the summed parts of all replicates are, so that they add up; they
+    carry no interval of their own.
+    """
+    rows = []
+    for key, group in tidy.groupby(["scenario", "view", "stack"], sort=False):
+        values = {str(metric): rows for metric, rows in group.groupby("metric", sort=False)}
+        found = {
+            metric: geometric_mean(_by_block(column))
+            for metric, column in values.items()
+            if (column["value"] > 0).all()
+        }
+        for total, parts in PARTS.items():
+            if total in found:
+                share = found[total][0] / values[total]["value"].sum()
+                found |= {
+                    part: (float(values[part]["value"].sum() * share), math.nan, math.nan)
+                    for part in parts
+                    if part in values
+                }
+        for metric, figures in found.items():
+            rows.append((*key, metric, *figures, len(values[metric]), values[metric]["block"].nunique()))
+    return pd.DataFrame(rows, columns=list(ESTIMATE_COLUMNS))
+
+
+def _by_block(rows: pd.DataFrame) -> list[float]:
+    """The geometric mean of each block."""
+    logs = np.log(rows["value"]).groupby(rows["block"]).mean()
+    return [float(value) for value in np.exp(logs)]
