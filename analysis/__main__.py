@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
         "--precision", type=_share, default=0.03, metavar="SHARE", help="half-width wanted (default: 3%%)"
     )
     precision.add_argument("--json", action="store_true", help="one JSON object, as docs/statistics.md describes")
+    power = command("power", "what effects a run would find: simulated on the recorded drift", folder="")
+    power.add_argument("--runs", type=int, default=2000, help="simulated runs behind each figure (default: 2000)")
     command("slices", "what slice lengths do to ratios: the tables of a `bench slices` folder", folder="DIR")
     return parser
 
@@ -63,6 +65,10 @@ def _answer(arguments: argparse.Namespace) -> str:
         from analysis import slices
 
         return slices.report(arguments.run)
+    if arguments.command == "power":
+        from analysis.stats import power
+
+        return power.text(runs=arguments.runs)
     if arguments.command == "report":
         from analysis import report
 
