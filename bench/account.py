@@ -64,7 +64,7 @@ def _counted(before: sample.Snapshot, after: sample.Snapshot, name: str) -> int 
 
 def snapshot(database: Database, ready: Sequence[Deployment], generator: int) -> sample.Snapshot:
     """CPU accounts of the deployments by role, of their own database connections, and of the generator."""
-    groups: dict[str, list[int]] = {"generator": [generator]}
+    groups: dict[str, list[int]] = {"generator": sample.family(generator)}
     backends = database.backends()
     for deployment in ready:
         for role in ROLES:

@@ -61,7 +61,8 @@ Stacks = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True
 @app.command
 def run(
     *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), sweep: Stacks = (),
-    with_: Annotated[Stacks, Parameter("--with")] = (), cpus: str | None = None, mode: str = "native", seed: int | None = None,
+    with_: Annotated[Stacks, Parameter("--with")] = (), cpus: str | None = None,
+    load_workers: Annotated[bool, Parameter(negative=())] = False, mode: str = "native", seed: int | None = None,
     precision: str | None = None, time_budget: str | None = None, resume: str | None = None, results: Path = RESULTS,
 ) -> int:  # fmt: skip
     """Deploy, verify, load, store and report.
@@ -80,6 +81,8 @@ def run(
         Which CPUs each side gets, as server=0-3,db=4,load=5-7 (and front=...); planned from the machine when left out.
     with_
         Another version beside what is pinned: django==5.2 adds django@5.2/... beside each selected stack that holds Django.
+    load_workers
+        Load with one process on each of the generator's CPUs, instead of one in all.
     mode
         native: on this machine; compose: in containers, load generator and database too.
     seed
@@ -104,7 +107,7 @@ def run(
     else:
         made = request.fresh(
             found, profile=profile, stacks=_split(stacks), scenarios=_split(scenarios), sweep=sweep, with_=_split(with_),
-            cpus=cpus, mode=mode,
+            cpus=cpus, load_workers=load_workers, mode=mode,
             seed=seed, precision=precision, time_budget=time_budget,
         )  # fmt: skip
     if made.mode == "native":
@@ -227,7 +230,8 @@ def load(
     timeout: float = 10.0, beside: str | None = None, beside_path: str | None = None, beside_method: str | None = None,
     beside_rate: float | None = None, beside_bytes: int | None = None, beside_buffer: int | None = None,
     beside_ramp: float | None = None, beside_settle: float | None = None, beside_finish: float | None = None,
-    allow_host: Stacks = (), as_json: Annotated[bool, Parameter("--json")] = False,
+    allow_host: Stacks = (), load_cpus: str | None = None, remote_workers: int = 0, bind: str | None = None,
+    port: int = 5557, as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
     """Load one running server of your own: a closed loop for its capacity, or --rate for its latency.
 
@@ -273,6 +277,14 @@ def load(
         Seconds to wait at most until all have ended: 30.
     allow_host
         A host that is not this machine and may be loaded.
+    load_cpus
+        CPUs to load from, such as 1 or 2-5: with several, one process on each of them. Left out: as planned from the machine.
+    remote_workers
+        So many workers on other machines are waited for, which `bench load-worker` starts there.
+    bind
+        This machine's address at which they find this command; 127.0.0.1 when left out. Nobody is asked who they are.
+    port
+        The port there.
     as_json
         Print one JSON object instead of text.
     """
@@ -286,6 +298,7 @@ def load(
             "text": beside, "path": beside_path, "method": beside_method, "rate_bytes_s": beside_rate, "bytes": beside_bytes,
             "receive_buffer_bytes": beside_buffer, "ramp_s": beside_ramp, "settle_s": beside_settle, "finish_s": beside_finish,
         },
+        generators=_generators(load_cpus, remote_workers, bind, port),
     )  # fmt: skip
     print(json.dumps(found, indent=1) if as_json else text(url, found))
     return 0 if found["requests"] else 1
@@ -294,8 +307,8 @@ def load(
 @app.command
 def duet(
     *urls: str, seconds: float = 20.0, connections: int | None = None, slice_ms: float = 100.0, margin: str = "2%", timeout: float = 10.0,
-    start: Annotated[tuple[str, ...], Parameter(negative=())] = (), allow_host: Stacks = (),
-    as_json: Annotated[bool, Parameter("--json")] = False,
+    start: Annotated[tuple[str, ...], Parameter(negative=())] = (), allow_host: Stacks = (), load_cpus: str | None = None,
+    remote_workers: int = 0, bind: str | None = None, port: int = 5557, as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
     """Compare servers of your own that run at the same time, loaded in turn in short slices.
 
@@ -317,6 +330,14 @@ def duet(
         A command that starts the server, once for each URL in the same order: each is then started afresh several times.
     allow_host
         A host that is not this machine and may be loaded.
+    load_cpus
+        CPUs to load from, such as 1 or 2-5: with several, one process on each of them. Left out: as planned from the machine.
+    remote_workers
+        So many workers on other machines are waited for, which `bench load-worker` starts there.
+    bind
+        This machine's address at which they find this command; 127.0.0.1 when left out. Nobody is asked who they are.
+    port
+        The port there.
     as_json
         Print one JSON object instead of text.
     """
@@ -329,10 +350,40 @@ def duet(
         raise BenchError(f"--margin {margin}: expected a share such as 2% or 0.02") from None
     found = solo.duet(
         urls, connections=connections, seconds=seconds, slice_ms=slice_ms, timeout_s=timeout, margin=share,
-        allowed=allow_host, commands=start,
+        allowed=allow_host, commands=start, generators=_generators(load_cpus, remote_workers, bind, port),
     )  # fmt: skip
     print(json.dumps(found, indent=1) if as_json else text(found, started=bool(start)))
     return 0 if all(target["requests"] for target in found["targets"]) else 1
+
+
+@app.command(name="load-worker")
+def load_worker(
+    *, master: str, port: int = 5557, load_cpus: str | None = None, allow_host: Stacks = (), patience: float = 600.0,
+    once: Annotated[bool, Parameter(negative=())] = False,
+) -> int:  # fmt: skip
+    """Help `bench load` or `bench duet` on another machine to load: job after job, until Ctrl-C.
+
+    Parameters
+    ----------
+    master
+        The machine where that command runs, as it was given there with --bind.
+    port
+        The port there.
+    load_cpus
+        One worker on each of these CPUs; one that may use all when left out.
+    allow_host
+        A host that is not this machine and may be loaded, or the path of a unix socket; without it only loopback addresses are.
+    patience
+        Give up when no such command was found for so many seconds.
+    once
+        End after one job.
+    """
+    from bench import solo
+
+    return solo.help_out(
+        master, port=port, load_cpus=load_cpus, allowed=allow_host, patience_s=patience, once=once,
+        say=lambda text: print(text, flush=True),
+    )  # fmt: skip
 
 
 @app.command
@@ -560,6 +611,16 @@ def _prepare(found: catalog.Catalog, stacks: list[Stack], *, quiet: bool = False
     if not able and absent:
         raise BenchError(f"nothing is left to do: {'; '.join(dict.fromkeys(absent.values()))}")
     return able, absent
+
+
+def _generators(load_cpus: str | None, remote_workers: int, bind: str | None, port: int) -> Any:
+    """Who loads; whoever is waited for is named on standard error."""
+    from bench import solo
+
+    chosen = solo.choose(load_cpus, remote=remote_workers, bind=bind, port=port)
+    if text := solo.invitation(chosen):
+        print(f"bench: {text}", file=sys.stderr)
+    return chosen
 
 
 def _split(given: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ import select
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bench.catalog import ROOT
 from bench.machine import placement
-from bench.model import BenchError
+from bench.model import BenchError, Budget
 from bench.render import Endpoint
 from bench.session import Session, Spawned
 
@@ -62,8 +62,27 @@ class Beside:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Several processes that load together: one bound to each of `cpus`, and so many `remote` ones, which `bench load-worker` starts.
+
+    Those look for the leader at `bind` and `port`, and are waited for `wait_s` long. See docs/load-engine.md.
+    """
+
+    cpus: tuple[int, ...] = ()
+    remote: int = 0
+    bind: str = "127.0.0.1"
+    port: int = 5557
+    wait_s: float = 60.0
+
+
+def each(budget: Budget) -> Workers | None:
+    """One for each of the generator's CPUs, where that was asked for; None: one process."""
+    return Workers(cpus=tuple(sorted(budget.load_cpus))) if budget.load_each else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
-    """What one load process does. Times are seconds for each target."""
+    """What one load process, or several, do. Times are seconds for each target."""
 
     scenario: str | None = None
     requests: Sequence[Mapping[str, Any]] = ()
@@ -84,6 +103,8 @@ class Job:
     """(seconds, start, end) of rates in the open loop, of connections in the closed one; `measure_s` in all."""
     beside: Beside | None = None
     """Who else is there; for one target, in the open or the closed loop. The result has them under `beside`."""
+    workers: Workers | None = None
+    """None: one process."""
 
 
 class Inside(Protocol):
@@ -147,7 +168,8 @@ def run(
         end_deadline_s += job.beside.finish_s
     answers: dict[str, Callable[[int], None]] = {"ready": on_ready, "measured": on_measured}
     replies = {"ready": "go\n", "measured": "end\n"}
-    deadline = Deadline(time.monotonic() + START_DEADLINE_S + allowance_s)
+    wait_s = job.workers.wait_s if job.workers else 0.0
+    deadline = Deadline(time.monotonic() + START_DEADLINE_S + wait_s + allowance_s)
     try:
         for event in _events(spawned, deadline):
             kind = str(event.get("event"))
@@ -195,6 +217,7 @@ def _encode(job: Job) -> dict[str, Any]:
         "rate_rps": job.rate_rps,
         "lead": job.lead,
         "think_s": job.think_s or None,
+        "workers": {**asdict(job.workers), "cpus": list(job.workers.cpus)} if job.workers else None,
         "stages": [{"seconds": seconds, "start": start, "end": end} for seconds, start, end in job.stages] or None,
         "beside": dataclasses.asdict(job.beside) if job.beside else None,
     }

@@ -42,6 +42,8 @@ class Budget:
     """Empty: fronts share the server's, so that equal CPUs for application and front together are equal for every stack."""
     notes: tuple[str, ...] = ()
     pinned: bool = True
+    load_each: bool = False
+    """Whether each of the generator's CPUs has a load process of its own; else there is one for all."""
 
     def cpus(self, role: Role) -> frozenset[int]:
         """Those that processes of this role have."""

@@ -22,6 +22,7 @@ def header(plan: Plan, command: str, hashes: Mapping[str, Any] | None = None) ->
         "environment": describe(),
         "placement": {
             "server": sorted(plan.budget.server_cpus), "front": sorted(plan.budget.cpus("front")), "load": sorted(plan.budget.load_cpus),
+            "load_workers": len(plan.budget.load_cpus) if plan.budget.load_each else 1,
             "database": sorted(plan.budget.database_cpus), "pinned": plan.budget.pinned, "shared": list(plan.budget.notes),
         },
         "plan": {

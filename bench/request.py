@@ -24,7 +24,7 @@ _UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 def fresh(
     found: Catalog, *, profile: str, stacks: Sequence[str], scenarios: Sequence[str], sweep: Sequence[str] = (),
-    with_: Sequence[str] = (), cpus: str | None = None, mode: str,
+    with_: Sequence[str] = (), cpus: str | None = None, load_workers: bool = False, mode: str,
     seed: int | None, precision: str | None = None, time_budget: str | None = None,
 ) -> Plan:  # fmt: skip
     """The plan for a new run. Raises BenchError for names that do not exist and numbers that mean nothing."""
@@ -36,8 +36,15 @@ def fresh(
         raise BenchError(f"{other.id}: other versions are measured on this machine only; leave --mode compose out")
     asked = catalog.select_scenarios(found, scenarios or chosen.scenarios)
     swept = sweeping.sweep(found, picked, asked, sweeping.axes(found, sweep))
+    budget = place(topology(), cpus)
+    if load_workers:
+        budget = replace(budget, load_each=True)
+        if len(budget.load_cpus) < 2 or not budget.pinned:
+            raise BenchError(
+                "--load-workers: the generator has one CPU, or is bound to none; give it more: --cpus load=..."
+            )
     made = plan.make(
-        chosen, swept.stacks, swept.scenarios, place(topology(), cpus),
+        chosen, swept.stacks, swept.scenarios, budget,
         seed=secrets.randbelow(10**6) if seed is None else seed, refused=swept.left_out, mode=mode,
     )  # fmt: skip
     made = connections.fit(made, allowed_connections(mode))
@@ -61,6 +68,7 @@ def again(found: Catalog, folder: Path, *, precision: str | None = None, time_bu
             server_cpus=frozenset(placed["server"]), load_cpus=frozenset(placed["load"]),
             front_cpus=frozenset(placed["front"]) - frozenset(placed["server"]),
             database_cpus=frozenset(placed["database"]), pinned=placed["pinned"], notes=tuple(placed["shared"]),
+            load_each=placed.get("load_workers", 1) > 1,
         )  # fmt: skip
         made = plan.make(
             paced(profile, precision, time_budget), stacks, scenarios, budget, seed=header["seed"], mode=header["mode"]

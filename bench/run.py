@@ -260,7 +260,7 @@ def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment])
         context.session,
         load.Job(
             scenario=scenario.source, mode="duet", seed=plan.seed, warmup_s=profile.warmup_s, measure_s=profile.pilot_s,
-            slice_s=profile.slice_s,
+            slice_s=profile.slice_s, workers=load.each(plan.budget),
             targets=[
                 load.Target(id=pilot.target_id(one.id, count), endpoint=one.client, connections=count)
                 for one in ready
@@ -355,6 +355,7 @@ def run_job(
         load.Job(
             scenario=scenario.source, mode="open" if rates else "duet", seed=plan.seed + cell.seed, targets=targets,
             warmup_s=profile.warmup_s, measure_s=measure_s, slice_s=None if rates else slice_s,
+            workers=load.each(plan.budget),
         ),
         folder=context.store.folder, name=cell.name, log=context.store.folder / "logs" / "load" / f"{cell.name}.log",
         cpus=plan.budget.pins("generator"), work=context.session.scratch,

@@ -100,6 +100,13 @@ def cpu_seconds(pid: int) -> float:
     return float(times.user + times.system)
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that it has started; itself alone where it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    return [pid]
+
+
 def pss_bytes(pids: Iterable[int]) -> int | None:
     """Proportional set size of the processes together: pages they share are counted once. None where the system does not tell."""
     total = 0

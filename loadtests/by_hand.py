@@ -38,7 +38,9 @@ class Load:
         if options.rate is not None and not 0 < options.rate < float("inf"):
             raise LoadError(f"--rate must be above 0, got {options.rate}")
         self.loop: ClosedLoop | EndlessLoop = (
-            ClosedLoop(self.pool) if options.rate is None else EndlessLoop(self.pool, options.arrivals, options.rate)
+            ClosedLoop(self.pool)
+            if options.rate is None
+            else EndlessLoop(self.pool, options.arrivals, options.rate / getattr(options, "load_workers", 1))
         )
         self._feed = StatsFeed(environment.stats, self.pool.recorder, name=request.path, method=request.method)
         self._timer: Any = gevent.get_hub().loop.timer(_FEED_S, _FEED_S)

@@ -16,6 +16,7 @@ from typing import Any
 import gevent
 from locust import events
 from locust.env import Environment
+from locust.runners import MasterRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -58,6 +59,9 @@ def on_init(environment: Environment, **_: Any) -> None:
 
 
 def _start(environment: Environment, headless: bool) -> None:
+    options: Any = environment.parsed_options
+    if isinstance(environment.runner, MasterRunner):
+        options.load_workers = max(environment.runner.worker_count, 1)  # they get these options with their users
     try:
         PooledUser.load = Load(environment)
     except LoadError as error:

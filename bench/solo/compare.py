@@ -10,6 +10,7 @@ from bench.model import BenchError
 from bench.session import Session
 from bench.solo import starting, student
 from bench.solo.engine import measure, tried
+from bench.solo.generators import Generators, choose
 from bench.solo.place import parse, reach
 from bench.solo.single import problems
 
@@ -20,7 +21,7 @@ STARTS = 6
 
 def duet(
     urls: Sequence[str], *, connections: int | None, seconds: float, slice_ms: float, timeout_s: float, margin: float,
-    allowed: Collection[str], commands: Sequence[str] = (),
+    allowed: Collection[str], commands: Sequence[str] = (), generators: Generators | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare `urls` and return what `--json` prints. `seconds` is the time of load, all servers together.
 
@@ -47,16 +48,17 @@ def duet(
             f"--seconds {seconds:g} leaves fewer than 12 slices for each server; give more, or --slice-ms less"
         )
     results: list[dict[str, Any]] = []
+    generators = generators or choose(None)
     with Session() as session:
         for number in range(STARTS if commands else 1):
             with starting.up(session, places, commands):
                 for place in places:
                     reach(place)
                 if connections is None:  # tried once, and then the same for every start
-                    connections, _ = tried(session, places, timeout_s=timeout_s)
+                    connections, _ = tried(session, places, timeout_s=timeout_s, generators=generators)
                 result = measure(
                     session, places, mode="duet", connections=connections, seconds=per_place_s, timeout_s=timeout_s,
-                    slice_s=slice_ms / 1000, seed=number,
+                    slice_s=slice_ms / 1000, seed=number, generators=generators,
                 )  # fmt: skip
             results.append(result)
     return summary(list(urls), results, margin)

@@ -5,20 +5,22 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from bench import load, pilot
-from bench.machine import default_budget, topology
 from bench.session import Session
+from bench.solo.generators import Generators
 from bench.solo.place import Place
 
 TRIED_S = 1.0
 """For each number of connections that is tried."""
 
 
-def tried(session: Session, places: Sequence[Place], *, timeout_s: float) -> tuple[int, list[dict[int, float | None]]]:
+def tried(
+    session: Session, places: Sequence[Place], *, timeout_s: float, generators: Generators
+) -> tuple[int, list[dict[int, float | None]]]:
     """The number of connections for all places, the most that one of them needs, and each one's rates by number. Raises BenchError."""
     several = [(place, count) for place in places for count in pilot.CANDIDATES]
     answer = measure(
         session, [place for place, _ in several], mode="duet", connections=0, seconds=TRIED_S, timeout_s=timeout_s, slice_s=0.1,
-        each=[count for _, count in several],
+        each=[count for _, count in several], generators=generators,
     )  # fmt: skip
     rates = [target["rps"] for target in answer["targets"]]
     width = len(pilot.CANDIDATES)
@@ -30,18 +32,18 @@ def tried(session: Session, places: Sequence[Place], *, timeout_s: float) -> tup
 
 def measure(
     session: Session, places: Sequence[Place], *, mode: Literal["duet", "open", "closed"], connections: int, seconds: float,
-    timeout_s: float, rate_rps: float | None = None, slice_s: float | None = None, seed: int = 0,
+    timeout_s: float, generators: Generators, rate_rps: float | None = None, slice_s: float | None = None, seed: int = 0,
     arrivals: Literal["constant", "poisson"] = "poisson", think_s: float = 0.0, stages: Sequence[tuple[float, float, float]] = (),
     each: Sequence[int] = (), beside: load.Beside | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The engine's result; `seconds` are for each place. Places are named by their number; `each` gives every one its own number of
     connections. Raises BenchError.
     """
-    budget = default_budget(topology())
     job = load.Job(
         requests=[{"method": "GET", "path": place.path, "headers": {"Accept": "*/*"}} for place in places],
         mode=mode, seed=seed, warmup_s=min(1.0, seconds / 5), measure_s=seconds, slice_s=slice_s, rate_rps=rate_rps,
         arrivals=arrivals, timeout_s=timeout_s, think_s=think_s, stages=stages, beside=beside,
+        workers=generators.workers,
         targets=[
             load.Target(id=str(number), endpoint=place.endpoint, connections=each[number] if each else connections)
             for number, place in enumerate(places)
@@ -51,6 +53,6 @@ def measure(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return load.run(
-        session, job, folder=folder, name="solo", log=folder / "log", cpus=budget.load_cpus if budget.pinned else (), work=folder,
+        session, job, folder=folder, name="solo", log=folder / "log", cpus=generators.cpus, work=folder,
         on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from bench.model import BenchError
 from bench.session import Session
 from bench.solo import beside as others
 from bench.solo.engine import measure, tried
+from bench.solo.generators import Generators, choose
 from bench.solo.place import parse, reach
 from bench.trial import BUSY
 
@@ -28,10 +29,12 @@ def load(
     url: str, *, connections: int | None, rate_rps: float | None, seconds: float, unix: Path | None, timeout_s: float,
     allowed: Collection[str], arrivals: str = "poisson", think_s: float = 0.0,
     rate_stages: str | None = None, connection_stages: str | None = None, beside: Mapping[str, Any] | None = None,
+    generators: Generators | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Load `url` and return what `--json` prints. Without `connections` a closed loop tries how many it takes.
 
-    Stages: see `parse_stages`. `beside`: what `beside.parse` takes, `text` and the options. Raises BenchError.
+    Stages: see `parse_stages`. `beside`: what `beside.parse` takes, `text` and the options. Without `generators` one process loads.
+    Raises BenchError.
     """
     for name, value in (
         ("--connections", connections),
@@ -57,16 +60,21 @@ def load(
         **options,
     )
     reach(place)
+    generators = generators or choose(None)
     is_open = rate_rps is not None or rate_stages is not None
     with Session() as session:
         if connections is None:
-            connections = DEFAULT if is_open or think_s else tried(session, [place], timeout_s=timeout_s)[0]
+            connections = (
+                DEFAULT
+                if is_open or think_s
+                else tried(session, [place], timeout_s=timeout_s, generators=generators)[0]
+            )
         result = measure(
             session, [place], mode="open" if is_open else "closed", connections=connections, seconds=seconds,
             timeout_s=timeout_s, rate_rps=rate_rps, arrivals="constant" if arrivals == "constant" else "poisson", think_s=think_s,
-            stages=stages, beside=crowd,
+            stages=stages, beside=crowd, generators=generators,
         )  # fmt: skip
-    return summary(result["targets"][0], result.get("beside"))
+    return summary(result["targets"][0], result.get("beside"), result["workers"])
 
 
 def parse_stages(option: str, text: str) -> list[tuple[float, float, float]]:
@@ -99,7 +107,9 @@ def _stages(
     return parse_stages("--connection-stages", connection_stages) if connection_stages is not None else []
 
 
-def summary(answer: dict[str, Any], beside: dict[str, Any] | None) -> dict[str, Any]:
+def summary(
+    answer: dict[str, Any], beside: dict[str, Any] | None, workers: Sequence[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """The keys of `bench load --json`. Latency is null throughout in a closed loop, which hides stalls."""
     latency = answer["latency_ms"] or {}
     kept = {key: answer[key] for key in ("requests", "seconds", "rps", "offered_rps", "errors")}
@@ -108,7 +118,15 @@ def summary(answer: dict[str, Any], beside: dict[str, Any] | None) -> dict[str, 
         **kept, "latency_ms": {key: latency.get(key) for key in PERCENTILES}, "generator_cpu": busy,
         "generator_bound": busy is not None and busy > BUSY, "late": answer["late"], "stages": answer["stages"],
         "connections": answer["connections"], "problems": answer["problems"], "beside": beside,
+        "workers": [_worker(one) for one in workers] if workers else None,
     }  # fmt: skip
+
+
+def _worker(told: dict[str, Any]) -> dict[str, Any]:
+    """One of several load processes, as `--json` has it."""
+    (own,) = told["targets"]
+    kept = {key: told[key] for key in ("number", "host", "cpus", "loop_lag_ms", "clock", "missed_starts")}
+    return {**kept, **{key: own[key] for key in ("connections", "requests", "generator_cpu", "late_ms")}}
 
 
 def text(url: str, found: dict[str, Any]) -> str:
@@ -133,7 +151,9 @@ def text(url: str, found: dict[str, Any]) -> str:
         lines += others.text(found["beside"])
     lines += [_stage(stage) for stage in found["stages"] or ()]
     if found["generator_cpu"] is not None:
-        lines.append(f"  the generator used {found['generator_cpu']:.0%} of a CPU")
+        busiest = "the busiest of several load processes" if found["workers"] else "the generator"
+        lines.append(f"  {busiest} used {found['generator_cpu']:.0%} of a CPU")
+    lines += [_worker_line(one) for one in found["workers"] or ()]
     if found["generator_bound"]:
         lines.append("  generator-bound: the server may be faster than this figure")
     return "\n".join(lines)
@@ -148,6 +168,15 @@ def _queued(found: dict[str, Any]) -> bool:
     """Whether what is missing of the rate came late or not in time, rather than wrong."""
     wrong = sum(count for kind, count in found["errors"].items() if kind != "timeout")
     return bool(wrong <= (1 - REACHED) * (found["requests"] + sum(found["errors"].values())))
+
+
+def _worker_line(worker: dict[str, Any]) -> str:
+    requests = "-" if worker["requests"] is None else f"{worker['requests']:,}"
+    share = "-" if worker["generator_cpu"] is None else f"{worker['generator_cpu']:.0%}"
+    clock = worker["clock"]
+    wrong = f", clock within {clock['within_ms']:.2f} ms" if clock else ""
+    missed = f", {worker['missed_starts']} late starts" if worker["missed_starts"] else ""
+    return f"    worker {worker['number']}: {requests} requests, {share} of a CPU{wrong}{missed}"
 
 
 def _stage(stage: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from loadtests.benchmarks import peers, truth
 from loadtests.benchmarks.setting import Setting, engine, nginx_up
 
-PARTS = ("peers", "open", "latency", "stall", "duets", "memory")
+PARTS = ("peers", "open", "latency", "stall", "duets", "memory", "memory-open")
 
 
 def main() -> None:
@@ -51,6 +51,12 @@ def main() -> None:
             )
         if "memory" in parts:
             truth.memory(setting, options.memory_seconds)
+        if "memory-open" in parts:
+            # So few are kept one by one that all but the first tenth of the time shows what the rest takes.
+            keep = int(500 * options.memory_seconds)
+            truth.memory(
+                setting, options.memory_seconds, 5000, mode="open", rate_rps=5000.0, warmup_s=2.0, keep_requests=keep
+            )
 
 
 def compare(setting: Setting, rounds: int, seconds: float) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -125,8 +126,8 @@ def _work_for(setting: Setting, slower: float) -> int:
     return max(1, math.ceil(slower * _TRIAL_WORK / float(np.median(found))))
 
 
-def memory(setting: Setting, seconds: float) -> None:
-    """The engine's resident memory at full rate, read while it runs."""
+def memory(setting: Setting, seconds: float, connections: int = 64, **keys: Any) -> None:
+    """The engine's resident memory, at full rate or as `keys` say, read while it runs."""
     import threading
 
     import psutil
@@ -145,7 +146,7 @@ def memory(setting: Setting, seconds: float) -> None:
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        answer = engine(setting, seconds)
+        answer = engine(setting, seconds, connections, **keys)
     finally:
         over.set()
         thread.join()

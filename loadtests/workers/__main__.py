@@ -44,10 +44,10 @@ def main() -> None:
             print(f"no leader at {options.master}:{options.port} within {options.patience:g} s", file=sys.stderr)
             sys.exit(1)
         served = _serve(options)
-        if options.once:
+        if options.once and served:
             sys.exit(0)
         if served:
-            print("a job is done; waiting for the next one", flush=True)
+            print("it is done; looking for the next one", flush=True)
         gevent.sleep(_PAUSE_S)
 
 
@@ -100,7 +100,9 @@ def _serve(options: argparse.Namespace) -> bool:
     jobs = []
 
     def ordered(msg: Any, **_: Any) -> None:
-        jobs.extend([True] if msg.data.get("do") == "job" else [])
+        if msg.data.get("do") == "job":
+            jobs.append(True)
+            print(f"a job from {options.master}:{options.port}", flush=True)
         hand.order(msg.data)
 
     runner.register_message(ORDER, ordered)

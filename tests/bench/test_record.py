@@ -42,6 +42,7 @@ def test_the_header_holds_machine_placement_and_plan(made: Plan) -> None:
         "server": [0],
         "front": [0],
         "load": [1],
+        "load_workers": 1,
         "database": [2],
         "pinned": False,
         "shared": [],

@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from scipy import stats
 
+from bench.load import Workers
+from bench.machine import default_budget, topology
 from bench.model import BenchError
-from bench.solo import compare, duet, engine, load, single, student
+from bench.solo import choose, compare, duet, engine, help_out, invitation, load, single, student
+from bench.solo.generators import Generators
 from bench.solo.place import parse, reach
 
 
@@ -114,8 +118,9 @@ def test_load_of_one_server(url: str) -> None:
     common: dict[str, Any] = {"connections": 4, "seconds": 0.4, "unix": None, "timeout_s": 5.0, "allowed": ()}
     closed = load(url, rate_rps=None, **common)
     keys = ["requests", "seconds", "rps", "offered_rps", "errors", "latency_ms", "generator_cpu", "generator_bound"]
-    keys += ["late", "stages", "connections", "problems", "beside"]
+    keys += ["late", "stages", "connections", "problems", "beside", "workers"]
     assert list(closed) == keys
+    assert closed["workers"] is None
     assert closed["requests"] > 0
     assert closed["latency_ms"] == dict.fromkeys(["p50", "p90", "p99", "p99_9", "max"])
     opened = load(url, rate_rps=200.0, **common)
@@ -129,6 +134,120 @@ def test_load_of_one_server(url: str) -> None:
     for found in (closed, opened, missing):
         assert max(map(len, single.text("", found).splitlines())) <= 80
         json.dumps(found, allow_nan=False)
+
+
+def test_load_with_two_workers(url: str) -> None:
+    """One for each CPU, as --load-cpus 0,1 gives them; on a machine of one CPU both have that."""
+    usable = topology().cpus
+    two = Generators(cpus=frozenset(usable), workers=Workers(cpus=(usable[0], usable[-1])))
+    found = load(
+        url, connections=5, rate_rps=300.0, arrivals="constant", seconds=0.4, unix=None, timeout_s=5.0, allowed=(), generators=two,
+    )  # fmt: skip
+    assert found["requests"] == 120
+    assert [one["requests"] for one in found["workers"]] == [60, 60]
+    assert [one["connections"] for one in found["workers"]] == [3, 2]
+    assert found["generator_cpu"] == max(one["generator_cpu"] for one in found["workers"])
+    text = single.text("", found)
+    assert "    worker 1: 60 requests, " in text
+    assert max(map(len, text.splitlines())) <= 80
+    json.dumps(found, allow_nan=False)
+
+
+def test_any_busy_worker_makes_the_generator_the_bound() -> None:
+    """The engine gives the busiest worker's share as the target's."""
+    target = {"id": "0", "connections": 2, "requests": 5, "generator_cpu": 0.9, "late_ms": None}
+    told = {
+        "number": 1,
+        "host": None,
+        "cpus": [1],
+        "loop_lag_ms": None,
+        "clock": None,
+        "missed_starts": 2,
+        "targets": [target],
+    }
+    answer = dict.fromkeys(
+        ["requests", "seconds", "rps", "offered_rps", "errors", "latency_ms", "late", "stages", "problems"]
+    )
+    found = single.summary({**answer, "generator_cpu": 0.9, "connections": 4}, None, [told])
+    assert found["generator_bound"] is True
+    assert found["workers"][0]["missed_starts"] == 2
+
+
+def test_who_loads_follows_from_the_options() -> None:
+    usable = topology().cpus
+    assert choose(None) == Generators(cpus=default_budget(topology()).pins("generator"))
+    assert choose(str(usable[0])) == Generators(cpus=frozenset(usable[:1]))
+    remote = choose(None, remote=2, bind="192.0.2.7", port=6000)
+    assert remote.workers == Workers(remote=2, bind="192.0.2.7", port=6000)
+    assert invitation(remote) is not None
+    assert "2 workers; each is one: bench load-worker --master 192.0.2.7 --port 6000" in (invitation(remote) or "")
+    assert invitation(choose(None)) is None
+    if len(usable) > 1:
+        assert choose(f"{usable[0]}, {usable[1]}").workers == Workers(cpus=usable[:2])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"load_cpus": "x"}, "is no list of CPUs"),
+        ({"load_cpus": "9999"}, "CPU 9999 does not exist or may not be used here; usable: "),
+        ({"load_cpus": None, "remote": -1}, "--remote-workers must not be negative"),
+        ({"load_cpus": None, "bind": "127.0.0.1"}, "give their number too"),
+        ({"load_cpus": None, "remote": 1, "port": 0}, "--port must be from 1 to 65535"),
+    ],
+)
+def test_wrong_choices_of_who_loads_are_one_clear_line(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(BenchError, match=says):
+        choose(**options)
+
+
+def test_a_helper_without_a_leader_gives_up_and_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    said: list[str] = []
+    common: dict[str, Any] = {"load_cpus": None, "allowed": (), "once": False, "say": said.append}
+    assert help_out("127.0.0.1", port=port, patience_s=0.3, **common) == 1
+    assert said[0] == f"1 worker; looking for 127.0.0.1:{port} (Ctrl-C ends)"
+    assert said[-1] == f"a worker ended with exit code 1: no leader at 127.0.0.1:{port} within 0.3 s"
+    with pytest.raises(BenchError, match="--patience must be above 0"):
+        help_out("127.0.0.1", port=port, patience_s=0.0, **common)
+
+
+PROGRAM = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"ok")
+    def log_message(self, *args): pass
+with open(sys.argv[2], "a") as started: started.write(f"{os.getpid()}\\n")
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_programs_that_duet_starts_are_started_afresh_each_time_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "STARTS", 3)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    ports = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            ports.append(free.getsockname()[1])
+    commands = [f"{sys.executable} {tmp_path / 'program.py'} {port} {tmp_path / str(port)}" for port in ports]
+    found = duet(
+        [f"http://127.0.0.1:{port}/" for port in ports], connections=2, seconds=1.5, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
+        commands=commands,
+    )  # fmt: skip
+    pids = [[int(pid) for pid in (tmp_path / str(port)).read_text().split()] for port in ports]
+    assert [len(set(one)) for one in pids] == [3, 3], "a process of its own for every start"
+    assert not any(psutil.pid_exists(pid) for one in pids for pid in one)
+    (pair,) = found["ratios"]
+    assert pair["low"] < pair["ratio"] < pair["high"]
+    assert found["slices"] == 3 * 2 * 12
+    assert all(target["requests"] > 0 and not target["errors"] for target in found["targets"])
+    assert "started afresh 3 times: this speaks of the programs" in compare.text(found, started=True)
 
 
 def test_duet_of_two_servers(url: str) -> None:

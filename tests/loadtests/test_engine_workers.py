@@ -417,3 +417,25 @@ def test_workers_end_with_a_leader_that_was_killed(serve: Any, tmp_path: Path) -
         if server.requests == before:
             break
         assert time.monotonic() < deadline
+
+
+def test_by_hand_locusts_own_workers_share_the_rate(serve: Any) -> None:
+    server, port = serve(lambda number: [GOOD]), free_port()
+    locust = [
+        sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--host", f"http://127.0.0.1:{server.port}",
+    ]  # fmt: skip
+    workers = [
+        subprocess.Popen([*locust, "--worker", "--master-port", str(port)], cwd=ROOT, stderr=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    try:
+        argv = [*locust, "--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(port), "--expect-workers", "2",
+                "--headless", "-u", "4", "-r", "4", "-t", "3s", "--rate", "100", "--arrivals", "constant", "--json"]  # fmt: skip
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, timeout=60, check=False)
+    finally:
+        for one in workers:
+            one.kill()
+            one.wait()
+    (entry,) = json.loads(done.stdout)
+    assert 150 < server.requests < 1.3 * 300, "100 a second for 3 s, not twice that"
+    assert 0 <= server.requests - entry["num_requests"] <= 20
