@@ -16,6 +16,7 @@ from bench.model import BenchError
 from bench.render import Endpoint
 from bench.session import Session
 from loadtests.beside import Beside as EnginesBeside
+from loadtests.job import Workers
 from loadtests.schema import build
 
 PLAYER = """
@@ -150,6 +151,13 @@ def test_the_job_says_all_that_the_generator_needs(play: Callable[..., dict[str,
     job = play(ALL_WELL, mode="open", slice_s=None, rate_rps=200.0, arrivals="constant")["job"]
     assert (job["mode"], job["rate_rps"], job["arrivals"]) == ("open", 200.0, "constant")
     assert "slice_s" not in job
+    assert "workers" not in job
+
+
+def test_several_workers_are_named_with_the_engines_own_keys(play: Callable[..., dict[str, Any]]) -> None:
+    job = play(ALL_WELL, workers=load.Workers(cpus=(2, 3), remote=1, bind="192.0.2.1"))["job"]
+    assert job["workers"] == {"cpus": [2, 3], "remote": 1, "bind": "192.0.2.1", "port": 5557, "wait_s": 60.0}
+    build(Workers, job["workers"], "workers")
 
 
 def test_clients_beside_are_named_with_the_engines_own_keys(play: Callable[..., dict[str, Any]]) -> None:

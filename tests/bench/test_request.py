@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_stacks import Tree, budget
 
-from bench import catalog, environments, provenance, record, request
+from bench import catalog, environments, load, provenance, record, request
 from bench.catalog import Catalog
 from bench.model import BenchError
 from bench.plan import PROFILES, Plan
@@ -148,3 +149,17 @@ def test_a_swept_run_is_gone_on_with_as_it_was_swept(
     made, folder = stored(sweep=["connections=4,16"])
     assert [one.name for one in made.scenarios] == ["json-4-connections", "json-16-connections"]
     assert request.again(found, folder) == made
+
+
+def test_a_load_process_for_each_cpu_is_planned_stored_and_gone_on_with(
+    found: Catalog, stored: Callable[..., tuple[Plan, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stored()[0].budget.load_each is False
+    with pytest.raises(BenchError, match=r"--load-workers: the generator has one CPU, .* --cpus load="):
+        stored(load_workers=True)
+    wide = replace(budget(), load_cpus=frozenset({5, 6, 7}), pinned=True)
+    monkeypatch.setattr(request, "place", lambda *_: wide)
+    made, folder = stored(load_workers=True)
+    assert load.each(made.budget) == load.Workers(cpus=(5, 6, 7))
+    assert load.each(wide) is None
+    assert request.again(found, folder).budget == made.budget

