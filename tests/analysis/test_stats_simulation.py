@@ -45,7 +45,7 @@ def test_simulated_runs_have_no_more_slices_and_copies_than_the_profiles() -> No
     for name, slices in (("standard", STANDARD_SLICES), ("full", simulate.FULL_SLICES)):
         profile = PROFILES[name]
         assert slices * profile.slice_s <= profile.capacity_s + 1e-9
-        assert simulate.COPIES <= profile.copies
+        assert profile.copies >= simulate.COPIES
 
 
 @pytest.mark.parametrize("name", DESIGNS)
