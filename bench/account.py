@@ -37,13 +37,19 @@ def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot]) -> di
         "processes": {role: len(found) for role, found in pids.items() if found},
         "context_switches": {role: _switches(deployment, role, before, after) for role, found in pids.items() if found},
         "open_files": {role: sample.open_files(found) for role, found in pids.items() if found},
-        "host": {
-            "steal": sample.steal_share(before, after),
-            "load1": sample.load_average(),
-            "listen_overflows": _counted(before, after, "ListenOverflows"),
-            "retransmits": _counted(before, after, "RetransSegs"),
-        },
+        "host": _host(before, after, near=any(pids.values())),
     }
+
+
+def _host(before: sample.Snapshot, after: sample.Snapshot, *, near: bool) -> dict[str, float | int | None]:
+    """Of this machine; what runs out of its sight is on another, of which nothing is known."""
+    found = {
+        "steal": sample.steal_share(before, after),
+        "load1": sample.load_average(),
+        "listen_overflows": _counted(before, after, "ListenOverflows"),
+        "retransmits": _counted(before, after, "RetransSegs"),
+    }
+    return found if near else dict.fromkeys(found)
 
 
 def _switches(
@@ -62,9 +68,9 @@ def _counted(before: sample.Snapshot, after: sample.Snapshot, name: str) -> int 
     return after.network[name] - before.network[name] if name in before.network and name in after.network else None
 
 
-def snapshot(database: Database, ready: Sequence[Deployment], generator: int) -> sample.Snapshot:
+def snapshot(database: Database, ready: Sequence[Deployment], generator: int | None) -> sample.Snapshot:
     """CPU accounts of the deployments by role, of their own database connections, and of the generator."""
-    groups: dict[str, list[int]] = {"generator": sample.family(generator)}
+    groups: dict[str, list[int]] = {"generator": [] if generator is None else sample.family(generator)}
     backends = database.backends()
     for deployment in ready:
         for role in ROLES:
@@ -107,7 +113,7 @@ def _workers(deployment: Deployment, pids: Sequence[int]) -> list[int] | None:
         return leaves if len(leaves) == wanted else None
     if len(deployment.answering & set(leaves)) != wanted:
         inner = {_inner(pid): pid for pid in leaves}
-        found = answering(deployment.client, ASKED_PER_WORKER * wanted)
+        found = answering(deployment.reached, ASKED_PER_WORKER * wanted)
         deployment.answering = frozenset(inner[pid] for pid in found if pid in inner)
     answered = deployment.answering & set(leaves)
     return sorted(answered) if len(answered) == wanted else None

@@ -8,16 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.catalog import Catalog
-from bench.contract import verify_deployment
 from bench.database import data
 from bench.deployment import Deployment, died
-from bench.launch import Launcher
 from bench.machine import default_budget, topology
-from bench.model import BenchError, Failed, Stack
+from bench.model import BenchError, Budget, Failed, Stack
 from bench.plan import database_connections, plan_stack
-from bench.service import Database
 from bench.session import Session
-from bench.site import open_site
+from bench.site import Site, machine_of, open_site
 from bench.verify import Report, render_text, verify
 
 AT_ONCE = 4
@@ -41,16 +38,17 @@ def stacks(
         if not as_json:
             print(f"{name}: skipped: {reason}", flush=True)
     bad = 0
+    budget = default_budget(machine_of(mode)[0])
     with Session() as session:
-        database, launcher = _parts(session, chosen, mode=mode)
+        site = _site(session, chosen, budget, mode=mode)
+        database, launcher = site.database, site.launcher
         for start in range(0, len(chosen), AT_ONCE):
             group = chosen[start : start + AT_ONCE]
             if database.url:
                 data.restore(database.url)
-            budget = default_budget(topology())
             deployments = launcher.start([(plan_stack(stack, budget), 0) for stack in group], block=0)
             with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-                reports = list(pool.map(lambda one: one.failure or verify_deployment(one, database.url), deployments))
+                reports = list(pool.map(lambda one: one.failure or site.verify(one, database.url), deployments))
             launcher.stop(deployments)
             for deployment, report in zip(deployments, reports, strict=True):
                 bad += _say(deployment, report, answers, quiet=as_json)
@@ -65,7 +63,8 @@ def serve(stack: Stack, *, port: int | None, say: Callable[[str], None]) -> int:
     """Hold `stack` up until it is interrupted, or dies. Returns the exit code."""
     with Session() as session:
         budget = default_budget(topology())
-        database, launcher = _parts(session, [stack], mode="native", port=port)
+        site = _site(session, [stack], budget, mode="native", port=port)
+        database, launcher = site.database, site.launcher
         (deployment,) = launcher.start([(plan_stack(stack, budget), 0)], block=0)
         if deployment.failure:
             raise BenchError(f"{stack.id}: {_full(deployment.failure)}")
@@ -85,10 +84,7 @@ def serve(stack: Stack, *, port: int | None, say: Callable[[str], None]) -> int:
         raise BenchError(f"{stack.id}: {_full(ended)}")
 
 
-def _parts(
-    session: Session, chosen: Sequence[Stack], *, mode: str, port: int | None = None
-) -> tuple[Database, Launcher]:
-    budget = default_budget(topology())
+def _site(session: Session, chosen: Sequence[Stack], budget: Budget, *, mode: str, port: int | None = None) -> Site:
     planned = [plan_stack(stack, budget) for stack in chosen]
     most = sorted((database_connections([one], 1) for one in planned), reverse=True)[:AT_ONCE]
     site = open_site(
@@ -103,7 +99,7 @@ def _parts(
     )
     if site.database.failure:
         raise BenchError(f"no database: {_full(site.database.failure)}")
-    return site.database, site.launcher
+    return site
 
 
 def _say(deployment: Deployment, report: Report | Failed, answers: dict[str, object], *, quiet: bool) -> int:

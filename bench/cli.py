@@ -62,8 +62,9 @@ Stacks = Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True
 def run(
     *, profile: str = "standard", stacks: Stacks = (), scenarios: Stacks = (), sweep: Stacks = (),
     with_: Annotated[Stacks, Parameter("--with")] = (), cpus: str | None = None,
-    load_workers: Annotated[bool, Parameter(negative=())] = False, mode: str = "native", seed: int | None = None,
-    precision: str | None = None, time_budget: str | None = None, resume: str | None = None, results: Path = RESULTS,
+    load_workers: Annotated[bool, Parameter(negative=())] = False, mode: str = "native", context: str | None = None,
+    seed: int | None = None, precision: str | None = None, time_budget: str | None = None, resume: str | None = None,
+    results: Path = RESULTS,
 ) -> int:  # fmt: skip
     """Deploy, verify, load, store and report.
 
@@ -85,6 +86,8 @@ def run(
         Load with one process on each of the generator's CPUs, instead of one in all.
     mode
         native: on this machine; compose: in containers, load generator and database too.
+    context
+        With compose: the Docker context whose engine is used, on this machine or another; DOCKER_HOST works too.
     seed
         Fixes the order of everything that is drawn; printed and stored.
     precision
@@ -100,6 +103,7 @@ def run(
     from bench import run as job
     from bench.console import Progressing
 
+    _choose_engine(mode, context, resuming=bool(resume))
     found = catalog.load()
     folder = store.find_run(results, resume) if resume else None
     if folder:
@@ -187,6 +191,7 @@ def _conclude(made: plan.Plan, outcome: Any, took_s: float) -> int:
 def verify(
     *stacks: str,
     mode: str = "native",
+    context: str | None = None,
     url: str | None = None,
     omits: tuple[str, ...] = (),
     static_dir: Path | None = None,
@@ -200,6 +205,8 @@ def verify(
         Stack ids, patterns or tags.
     mode
         native: on this machine; compose: in containers.
+    context
+        With compose: the Docker context whose engine is used.
     url
         Base URL of a running server of your own, on this machine.
     omits
@@ -215,6 +222,7 @@ def verify(
         if stacks:
             raise BenchError("give stacks or --url, not both")
         return check.one_url(url, omits=omits, static_dir=static_dir, as_json=as_json)
+    _choose_engine(mode, context)
     found = catalog.load()
     picked = catalog.select_stacks(found, _split(stacks)) if stacks else list(found.stacks.values())
     absent: dict[str, str] = {}
@@ -593,6 +601,16 @@ def clean(*, all_: Annotated[bool, Parameter("--all")] = False) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             print(f"removed {_shown(folder)}")
     return 0
+
+
+def _choose_engine(mode: str, context: str | None, *, resuming: bool = False) -> None:
+    if context is None:
+        return
+    if mode != "compose" and not resuming:
+        raise BenchError(f"--context {context}: is for containers; add --mode compose, or leave it out")
+    from bench.compose import engine
+
+    engine.choose(context)
 
 
 def _prepare(found: catalog.Catalog, stacks: list[Stack], *, quiet: bool = False) -> tuple[list[Stack], dict[str, str]]:

@@ -1,5 +1,7 @@
 """Holding a running deployment to apps/CONTRACT.md."""
 
+from typing import Any
+
 from bench import environments
 from bench.deployment import Deployment
 from bench.verify import Report, verify
@@ -10,15 +12,14 @@ ENDPOINTS = DATABASE_ENDPOINTS | {"healthz", "plaintext", "json", "io", "cpu", "
 
 def verify_deployment(deployment: Deployment, database_url: str | None) -> Report:
     """The contract's verdict on one running deployment."""
+    return verify(deployment.client.url, **asked(deployment, database_url), static_dir=environments.STATIC)
+
+
+def asked(deployment: Deployment, database_url: str | None) -> dict[str, Any]:
+    """What `verify` is to check of a deployment, besides where it is and the files under /static."""
     stack = deployment.planned.stack
     endpoints = None if database_url else frozenset(ENDPOINTS - DATABASE_ENDPOINTS)
     lacking = stack.app.missing
     if lacking:
         endpoints = frozenset(endpoints or ENDPOINTS) - lacking
-    return verify(
-        deployment.client.url,
-        omits=stack.omits,
-        endpoints=endpoints,
-        database_url=database_url,
-        static_dir=environments.STATIC,
-    )
+    return {"omits": stack.omits, "endpoints": endpoints, "database_url": database_url}

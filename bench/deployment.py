@@ -4,7 +4,7 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,11 +51,18 @@ class Deployment:
     missing: int = 0
     answering: frozenset[int] = frozenset()
     """Processes that were found to answer requests."""
+    door: Endpoint | None = None
+    """Where we reach it, if its own address is not this machine's to reach; clients are where that is."""
 
     @property
     def client(self) -> Endpoint:
         """Where clients connect."""
         return self.rendered.client
+
+    @property
+    def reached(self) -> Endpoint:
+        """Where this process, which prepares and checks, connects."""
+        return self.door or self.client
 
     def pids(self, role: Role) -> list[int]:
         """Process ids of one role, children included, as of now."""
@@ -81,7 +88,7 @@ def probe(deployment: Deployment) -> str | None:
     """None when every server process and the front answer `/healthz` with 200, else what stands in the way."""
     stack = deployment.planned.stack
     servers = deployment.rendered.servers if stack.server.speaks == "http" else ()
-    for endpoint in dict.fromkeys((*servers, deployment.client)):
+    for endpoint in dict.fromkeys((*servers, deployment.reached)):
         if endpoint.socket and (refused := _refused(endpoint.socket)):
             return f"{endpoint.socket}: {refused}"
         try:
@@ -121,14 +128,17 @@ def tail(path: Path, lines: int = TAIL_LINES) -> str | None:
     return None
 
 
-def read_back(deployments: Sequence[Deployment], budget: Budget, *, shared_host: bool = True) -> None:
+def read_back(
+    deployments: Sequence[Deployment], budget: Budget, *, shared_host: bool = True,
+    take: Callable[[Deployment], tuple[Census, ...]] | None = None,
+) -> None:  # fmt: skip
     """Take the census of those that answer. A first worker may answer while its master still forks the others: they get `FORKING_S`."""
     waiting = [one for one in deployments if one.failure is None]
     deadline = time.monotonic() + FORKING_S
     while waiting:
         found = []
         for one in waiting:
-            one.census = census(one)
+            one.census = (take or census)(one)
             found.append((one, differs(one, budget, shared_host=shared_host)))
         late = time.monotonic() > deadline
         for one, failure in found:
@@ -200,9 +210,10 @@ def _runs_as_told(spawned: Spawned, found: Sequence[Census]) -> bool:
     """nginx and PostgreSQL rewrite their command lines, so only applications are held to it; a script shows its interpreter first."""
     if spawned.role != "app":
         return True
-    seen = next((one.argv for one in found if one.pid == spawned.pid), ())
     wanted = spawned.argv[1:]
-    return seen[len(seen) - len(wanted) :] == wanted
+    # The number is 0 where the process is out of sight; then one that shows the command line is it.
+    seen = [one.argv for one in found if one.pid == spawned.pid or not spawned.pid]
+    return any(argv[len(argv) - len(wanted) :] == wanted for argv in seen)
 
 
 def _owned(endpoint: Endpoint, pids: set[int]) -> bool:

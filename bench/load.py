@@ -114,6 +114,14 @@ class Inside(Protocol):
         """What starts the generator there with `job`; its standard input and output are those of this command."""
         ...
 
+    def bring(self, job: Path, writes: Sequence[Path]) -> None:
+        """Put the job file there, under its own path, and make the folders of what it will write."""
+        ...
+
+    def fetch(self, written: Sequence[Path]) -> None:
+        """Bring what was written back to the same paths here."""
+        ...
+
     def generator_pid(self, job: Path) -> int | None:
         """Its process id on this machine, once it runs."""
         ...
@@ -136,15 +144,15 @@ class LoadFailedError(BenchError):
 
 def run(
     session: Session, job: Job, *, folder: Path, name: str, log: Path, cpus: Collection[int],
-    on_ready: Callable[[int], None], on_measured: Callable[[int], None], on_progress: Callable[[float], None],
+    on_ready: Callable[[int | None], None], on_measured: Callable[[int | None], None], on_progress: Callable[[float], None],
     work: Path, inside: Inside | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Carry out `job` and return its result as `loadtests` wrote it.
 
     `on_ready` is called with the process's id when connections are open and warm and before anything is measured,
     `on_measured` when the last slice is over and before anything is written: the generator waits for both. Requests and slices
-    go to `folder`/requests and /slices under `name`. With `inside` it runs in that container, which sees `folder` and `work` under the
-    same paths. Raises LoadFailedError.
+    go to `folder`/requests and /slices under `name`. With `inside` it runs in that container: the job is brought there, and what it wrote
+    is fetched; where its process cannot be seen from here, None stands for its id. Raises LoadFailedError.
     """
     job_path, result_path = work / f"{name}.job.json", work / f"{name}.result.json"
     paths: dict[str, str | None] = {
@@ -156,7 +164,9 @@ def run(
     job_path.write_text(json.dumps({**_encode(job), **paths}), encoding="utf-8")
     argv = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless",
             "--forkloop-job", str(job_path)]  # fmt: skip
+    written = [Path(path) for path in paths.values() if path]
     if inside is not None:
+        inside.bring(job_path, written)
         argv = inside.load_command(job_path)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     spawned = session.spawn(argv, role="generator", cwd=ROOT, env=environment, log=log, cpus=cpus, pipes=True)
@@ -166,7 +176,7 @@ def run(
     if job.beside is not None:
         allowance_s += job.beside.arrival_s + job.timeout_s
         end_deadline_s += job.beside.finish_s
-    answers: dict[str, Callable[[int], None]] = {"ready": on_ready, "measured": on_measured}
+    answers: dict[str, Callable[[int | None], None]] = {"ready": on_ready, "measured": on_measured}
     replies = {"ready": "go\n", "measured": "end\n"}
     wait_s = job.workers.wait_s if job.workers else 0.0
     deadline = Deadline(time.monotonic() + START_DEADLINE_S + wait_s + allowance_s)
@@ -179,8 +189,8 @@ def run(
                 raise LoadFailedError(f"the load generator: {event.get('message')}", log)
             elif kind in answers:
                 pid = inside.generator_pid(job_path) if inside is not None else spawned.pid
-                placement.check([pid or spawned.pid], cpus, "the load generator")
-                answers.pop(kind)(pid or spawned.pid)
+                placement.check([pid] if pid else [], cpus, "the load generator")
+                answers.pop(kind)(pid)
                 deadline.at = time.monotonic() + (allowance_s if kind == "ready" else end_deadline_s)
                 _reply(spawned, replies[kind])
             elif kind == "done":
@@ -191,6 +201,8 @@ def run(
             raise LoadFailedError(f"the load generator ended early ({_exit(spawned)}); see {log.name}", log)
         with contextlib.suppress(Exception):
             spawned.popen.wait(timeout=EXIT_PATIENCE_S)
+        if inside is not None:
+            inside.fetch(written)
         result = json.loads(result_path.read_text(encoding="utf-8"))
         if not isinstance(result, dict) or {target.id for target in job.targets} != _answered(result):
             raise ValueError(f"{result_path.name} does not answer for the targets of the job")

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from bench.database import masked, observe
@@ -58,10 +59,12 @@ def describe_stack(planned: PlannedStack) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def environment(tools: Tools, database: Database, docker: str | None) -> dict[str, Any]:
-    """The machine, and the versions of the parts that all stacks share."""
+def environment(
+    tools: Tools, database: Database, docker: str | None, machine: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The machine (`machine` in place of this one, where it is another), and the versions of the parts that all stacks share."""
     nginx = str(find_nginx()) if "nginx" in tools.paths else None
-    return {**describe(), "nginx": nginx, "postgresql": database.version, "docker": docker}
+    return {**describe(), **machine, "nginx": nginx, "postgresql": database.version, "docker": docker}
 
 
 def observed(database: Database, deployment: Deployment, versions: Mapping[str, str]) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from typing import Any
 from bench import catalog, connections, plan, provenance, versions
 from bench import sweep as sweeping
 from bench.catalog import Catalog
-from bench.machine import describe, place, topology
+from bench.machine import describe, place
 from bench.manifest import nearest
 from bench.model import BenchError, Budget
 from bench.plan import Plan, Profile
 from bench.service import allowed_connections
+from bench.site import machine_of
 from bench.store import read_run
 
 FOREIGN_DATABASE = "The database of DATABASE_URL runs where its owner put it: it is bound to no CPU, and those meant for it stay unused."
@@ -36,7 +37,7 @@ def fresh(
         raise BenchError(f"{other.id}: other versions are measured on this machine only; leave --mode compose out")
     asked = catalog.select_scenarios(found, scenarios or chosen.scenarios)
     swept = sweeping.sweep(found, picked, asked, sweeping.axes(found, sweep))
-    budget = place(topology(), cpus)
+    budget = place(machine_of(mode)[0], cpus)
     if load_workers:
         budget = replace(budget, load_each=True)
         if len(budget.load_cpus) < 2 or not budget.pinned:
@@ -75,7 +76,10 @@ def again(found: Catalog, folder: Path, *, precision: str | None = None, time_bu
         )
     except (KeyError, TypeError) as error:
         raise BenchError(f"{folder / 'run.json'}: is older than --resume, or damaged: {error} is missing") from None
-    now = {"environment": describe(), "hashes": provenance.hashes(found, made.stacks, made.scenarios)}
+    now = {
+        "environment": {**describe(), **machine_of(made.mode)[1]},
+        "hashes": provenance.hashes(found, made.stacks, made.scenarios),
+    }
     provenance.refuse_unlike(header, now)
     return made
 

@@ -129,12 +129,14 @@ def execute(
             )  # fmt: skip
             if site.database.failure:
                 progress.say(f"  no database: {site.database.failure.reason}")
-            store.update({"environment": record.environment(site.tools, site.database, site.docker)})
+            store.update({"environment": record.environment(site.tools, site.database, site.docker, site.machine)})
+            if site.notes:
+                store.update({"notes": [*plan.notes, *site.notes]})
             context = Context(
                 verified=dict(store.header.get("verified") or {}), observed=dict(store.header.get("observed") or {}),
                 pilots=dict(store.header.get("pilot") or {}), capacities=earlier.capacities, connections=earlier.connections,
                 plan=plan, session=session, store=store, launcher=site.launcher, database=site.database,
-                progress=progress, began=began, trials=outcome.trials, load=site.load,
+                progress=progress, began=began, trials=outcome.trials, load=site.load, verify=site.verify,
                 calibrate=partial(_calibrate, site), earlier=earlier,
             )  # fmt: skip
             run_blocks(context)

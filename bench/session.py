@@ -60,7 +60,7 @@ class Session:
         self._path = home / f"{self.id}.json"
         self._spawned: list[Spawned] = []
         self._stack = contextlib.ExitStack()
-        self._projects: list[str] = []
+        self._projects: dict[str, Mapping[str, str]] = {}
         self.scratch = Path()
 
     def __enter__(self) -> "Session":
@@ -127,11 +127,14 @@ class Session:
         """Hold a resource until the session ends."""
         return self._stack.enter_context(resource)
 
-    def own_project(self, name: str) -> None:
-        """From now on everything of the Compose project `name` ends with the session, also with one that is killed."""
-        self._projects.append(name)
+    def own_project(self, name: str, engine: Mapping[str, str]) -> None:
+        """From now on everything of the Compose project `name` ends with the session, also with one that is killed.
+
+        `engine`: the environment variables that lead `docker` to the engine it is on.
+        """
+        self._projects[name] = dict(engine)
         self._record()
-        self._stack.callback(_remove_project, name)
+        self._stack.callback(_remove_project, name, engine)
 
     def stop(self, which: Sequence[Spawned] | None) -> dict[int, float]:
         """End `which` (None: all), front before app before the rest, and everything that they started. Returns when they are gone.
@@ -185,6 +188,8 @@ class Session:
 def members(pid: int, started: float) -> list[psutil.Process]:
     """The process `pid`, if it is still the one that started at `started`, and all in its session or below it."""
     found: dict[int, psutil.Process] = {}
+    if not pid:
+        return []  # out of sight; and 0 is the session of kernel threads
     leader_known = False
     with contextlib.suppress(psutil.NoSuchProcess):
         leader = psutil.Process(pid)
@@ -213,8 +218,8 @@ def recover(home: Path = HOME) -> list[str]:
             state = _read(record.read())
             families = [process for pid, started in state["processes"] for process in members(pid, started)]
             _reap(families, [], {}, asked=False)
-            for name in state["projects"]:
-                _remove_project(name)
+            for name, engine in state["projects"].items():
+                _remove_project(name, engine)
             scratch = Path(state["scratch"])
             if scratch.name.startswith("forkloop-") and scratch.parent == Path(tempfile.gettempdir()):
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -230,34 +235,41 @@ def _read(text: str) -> dict[str, Any]:
         return {
             "scratch": str(state["scratch"]),
             "processes": [(int(pid), float(at)) for pid, at in state["processes"]],
-            "projects": [str(name) for name in state.get("projects", [])],
+            "projects": {
+                str(name): {str(key): str(value) for key, value in engine.items()}
+                for name, engine in dict(state.get("projects", {})).items()
+            },
         }
-    except (ValueError, KeyError, TypeError):
-        return {"scratch": "", "processes": [], "projects": []}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {"scratch": "", "processes": [], "projects": {}}
 
 
 _LISTING = {"rm": ("ps", "-aq"), "network rm": ("network", "ls", "-q"), "volume rm": ("volume", "ls", "-q")}
 """From what removes a kind of thing to what lists it; containers first, since they hold the others."""
 
 
-def _remove_project(name: str) -> None:
+def _remove_project(name: str, engine: Mapping[str, str]) -> None:
     """Containers, networks and volumes with a Compose project's label. What cannot be removed is named, and nothing is raised:
     the session's other resources must still be given back.
     """
     for removing, listing in _LISTING.items():
         try:
-            found = _docker(*listing, "--filter", f"label=com.docker.compose.project={name}").split()
+            found = _docker(engine, *listing, "--filter", f"label=com.docker.compose.project={name}").split()
             if found:
-                _docker(*removing.split(), *(["-f", "-v"] if removing == "rm" else []), *found)
+                _docker(engine, *removing.split(), *(["-f", "-v"] if removing == "rm" else []), *found)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"bench: containers, networks or volumes of {name} may be left: {error}", file=sys.stderr)
             return
 
 
-def _docker(*arguments: str) -> str:
+def _docker(engine: Mapping[str, str], *arguments: str) -> str:
+    """On that engine, whatever the caller's own variables say now."""
+    rest = {
+        key: value for key, value in os.environ.items() if not engine or key not in ("DOCKER_HOST", "DOCKER_CONTEXT")
+    }
     return subprocess.run(
         ["docker", *arguments], capture_output=True, text=True, check=True, timeout=60, stdin=subprocess.DEVNULL,
-        start_new_session=True,
+        start_new_session=True, env={**rest, **engine},
     ).stdout  # fmt: skip
 
 

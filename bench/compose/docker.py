@@ -45,6 +45,10 @@ def explained(arguments: Sequence[str], said: str) -> str:
         return "this user may not talk to the Docker daemon: join the group docker, or use rootless Docker"
     if "is not a docker command" in said or "unknown shorthand flag" in said:
         return "Docker has no Compose v2: install the package docker-compose-plugin (docker compose version shows it)"
+    if "context" in said and "not found" in said:
+        return f"no such Docker context: `docker context ls` lists them, `docker context create` adds one ({last})"
+    if "CPUs are not available" in said or "cpuset.cpus" in said:
+        return f"the engine's machine lacks CPUs of the placement: choose others with --cpus ({last})"
     if "port is already allocated" in said or "address already in use" in said:
         return f"a port is published already: end what listens there, or set FORKLOOP_PORT ({last})"
     if "No such image" in said or "pull access denied" in said or "failed to resolve" in said:

@@ -1,59 +1,44 @@
 """Deploys planned stacks as containers of one Compose project, which lasts as long as the session."""
 
+import contextlib
+import errno
+import json
 import os
-import subprocess
+import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import psutil
 import yaml
 
 from bench import catalog, environments
 from bench.catalog import Catalog, server_fits
 from bench.compose import docker
+from bench.compose.contained import Contained, addresses, in_sight, logs, look, nginx_version
+from bench.compose.engine import engine, selection
 from bench.compose.project import ENVIRONMENT, Member, Placed, database, image, place, project, suite
+from bench.compose.tunnel import Tunnels
 from bench.connections import MOST
+from bench.contract import asked, verify_deployment
 from bench.database import data
-from bench.deployment import Deployment, probe, read_back
-from bench.model import App, BenchError, Budget, Failed, Role
+from bench.deployment import Census, Deployment, census, probe, read_back
+from bench.machine.placement import ranges
+from bench.model import App, BenchError, Budget, Failed
 from bench.plan import PlannedStack
-from bench.render import Endpoint
+from bench.render import Endpoint, Rendered
 from bench.service import Database, check_connections
 from bench.session import Session
+from bench.verify import Report
 
 READY_DEADLINE_S = 60.0
 POLL_S = 0.05
-
-
-@dataclass(kw_only=True)
-class Contained:
-    """A container's first process, as the host sees it. Stands where a `session.Spawned` stands natively."""
-
-    id: str
-    service: str
-    pid: int
-    started: float
-    role: Role
-    argv: tuple[str, ...]
-    log: Path
-
-    def exit_code(self) -> int | None:
-        """None while it runs."""
-        if psutil.pid_exists(self.pid):
-            try:
-                if abs(psutil.Process(self.pid).create_time() - self.started) < 1:
-                    return None
-            except psutil.Error:
-                pass
-        state = docker.inspect([self.id])[0]["State"]
-        if state["Running"]:
-            return None
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.write_text(_logs(self.id), encoding="utf-8")
-        return int(state["ExitCode"])
+COPY_DEADLINE_S = 300.0
+VERIFY_DEADLINE_S = 240.0
+_NOTHING = Rendered(commands=(), files={}, folders=(), client=Endpoint(host="", port=0), servers=())
 
 
 class ComposeLauncher:
@@ -65,28 +50,34 @@ class ComposeLauncher:
         self._file = session.scratch / "docker-compose.json"
         self._count = 0
         self._built: set[str] = set()
-        self._shared = [session.scratch, *([results] if results else [])]
         self._base: dict[str, Any] = {}
         docker.docker("compose", "version")
-        docker.docker("version")
-        session.own_project(self._name)
+        self.engine = engine()
+        self.near = False
+        """Whether processes and addresses of containers are those of this machine."""
+        self._tunnels: Tunnels | None = None
+        session.own_project(self._name, selection())
 
     def start_base(self, *, connections: int, load: bool) -> Database:
         """The database, filled, and the generator's container where `load` is wanted. A failure is a value."""
         check_connections(connections, MOST, "the database's container", "fewer workers with --sweep or in their ids")
         cpus = _cpus(self._budget.database_cpus)
         self._base = {"postgres": database(cpus=cpus, connections=connections, publish=True)}
-        if load:
+        self._up("postgres")
+        (one,) = self._inspect(["postgres"])
+        self.near = not self.engine.remote and in_sight(one) and _reachable(addresses(one), 5432)
+        if load or not self.near:
             self._base["load"] = {
                 **suite(cpus=_cpus(self._budget.load_cpus)), "command": ["sleep", "infinity"], "init": True,
                 "user": f"{os.getuid()}:{os.getgid()}", "stop_grace_period": "0s",
-                "volumes": [f"{path.resolve()}:{path.resolve()}" for path in self._shared],
             }  # fmt: skip
-        self._write([])
-        if load:
-            self._compose("build", "-q", "load", deadline_s=docker.BUILD_DEADLINE_S)
-        self._compose("up", "-d", "--no-build", *self._base)
-        address = self._compose("port", "postgres", "5432").strip()
+            self._up("load", build=True)
+        if self.near:
+            address = self._compose("port", "postgres", "5432").strip()
+        else:
+            (helper,) = self._inspect(["load"])
+            self._tunnels = self._session.enter(Tunnels(helper["Id"]))
+            address = self._tunnels.to("postgres", 5432).url.removeprefix("http://")
         url = f"postgresql://forkloop:forkloop@{address}/forkloop"
         deadline = time.monotonic() + READY_DEADLINE_S
         while True:
@@ -96,11 +87,14 @@ class ComposeLauncher:
             except BenchError as error:
                 if time.monotonic() > deadline:
                     (one,) = self._inspect(["postgres"])
-                    return Database(failure=Failed(reason=str(error), log_tail=_logs(one["Id"])[-2000:]))
+                    return Database(failure=Failed(reason=str(error), log_tail=logs(one["Id"])[-2000:]))
                 time.sleep(0.2)
-        (one,) = self._inspect(["postgres"])
+        for service, wanted in (("postgres", self._budget.database_cpus), ("load", self._budget.load_cpus)):
+            if service in self._base:
+                self._check_cpus(service, wanted)
         version = docker.docker("exec", one["Id"], "postgres", "--version").split()[2]
-        return Database(url=url, version=f"{version} (postgres:17 container)", container_pid=one["State"]["Pid"])
+        pid = one["State"]["Pid"] if self.near else None
+        return Database(url=url, version=f"{version} (postgres:17 container)", container_pid=pid)
 
     def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
         """As `Launcher.start`."""
@@ -110,12 +104,19 @@ class ComposeLauncher:
             number = f"{block}{mark}-{planned.stack.slug}-{copy}"
             member = Member(planned=planned, name=f"s{self._count}", id=number)
             self._count += 1
-            one = place(
-                member, self._servers(planned.stack.app), cpus=_cpus(self._budget.server_cpus),
-                front_cpus=_cpus(self._budget.cpus("front")),
-            )  # fmt: skip
-            deployments.append(Deployment(id=number, planned=planned, copy=copy, rendered=one.rendered))
+            deployments.append(Deployment(id=number, planned=planned, copy=copy, rendered=_NOTHING))
+            try:
+                one = place(
+                    member, self._servers(planned.stack.app), cpus=_cpus(self._budget.server_cpus),
+                    front_cpus=_cpus(self._budget.cpus("front")),
+                )  # fmt: skip
+            except BenchError as error:
+                deployments[-1].failure = Failed(reason=str(error))
+                continue
+            deployments[-1].rendered = one.rendered
             placed.append((deployments[-1], one))
+        if not placed:
+            return deployments
         self._write([one for _, one in placed])
         self._build(placed)
         self._compose("up", "-d", "--no-build", *[name for _, one in placed for name in one.services])
@@ -130,7 +131,7 @@ class ComposeLauncher:
         while waiting:
             waiting = [deployment for deployment in waiting if not self._settled(deployment, deadline)]
             time.sleep(POLL_S if waiting else 0)
-        read_back(deployments, self._budget, shared_host=False)
+        read_back(deployments, self._budget, shared_host=False, take=self._census)
         return deployments
 
     def stop(self, deployments: Sequence[Deployment]) -> None:
@@ -157,8 +158,19 @@ class ComposeLauncher:
             if isinstance(one, Contained):
                 found[f"image of {one.role}"] = docker.inspect([one.id])[0]["Image"]
                 if one.role == "front":
-                    found["nginx"] = _nginx_version(one.id)
+                    found["nginx"] = nginx_version(one.id)
         return dict(sorted(found.items()))
+
+    def verify(self, deployment: Deployment, database_url: str | None) -> Report:
+        """The contract's verdict. Where containers are out of reach the verifier runs beside them, since it opens a connection a rule."""
+        if self.near:
+            return verify_deployment(deployment, database_url)
+        inner = "postgresql://forkloop:forkloop@postgres:5432/forkloop" if database_url else None
+        given = {key: list(one) if isinstance(one, frozenset) else one for key, one in asked(deployment, inner).items()}
+        (helper,) = self._inspect(["load"])
+        words = ["python", "-m", "bench.verify", json.dumps({**given, "url": deployment.client.url, "static": True})]
+        said = docker.docker("exec", helper["Id"], *words, deadline_s=VERIFY_DEADLINE_S)
+        return msgspec.convert(json.loads(said), Report)
 
     def load_command(self, job: Path) -> list[str]:
         """The generator's command line, to be run in its container; its standard input and output are ours."""
@@ -166,9 +178,24 @@ class ComposeLauncher:
         locust = ["python", "-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--forkloop-job", str(job)]
         return ["docker", "exec", "-i", one["Id"], *locust]
 
+    def bring(self, job: Path, writes: Sequence[Path]) -> None:
+        """Copy the job there, and make the folders that it will write to. Nothing is mounted: the engine may be on another machine."""
+        (one,) = self._inspect(["load"])
+        folders = sorted({str(path.parent) for path in (job, *writes)})
+        docker.docker("exec", "-u", "0", one["Id"], "sh", "-c", 'mkdir -p "$@" && chmod 777 "$@"', "sh", *folders)
+        docker.docker("cp", str(job), f"{one['Id']}:{job}")
+
+    def fetch(self, written: Sequence[Path]) -> None:
+        """Copy what the generator wrote to the same paths here, and remove it there."""
+        (one,) = self._inspect(["load"])
+        for path in written:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            docker.docker("cp", f"{one['Id']}:{path}", str(path), deadline_s=COPY_DEADLINE_S)
+        docker.docker("exec", "-u", "0", one["Id"], "rm", "-f", *map(str, written))
+
     def generator_pid(self, job: Path) -> int | None:
         """The generator's process id on this host: of the two whose command line names the job, the one that is not `docker exec`."""
-        for process in psutil.process_iter(["cmdline"]):
+        for process in psutil.process_iter(["cmdline"]) if self.near else ():
             words = process.info["cmdline"] or []
             if str(job) in words and Path(words[0]).name != "docker":
                 return int(process.pid)
@@ -202,7 +229,7 @@ class ComposeLauncher:
         fronts = [command for command in placed.rendered.commands if command.role == "front"]
         for name, command in zip(placed.services, [*apps, *fronts], strict=True):
             found = inspected[name]
-            pid = int(found["State"]["Pid"])
+            pid = int(found["State"]["Pid"]) if self.near else 0
             started = psutil.Process(pid).create_time() if pid and psutil.pid_exists(pid) else 0.0
             deployment.spawned.append(
                 Contained(  # type: ignore[arg-type]  # has what `deployment` reads of a Spawned
@@ -210,11 +237,12 @@ class ComposeLauncher:
                     log=folder / f"{command.name}.log",
                 )
             )  # fmt: skip
-        networks = inspected[placed.client]["NetworkSettings"]["Networks"]
-        address = next((one["IPAddress"] for one in networks.values()), "")
+        address = next(iter(addresses(inspected[placed.client])), "")
         client = Endpoint(host=address, port=placed.rendered.client.port)
         # Servers behind the front are asked through it: their sockets and names exist in the containers only.
-        deployment.rendered = replace(placed.rendered, client=client, servers=() if fronts else (client,))
+        deployment.rendered = replace(placed.rendered, client=client, servers=())
+        if self._tunnels is not None:
+            deployment.door = self._tunnels.to(address, client.port)
 
     def _settled(self, deployment: Deployment, deadline: float) -> bool:
         for one in deployment.spawned:
@@ -229,12 +257,36 @@ class ComposeLauncher:
         if answer is None:
             return True  # `startup_s` stays unknown: containers start in Docker's own order, and are first asked when all are up
         if time.monotonic() > deadline:
-            logs = "\n".join(_logs(one.id)[-1000:] for one in deployment.spawned if isinstance(one, Contained))
+            logs = "\n".join(logs(one.id)[-1000:] for one in deployment.spawned if isinstance(one, Contained))
             deployment.failure = Failed(
                 reason=f"not ready within {READY_DEADLINE_S:.0f} s: {answer}", log_tail=logs or None
             )
             return True
         return False
+
+    def _census(self, deployment: Deployment) -> tuple[Census, ...]:
+        if self.near:
+            return census(deployment)
+        inside: list[Census] = []
+        for one in deployment.spawned:
+            with contextlib.suppress(BenchError):  # one that has just ended shows by what is missing
+                inside += look(cast(Contained, one).id, one.role)
+        return tuple(sorted(inside, key=lambda one: (one.role, one.pid)))
+
+    def _check_cpus(self, service: str, wanted: frozenset[int]) -> None:
+        (one,) = self._inspect([service])
+        for process in look(one["Id"], "service"):
+            if set(process.cpus) != wanted:
+                raise BenchError(
+                    f"the container {service} may use CPUs {ranges(process.cpus)}, and {ranges(wanted)} were planned; "
+                    "see whether the engine enforces cpusets (docker info)"
+                )
+
+    def _up(self, service: str, *, build: bool = False) -> None:
+        self._write([])
+        if build:
+            self._compose("build", "-q", service, deadline_s=docker.BUILD_DEADLINE_S)
+        self._compose("up", "-d", "--no-build", service)
 
     def _inspect(self, services: Sequence[str]) -> list[dict[str, Any]]:
         return docker.inspect(self._compose("ps", "-aq", *services).split())
@@ -243,19 +295,15 @@ class ComposeLauncher:
         return docker.docker("compose", "-p", self._name, "-f", str(self._file), *arguments, deadline_s=deadline_s)
 
 
+def _reachable(hosts: Sequence[str], port: int) -> bool:
+    """Whether packets get there and back: being refused is an answer too."""
+    for host in hosts:
+        with socket.socket() as one:
+            one.settimeout(2.0)
+            if one.connect_ex((host, port)) in (0, errno.ECONNREFUSED):
+                return True
+    return False
+
+
 def _cpus(cpus: frozenset[int]) -> str:
     return ",".join(map(str, sorted(cpus)))
-
-
-def _logs(container: str) -> str:
-    run = subprocess.run(
-        ["docker", "logs", "--tail", "60", container], capture_output=True, text=True, check=False, timeout=30
-    )
-    return run.stdout + run.stderr
-
-
-def _nginx_version(container: str) -> str:
-    run = subprocess.run(
-        ["docker", "exec", container, "nginx", "-v"], capture_output=True, text=True, check=False, timeout=30
-    )
-    return run.stderr.strip().rpartition("/")[2]

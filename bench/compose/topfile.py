@@ -22,14 +22,16 @@ HEAD = """\
 # Load it from a container:
 #     docker compose --profile load run --rm load --host http://flask-gunicorn-sync-nginx-front:8080 --scenario db --headless -u 8 -t 5s
 #
-# Worker counts are those for one server CPU. FORKLOOP_SERVER_CPUS, FORKLOOP_LOAD_CPUS: on which CPUs (0 and 1).
-# FORKLOOP_PORT: where the stack is published on 127.0.0.1 (8080). `bench run --mode compose` renders its own file, with the run's plan.
+# Worker counts are those for one server CPU. FORKLOOP_SERVER_CPUS, FORKLOOP_LOAD_CPUS: on which CPUs (0 and 1); the front has the
+# server's and the database the generator's unless FORKLOOP_FRONT_CPUS and FORKLOOP_DATABASE_CPUS say otherwise. FORKLOOP_ADDRESS and
+# FORKLOOP_PORT: where the stack is published (127.0.0.1, 8080). `bench run --mode compose` renders its own file, with the run's plan.
 """
 
 
 def expected(catalog: Catalog) -> str:
     """What the file should hold."""
     server, load = "${FORKLOOP_SERVER_CPUS:-0}", "${FORKLOOP_LOAD_CPUS:-1}"
+    front, base = f"${{FORKLOOP_FRONT_CPUS:-{server}}}", f"${{FORKLOOP_DATABASE_CPUS:-{load}}}"
     placed = []
     names: dict[str, str] = {}
     for stack in catalog.stacks.values():
@@ -42,10 +44,18 @@ def expected(catalog: Catalog) -> str:
         servers = [one for one in catalog.servers.values() if server_fits(stack.app, one)]
         member = Member(planned=plan_stack(stack, BUDGET), name=name, id=name)
         placed.append(
-            place(member, servers, cpus=server, profile=name, checked=True, publish="127.0.0.1:${FORKLOOP_PORT:-8080}")
+            place(
+                member,
+                servers,
+                cpus=server,
+                front_cpus=front,
+                profile=name,
+                checked=True,
+                publish="${FORKLOOP_ADDRESS:-127.0.0.1}:${FORKLOOP_PORT:-8080}",
+            )
         )
     extra: dict[str, Any] = {
-        "postgres": database(cpus=load, connections=100 + RESERVED_CONNECTIONS, publish=False),
+        "postgres": database(cpus=base, connections=100 + RESERVED_CONNECTIONS, publish=False),
         "data": {
             **suite(cpus=load), "command": ["python", "-m", "bench.database"], "restart": "no",
             "environment": {"DATABASE_URL": "postgresql://forkloop:forkloop@postgres:5432/forkloop"},

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -51,14 +51,20 @@ def quota(root: Path = Path("/")) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _cores(usable: Iterable[int], root: Path) -> tuple[tuple[int, ...], ...]:
+def grouped(usable: Iterable[int], siblings: Mapping[int, frozenset[int]]) -> tuple[tuple[int, ...], ...]:
+    """The usable ids by core, from what the threads of each one's core are."""
     left, cores = set(usable), []
     for cpu in sorted(left):
         if cpu in left:
-            core = (_siblings(cpu, root) | {cpu}) & left
+            core = (siblings.get(cpu, frozenset()) | {cpu}) & left
             left -= core
             cores.append(tuple(sorted(core)))
     return tuple(cores)
+
+
+def _cores(usable: Iterable[int], root: Path) -> tuple[tuple[int, ...], ...]:
+    found = set(usable)
+    return grouped(found, {cpu: _siblings(cpu, root) for cpu in found})
 
 
 def _siblings(cpu: int, root: Path) -> frozenset[int]:

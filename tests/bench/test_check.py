@@ -81,7 +81,7 @@ def launcher(monkeypatch: pytest.MonkeyPatch, home: Path) -> FakeLauncher:
     monkeypatch.setattr(site, "start_database", lambda *_, **__: Database(url="postgresql://x", version="18.4"))
     monkeypatch.setattr(check.data, "restore", lambda url: fake.work.append(("restore", url)))
     monkeypatch.setattr(check.time, "sleep", lambda _: None)
-    monkeypatch.setattr(check, "verify_deployment", lambda one, url: HELD)
+    monkeypatch.setattr(site, "verify_deployment", lambda one, url: HELD)
     return fake
 
 
@@ -109,7 +109,7 @@ def test_what_breaks_the_contract_or_does_not_run_is_told_and_the_exit_code_says
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     launcher.failures[BEE] = Failed(reason="the app process exited with code 1", log_tail="ImportError")
-    monkeypatch.setattr(check, "verify_deployment", lambda one, url: BROKEN if one.planned.stack.id == CAT else HELD)
+    monkeypatch.setattr(site, "verify_deployment", lambda one, url: BROKEN if one.planned.stack.id == CAT else HELD)
     assert check.stacks(tree.load(), chosen, mode="native", as_json=False) == 1
     out = capsys.readouterr().out
     assert f"{BEE}: does not run: the app process exited with code 1\nImportError\n" in out
@@ -126,7 +126,7 @@ def test_the_verdicts_as_json_are_one_object_and_nothing_else(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     launcher.failures[BEE] = Failed(reason="it died", log_tail=None)
-    monkeypatch.setattr(check, "verify_deployment", lambda one, url: BROKEN if one.planned.stack.id == CAT else HELD)
+    monkeypatch.setattr(site, "verify_deployment", lambda one, url: BROKEN if one.planned.stack.id == CAT else HELD)
     assert check.stacks(tree.load(), chosen, mode="native", as_json=True) == 1
     found = json.loads(capsys.readouterr().out)
     assert {name: one["status"] for name, one in found.items()} == {ANT: "passed", BEE: "failed", CAT: "failed"}

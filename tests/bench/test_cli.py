@@ -1,6 +1,7 @@
 """The command: every mistake of the user's is one clear line on standard error and exit code 2."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from bench import catalog, check, cli, database, environments, locking, run, service, session, store
+from bench import catalog, check, cli, database, environments, locking, request, run, service, session, store
 from bench.environments import Prepared
+from bench.machine import Topology
 from bench.model import BenchError
 from bench.plan import Plan
 from bench.store import RunStore
@@ -249,6 +251,28 @@ def test_a_stack_that_needs_too_many_database_connections_is_left_out_and_the_re
     assert any(
         line.startswith(f"left out: {names[1]}: needs 51 database connections") for line in done.out.splitlines()
     )
+
+
+def test_a_context_is_for_containers(
+    bench: Callable[..., Done], job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.setenv(name, "before")
+    for command in (("run", "--profile", "quick"), ("verify", "flask/gunicorn-sync/nginx")):
+        done = bench(*command, "--context", "lab")
+        assert done.code == 2
+        assert done.err == "bench: --context lab: is for containers; add --mode compose, or leave it out\n"
+    assert os.environ["DOCKER_CONTEXT"] == "before"
+    asked: list[str] = []
+    monkeypatch.setattr(
+        request,
+        "machine_of",
+        lambda mode: asked.append(os.environ["DOCKER_CONTEXT"]) or (Topology(cores=((0,), (1,))), {}),
+    )
+    job["trials"] = [trial()]
+    assert bench("run", "--profile", "quick", "--mode", "compose", "--context", "lab").code == 0
+    assert asked == ["lab"], "the CPUs are those of the engine's machine"
+    assert "DOCKER_HOST" not in os.environ, "it would go before the context"
 
 
 def test_the_profile_says_what_is_left_out(bench: Callable[..., Done], job: dict[str, Any]) -> None:

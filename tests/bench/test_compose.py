@@ -50,7 +50,7 @@ def test_every_stack_has_a_profile_that_brings_up_all_it_needs(top: dict[str, An
 def test_nothing_is_published_but_on_loopback_and_everything_is_pinned(top: dict[str, Any]) -> None:
     published = [port for one in top["services"].values() for port in one.get("ports", [])]
     assert published
-    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert all(port.startswith(("127.0.0.1:", "${FORKLOOP_ADDRESS:-127.0.0.1}:")) for port in published)
     assert all("cpuset" in one for name, one in top["services"].items() if name != "valkey")
 
 
@@ -203,7 +203,7 @@ def test_a_sessions_containers_end_with_it_and_a_killed_ones_with_the_next(
 ) -> None:
     calls = fake('case "$1 $2" in "ps -aq") echo c1 c2;; "volume ls") echo v1;; esac')
     with Session(home=tmp_path / "home") as session:
-        session.own_project("forkloop-x")
+        session.own_project("forkloop-x", {})
         record = next((tmp_path / "home").glob("*.json")).read_text(encoding="utf-8")
     label = "--filter label=com.docker.compose.project=forkloop-x"
     wanted = [f"ps -aq {label}", "rm -f -v c1 c2", f"network ls -q {label}", f"volume ls -q {label}", "volume rm v1"]
@@ -219,7 +219,7 @@ def test_a_container_that_cannot_be_removed_is_named_and_the_session_still_ends(
 ) -> None:
     fake("exit 1")
     with Session(home=tmp_path / "home") as session:
-        session.own_project("forkloop-x")
+        session.own_project("forkloop-x", {})
         scratch = session.scratch
     assert "of forkloop-x may be left" in capsys.readouterr().err
     assert not scratch.exists()

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,7 +79,7 @@ def play(tmp_path: Path, live: Session, heard: Heard, monkeypatch: pytest.Monkey
     """Run a job against a script, to its result."""
     monkeypatch.setattr(load, "ROOT", tmp_path)
 
-    def run(script: str, *, before: str = PLAYER, **changes: Any) -> dict[str, Any]:
+    def run(script: str, *, before: str = PLAYER, inside: Any = None, **changes: Any) -> dict[str, Any]:
         (tmp_path / "locust.py").write_text(before + script)
         targets = [
             Target(id="a#0", endpoint=Endpoint(host="127.0.0.1", port=8001), connections=32),
@@ -90,7 +91,7 @@ def play(tmp_path: Path, live: Session, heard: Heard, monkeypatch: pytest.Monkey
         }  # fmt: skip
         return load.run(
             live, Job(**{**values, **changes}), folder=tmp_path / "run", name="0-db", log=tmp_path / "load.log", cpus=(),
-            on_ready=heard("ready"), on_measured=heard("measured"), on_progress=heard("progress"), work=live.scratch,
+            on_ready=heard("ready"), on_measured=heard("measured"), on_progress=heard("progress"), work=live.scratch, inside=inside,
         )  # fmt: skip
 
     return run
@@ -122,6 +123,49 @@ def test_both_sides_wait_for_each_other(
     assert "about to begin" in (tmp_path / "load.log").read_text()
     state = json.loads(next((tmp_path / "sessions").glob("*.json")).read_text())
     assert state["processes"] == []
+
+
+class Elsewhere:
+    """A container, played by a folder: only what is brought there can be read there, and only what is fetched comes back."""
+
+    def __init__(self, root: Path, heard: Heard, pid: int | None) -> None:
+        self.root, self.heard, self.pid = root, heard, pid
+
+    def there(self, path: Path) -> Path:
+        return self.root / path.relative_to("/")
+
+    def bring(self, job: Path, writes: list[Path]) -> None:
+        self.heard.calls.append(("bring", [path.suffix for path in writes]))
+        for path in (job, *writes):
+            self.there(path).parent.mkdir(parents=True, exist_ok=True)
+        told = json.loads(job.read_text())
+        self.there(job).write_text(json.dumps({**told, "result_path": str(self.there(Path(told["result_path"])))}))
+
+    def load_command(self, job: Path) -> list[str]:
+        return [sys.executable, "-m", "locust", "-f", str(load.ROOT / "loadtests" / "locustfile.py"), "--headless",
+                "--forkloop-job", str(self.there(job))]  # fmt: skip
+
+    def fetch(self, written: list[Path]) -> None:
+        self.heard.calls.append(("fetch", [path.suffix for path in written]))
+        for path in written:
+            if self.there(path).exists():
+                self.there(path).rename(path)
+
+    def generator_pid(self, job: Path) -> int | None:
+        return self.pid
+
+
+def test_a_generator_elsewhere_is_brought_its_job_and_what_it_wrote_is_fetched(
+    play: Callable[..., dict[str, Any]], heard: Heard, tmp_path: Path
+) -> None:
+    result = play(ALL_WELL, inside=Elsewhere(tmp_path / "there", heard, None))
+    assert [target["id"] for target in result["targets"]] == ["a#0", "b#0"]
+    assert heard.names == ["bring", "ready", "progress", "progress", "progress", "measured", "fetch"]
+    assert heard.calls[0][1] == heard.calls[-1][1] == [".parquet", ".parquet", ".json"]
+    told = {value for name, value in heard.calls if name in ("ready", "measured")}
+    assert told == {None}, (
+        "a process that nobody here sees has no number here, least of all that of the command that waits for it"
+    )
 
 
 def test_a_generator_that_is_not_where_it_was_planned_measures_nothing(
