@@ -2,9 +2,8 @@
 
 import time
 
-import numpy as np
-
 from loadtests.alarm import Alarm
+from loadtests.durations import Durations
 from loadtests.recorder import clock
 
 _EVERY_S = 0.02
@@ -14,7 +13,7 @@ class Meter:
     """From `start` to `stop`: CPU seconds of this process, and the lag of the event loop, sampled 50 times a second."""
 
     def __init__(self) -> None:
-        self._lags_s: list[float] = []
+        self._lags = Durations()
         self._due_s = 0.0
         self._wall_s = self._cpu_s = 0.0
         self._alarm = Alarm(self._ring)
@@ -30,12 +29,12 @@ class Meter:
         wall = clock() - self._wall_s
         share = (time.process_time() - self._cpu_s) / wall if self._wall_s and wall > 0 else None
         self._alarm.close()
-        lags = np.array(self._lags_s) * 1000
-        lag = {"p50": float(np.percentile(lags, 50)), "p99": float(np.percentile(lags, 99))} if len(lags) else None
+        p50_s, p99_s = self._lags.percentile_s(0.5), self._lags.percentile_s(0.99)
+        lag = None if p50_s is None or p99_s is None else {"p50": p50_s * 1000, "p99": p99_s * 1000}
         return {"cpu_share": share, "loop_lag_ms": lag}
 
     def _ring(self) -> None:
         now = clock()
-        self._lags_s.append(now - self._due_s)
+        self._lags.add(now - self._due_s)
         self._due_s = max(self._due_s + _EVERY_S, now)
         self._alarm.set(self._due_s)

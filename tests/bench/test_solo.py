@@ -237,7 +237,7 @@ def test_programs_that_duet_starts_are_started_afresh_each_time_and_ended(
             ports.append(free.getsockname()[1])
     commands = [f"{sys.executable} {tmp_path / 'program.py'} {port} {tmp_path / str(port)}" for port in ports]
     found = duet(
-        [f"http://127.0.0.1:{port}/" for port in ports], connections=2, seconds=1.5, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
+        [f"http://127.0.0.1:{port}/" for port in ports], connections=2, seconds=3.0, slice_ms=40.0, timeout_s=5.0, margin=0.02, allowed=(),
         commands=commands,
     )  # fmt: skip
     pids = [[int(pid) for pid in (tmp_path / str(port)).read_text().split()] for port in ports]

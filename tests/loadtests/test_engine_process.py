@@ -155,6 +155,9 @@ def test_stopping_half_way_keeps_what_was_recorded(name: str, engines: dict[str,
     engine.until("ready")
     engine.say("go")
     engine.until("progress")
+    # On a busy machine slices are longer: then one target may not have had its first when the other one is in its lead.
+    while not any(engine.next().get("rps", {}).values()):
+        pass
     if name == "hung up":
         assert engine.process.stdin is not None
         engine.process.stdin.close()
@@ -165,10 +168,11 @@ def test_stopping_half_way_keeps_what_was_recorded(name: str, engines: dict[str,
     assert engine.process.returncode == 0, (engine.folder / "log").read_text()
     result = engine.result()
     assert result["stopped"] is True
-    assert result["targets"][0]["requests"] > 0
-    assert 0 < result["targets"][0]["seconds"] < 60
+    requests, seconds = (sum(target[key] for target in result["targets"]) for key in ("requests", "seconds"))
+    assert requests > 0
+    assert 0 < seconds < 60
     rows = pq.read_table(engine.folder / "requests.parquet")
-    assert rows.num_rows > result["targets"][0]["requests"]
+    assert rows.num_rows > requests
     assert pq.read_table(engine.folder / "slices.parquet").num_rows == sum(t["slices"] for t in result["targets"])
 
 
