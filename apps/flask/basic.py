@@ -34,7 +34,7 @@ def whoami() -> dict[str, Any]:
         "server": hosting_server(),
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
-        "loop": None,
+        "loop": event_loop(),
         "pid": os.getpid(),
         "data": "psycopg 3",
     }
@@ -46,3 +46,9 @@ def hosting_server() -> str:
     except ImportError:
         return request.environ.get("SERVER_SOFTWARE", "unknown")
     return f"uwsgi/{uwsgi.version.decode()}"
+
+
+def event_loop() -> str | None:
+    """Under WSGI there is none; asgi.py says how to find the one under ASGI."""
+    find = request.environ.get("asgi.loop")
+    return find() if find else None

@@ -46,6 +46,16 @@ def test_the_articles_stack_and_what_it_omits(real: catalog.Catalog) -> None:
     assert "chunked-request" in real.stacks["django/runserver/direct"].omits
 
 
+def test_applications_under_asgi(real: catalog.Catalog) -> None:
+    for app, target in (("django", "project.asgi:application"), ("flask", "asgi:application")):
+        for server in ("uvicorn", "gunicorn-asgi", "granian-asgi"):
+            stack = real.stacks[f"{app}/{server}/nginx"]
+            assert (stack.interface, stack.app.interfaces["asgi"]) == ("asgi", target)
+    assert "core" in real.stacks["django-async/uvicorn/nginx"].tags
+    assert "default" not in real.stacks["django-async/uvicorn/nginx"].tags, "a framework has one"
+    assert "django-async/gunicorn-sync/nginx" not in real.stacks
+
+
 def test_every_stack_of_the_tree_fits_by_its_fields(real: catalog.Catalog) -> None:
     assert len(real.stacks) >= 20
     for name, stack in real.stacks.items():

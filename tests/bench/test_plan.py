@@ -44,6 +44,11 @@ def real() -> catalog.Catalog:
         ("aiohttp/gunicorn-aiohttp/nginx", 1, 2, 1, 3),
         ("twisted/twisted-multi/nginx", 3, 3, 1, 3),
         ("flask/twisted-wsgi/direct", 4, 1, 16, 1),
+        ("django-async/uvicorn/nginx", 1, 1, 1, 1),
+        ("django-async/uvicorn/nginx", 4, 4, 1, 6),
+        ("django/gunicorn-asgi/nginx", 4, 4, 1, 5),
+        ("flask/granian-asgi/direct", 1, 1, 1, 2),
+        ("flask/granian-wsgi/direct", 2, 2, 16, 3),
     ],
 )  # fmt: skip
 def test_worker_rules(real: catalog.Catalog, name: str, cpus: int, workers: int, threads: int, processes: int) -> None:

@@ -51,6 +51,40 @@ THREADS = ("--worker-class=gthread", "--workers=2", "--threads=16")
 GEVENT = ("--worker-class=gevent", "--workers=3", "--worker-connections=1000")
 KEEP = ("--keep-alive=75",)
 FLASK, DJANGO = "app:application", "project.wsgi:application"
+ASGI = "project.asgi:application"
+
+
+def uvicorn(bind: str, workers: int = 1, loop: str = "asyncio") -> list[str]:
+    return [
+        "/e/bin/uvicorn", "--host=127.0.0.1", bind, f"--workers={workers}", f"--loop={loop}", "--http=httptools", "--lifespan=off",
+        "--backlog=2048", "--timeout-keep-alive=75", "--reset-contextvars", "--no-access-log", "--log-level=warning", ASGI,
+    ]  # fmt: skip
+
+
+def gunicorn_asgi(bind: str, loop: str = "asyncio") -> list[str]:
+    options = (
+        "--worker-class=asgi",
+        "--workers=1",
+        f"--asgi-loop={loop}",
+        "--asgi-lifespan=off",
+        "--http-parser=python",
+    )
+    return gunicorn(bind, ASGI, *options, "--worker-connections=1000", last=KEEP)
+
+
+def granian(
+    bind: str, interface: str, pool: tuple[str, ...], target: str, *, respawn: str, loop: tuple[str, ...] = ()
+) -> list[str]:
+    return [
+        "/e/bin/granian", f"--interface={interface}", "--host=127.0.0.1", bind, "--uds-permissions=666", "--http=1", "--no-ws",
+        "--workers=1", *loop, respawn, "--runtime-mode=mt", "--runtime-threads=1", *pool, "--backlog=2048", "--backpressure=1024",
+        "--http1-header-read-timeout=60000", "--no-access-log", "--log-level=warning", target,
+    ]  # fmt: skip
+
+
+UDS, PORT = "--uds=/run/s/app-0.sock", "--port=20001"
+DIES, LIVES = "--no-respawn-failed-workers", "--respawn-failed-workers"
+POOL = ("--blocking-threads=16", "--blocking-threads-idle-timeout=600")
 EXPECTED: dict[str, list[list[str]]] = {
     "flask/gunicorn-sync/direct": [gunicorn("127.0.0.1:20001", FLASK, *SYNC)],
     "flask/gunicorn-sync/nginx": [gunicorn(SOCKET, FLASK, *SYNC)],
@@ -126,6 +160,21 @@ EXPECTED: dict[str, list[list[str]]] = {
         for server, workers in (("node", []), ("node-cluster", ["--workers=2"]))
         for front, bind in (("direct", "tcp:127.0.0.1:20001"), ("nginx", SOCKET))
     },
+    "django-async/uvicorn/direct": [uvicorn(PORT)],
+    "django-async/uvicorn/nginx": [uvicorn(UDS)],
+    "django-async+raw/uvicorn+loop=uvloop+workers=3/nginx": [uvicorn(UDS, 3, "uvloop")],
+    "django/gunicorn-asgi/direct": [gunicorn_asgi("127.0.0.1:20001")],
+    "django/gunicorn-asgi+loop=uvloop/nginx": [gunicorn_asgi(SOCKET, "uvloop")],
+    **{
+        f"django/granian-asgi{options}/{front}": [
+            granian(bind, "asginl", ("--blocking-threads=1",), ASGI, respawn=respawn, loop=(f"--loop={loop}",))
+        ]
+        for front, bind, options, loop, respawn in (
+            ("direct", PORT, "", "asyncio", DIES), ("nginx", UDS, "+loop=uvloop+respawn=on", "uvloop", LIVES),
+        )
+    },
+    "flask/granian-wsgi/direct": [granian(PORT, "wsgi", POOL, FLASK, respawn=DIES)],
+    "flask/granian-wsgi+respawn=on/nginx": [granian(UDS, "wsgi", POOL, FLASK, respawn=LIVES)],
     "go/go/direct": [["/e/bin/server", "--bind=tcp:127.0.0.1:20001"]],
     "go/go/nginx": [["/e/bin/server", f"--bind={SOCKET}"]],
 }  # fmt: skip

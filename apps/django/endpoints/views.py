@@ -11,13 +11,13 @@ from typing import Any
 import django
 from django.conf import settings
 from django.db import connection
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 from django.views.static import serve
 
-from endpoints import rows, work
+from endpoints import hosting, rows, streams, work
 from endpoints.cached import cached_worlds
 from endpoints.parameters import lenient, strict
 from endpoints.responses import TEXT, json_response
@@ -99,8 +99,9 @@ def cpu(request: HttpRequest) -> HttpResponse:
 def upload(request: HttpRequest) -> HttpResponse:
     """Reads the request as a file: `request.body` would hold it whole, and stops at DATA_UPLOAD_MAX_MEMORY_SIZE."""
     body: work.Readable = request
-    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
-        # Django reads as far as Content-Length goes, and a chunked body has none. Some servers find the end of
+    chunked = "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH")
+    if chunked and not streams.is_asgi(request):
+        # Under WSGI Django reads as far as Content-Length goes, and a chunked body has none. Some servers find the end of
         # the body themselves and say so; under any other, the digest would be that of nothing.
         if not request.META.get("wsgi.input_terminated"):
             return json_response({"error": "request: a body must have a Content-Length"}, status=411)
@@ -117,20 +118,25 @@ def blob(request: HttpRequest) -> StreamingHttpResponse:
     size_bytes = strict(request.GET, "bytes", 0, BLOB_BYTES_MAX)
     # CommonMiddleware cannot measure a stream, but its length is known.
     headers = {"Content-Length": str(size_bytes)}
-    return StreamingHttpResponse(work.blob_pieces(size_bytes), content_type="application/octet-stream", headers=headers)
+    pieces = work.blob_pieces(size_bytes)
+    content = streams.one_by_one(pieces) if streams.is_asgi(request) else pieces
+    return StreamingHttpResponse(content, content_type="application/octet-stream", headers=headers)
 
 
 @require_GET
 def static(request: HttpRequest, name: str) -> HttpResponseBase:
     """A file of STATIC_DIR, streamed.
 
-    Django leaves static files in production to the web server in front, and has no other way to serve them over
-    WSGI than this function, meant for development. It lists no folders and refuses paths that lead out.
+    Django leaves static files in production to the web server in front, and has no other way to serve them
+    than this function, meant for development. It lists no folders and refuses paths that lead out.
     """
     try:
-        return serve(request, name, document_root=settings.STATIC_DIR)
+        response = serve(request, name, document_root=settings.STATIC_DIR)
     except (OSError, ValueError):
         raise Http404 from None  # a name that no file can have: too long, with a NUL, below a file
+    if streams.is_asgi(request) and isinstance(response, FileResponse):
+        response.streaming_content = streams.file_pieces(response.file_to_stream)
+    return response
 
 
 @require_GET
@@ -139,19 +145,11 @@ def whoami(request: HttpRequest) -> HttpResponse:
         {
             "framework": "django",
             "framework_version": django.get_version(),
-            "server": _server(request.META),
+            "server": hosting.server(request),
             "python": platform.python_version(),
             "implementation": sys.implementation.name,
-            "loop": None,  # WSGI: one thread answers one request
+            "loop": hosting.event_loop(request),
             "pid": os.getpid(),
             "data": data.DESCRIPTION,
         }
     )
-
-
-def _server(environ: dict[str, Any]) -> str | None:
-    """Name and version of the server: uWSGI puts its version, in bytes, under a key of its own."""
-    version = environ.get("uwsgi.version")
-    if version is not None:
-        return f"uwsgi/{version.decode()}"
-    return environ.get("SERVER_SOFTWARE")

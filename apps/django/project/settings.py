@@ -1,7 +1,8 @@
 """Settings for production.
 
-From the environment: DATABASE_URL, STATIC_DIR, DJANGO_DATA (orm or raw), DJANGO_SECRET_KEY, DJANGO_CONN_MAX_AGE_S.
-DB_POOL_MAX has no use here: Django holds one connection per thread, so a server's threads are its cap.
+From the environment: DATABASE_URL, STATIC_DIR, DJANGO_DATA (orm or raw), DJANGO_SECRET_KEY, DJANGO_CONN_MAX_AGE_S,
+DJANGO_POOL (on: a pool of at most DB_POOL_MAX connections). Without a pool Django holds one connection per thread, so
+a server's threads are the cap.
 """
 
 import os
@@ -31,10 +32,12 @@ USE_I18N = False
 TIME_ZONE = "UTC"
 
 # Without DATABASE_URL there is no database, and the endpoints that need none still work.
-# Connections persist, one for each thread, from the thread's first query on; manage.py tells why not there.
+# Connections persist, one for each thread, from the thread's first query on; manage.py and asgi.py tell why not there.
 CONN_MAX_AGE_S = os.environ.get("DJANGO_CONN_MAX_AGE_S")
 DATABASES = databases(
-    os.environ.get("DATABASE_URL", ""), max_age_s=None if CONN_MAX_AGE_S is None else int(CONN_MAX_AGE_S)
+    os.environ.get("DATABASE_URL", ""),
+    max_age_s=None if CONN_MAX_AGE_S is None else int(CONN_MAX_AGE_S),
+    pool_max=int(os.environ.get("DB_POOL_MAX", "4")) if os.environ.get("DJANGO_POOL") == "on" else None,
 )
 
 # The rows are few and never change while the process lives: no expiry, and room to spare, since
