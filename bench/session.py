@@ -311,6 +311,8 @@ def _wait(
         _collect_orphans(orphans)
         gone.update({one.pid: time.monotonic() for one in families if one.pid not in gone and not _alive(one)})
         if all(one.pid in gone for one in families):
+            for popen in popens:  # one may have become a zombie since it was asked
+                popen.poll()
             return
         time.sleep(0.02)
 
