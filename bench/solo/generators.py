@@ -51,7 +51,7 @@ def invitation(generators: Generators) -> str | None:
     if workers is None or not workers.remote:
         return None
     return (
-        f"waiting up to {workers.wait_s:g} s for {workers.remote} workers; each is one: "
+        f"waiting up to {workers.wait_s:g} s for {workers.remote} worker{'s' if workers.remote > 1 else ''}, each started elsewhere with: "
         f"bench load-worker --master {workers.bind} --port {workers.port}"
     )
 

@@ -47,7 +47,7 @@ def main() -> None:
         if options.once and served:
             sys.exit(0)
         if served:
-            print("it is done; looking for the next one", flush=True)
+            print("it is over; looking for the next one", flush=True)
         gevent.sleep(_PAUSE_S)
 
 

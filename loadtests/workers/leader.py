@@ -22,8 +22,10 @@ EXCHANGES = 12
 """Messages there and back before the job, from which a clock is read; every window adds one."""
 GUARD_S = 0.002
 """From an order to its start, at least: for the order to arrive and for the worker to be ready."""
-UNCERTAINTIES = 2
-"""The guard is at least so many times what a clock may be wrong by: a window begins after the one before has ended on every clock."""
+UNCERTAINTIES = 4
+"""On top of that so many times what a clock may be wrong by: two, so that a window begins after the one before has ended on every clock,
+and two for the order's way, of which a clock's uncertainty is half.
+"""
 MOST_GUARD_S = 0.25
 _PROMPT_S = 10.0
 _ALLOWANCE_S = 15.0
@@ -160,8 +162,7 @@ class Leader:
     def _guard(self) -> float:
         now_s = clock()
         within_s = max(worker.offset.read(now_s)[1] for worker in self._there().workers)
-        # The order is on its way for as long as a clock is uncertain, or twice that.
-        return self._guard_s + 2 * UNCERTAINTIES * within_s
+        return self._guard_s + UNCERTAINTIES * within_s
 
     def _told(self, worker: Worker, own: Parcel) -> dict[str, Any]:
         """One worker in the results."""

@@ -4,14 +4,10 @@ Locust's master holds the connections, and hears every second from each worker t
 has ended, has been silent for `SILENT_S`, or has not answered in time makes the job fail.
 """
 
-import os
 import secrets
-import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -22,13 +18,10 @@ from loadtests.errors import LoadError
 from loadtests.job import Workers
 from loadtests.rows import clock
 from loadtests.workers.offset import Offset
-from loadtests.workers.words import ANSWER, ORDER, SILENT_S, TOKEN, VERSION
+from loadtests.workers.processes import STARTING_S, end, how_it_ended, refuse_busy, start
+from loadtests.workers.words import ANSWER, ORDER, SILENT_S, VERSION
 
-_ROOT = Path(__file__).resolve().parents[2]
-_STARTING_S = 30.0
-"""For workers on this machine to start Python and Locust."""
 _LOOK_EVERY_S = 0.2
-_GRACE_S = 2.0
 
 
 class LostError(LoadError):
@@ -63,7 +56,7 @@ class Master:
     def __init__(self, wanted: Workers) -> None:
         self._wanted = wanted
         host, port = (wanted.bind, wanted.port) if wanted.remote else ("127.0.0.1", 0)
-        _refuse_busy(host, port)
+        refuse_busy(host, port)
         environment = Environment(user_classes=[])
         self._runner: Any = environment.create_master_runner(host, port)
         self._runner.register_message(ANSWER, self._heard)
@@ -81,8 +74,8 @@ class Master:
     def gather(self) -> None:
         """Start the workers of this machine and wait for the others. Raises LoadError where too few come."""
         for cpu in self._wanted.cpus:
-            self._start(cpu)
-        deadline_s = clock() + (self._wanted.wait_s if self._wanted.remote else _STARTING_S)
+            self._started.append(start(cpu, self.port, self._token))
+        deadline_s = clock() + (self._wanted.wait_s if self._wanted.remote else STARTING_S)
         while len(self._local()) < len(self._started) or len(self._remote()) < self._wanted.remote:
             self._check_started()
             if clock() > deadline_s:
@@ -147,14 +140,7 @@ class Master:
         self._runner.quit()
         self._runner.server.socket.context.destroy(linger=0)
         for process in self._started:
-            _end(process)
-
-    def _start(self, cpu: int) -> None:
-        argv = [sys.executable, "-m", "loadtests.workers", "--master", "127.0.0.1", "--port", str(self.port), "--cpu", str(cpu),
-                "--once", "--leash", "--any-host", "--patience", str(_STARTING_S)]  # fmt: skip
-        self._started.append(
-            subprocess.Popen(argv, cwd=_ROOT, stdin=subprocess.PIPE, env={**os.environ, TOKEN: self._token})
-        )
+            end(process)
 
     def _local(self) -> list[str]:
         return [one for one, told in self._came.items() if self._token == told["token"]]
@@ -182,7 +168,7 @@ class Master:
     def _check(self, workers: Sequence[Worker]) -> None:
         for worker in workers:
             if worker.process is not None and worker.process.poll() is not None:
-                raise LostError(f"{worker.name} has ended ({_exit(worker.process)}){_WHY}")
+                raise LostError(f"{worker.name} has ended ({how_it_ended(worker.process)}){_WHY}")
             if worker.client_id not in self._runner.clients:
                 raise LostError(f"{worker.name} has left{_WHY}")
             if clock() - worker.heard_s > SILENT_S:
@@ -192,12 +178,12 @@ class Master:
         ended = next((process for process in self._started if process.poll() is not None), None)
         if ended is not None:
             raise LoadError(
-                f"a worker of this machine could not start ({_exit(ended)}); the load generator's log says why"
+                f"a worker of this machine could not start ({how_it_ended(ended)}); the load generator's log says why"
             )
 
     def _too_few(self) -> str:
         if not self._wanted.remote:
-            return f"{len(self._local())} of {len(self._started)} workers of this machine were up within {_STARTING_S:.0f} s"
+            return f"{len(self._local())} of {len(self._started)} workers of this machine were up within {STARTING_S:.0f} s"
         return (
             f"{len(self._remote())} of {self._wanted.remote} workers came within {self._wanted.wait_s:g} s; "
             f"start them: bench load-worker --master HOST --port {self.port}, where HOST is this machine ({self._wanted.bind})"
@@ -205,29 +191,3 @@ class Master:
 
 
 _WHY = ": the load was not what was asked for, so there is no result"
-
-
-def _refuse_busy(host: str, port: int) -> None:
-    """Locust would end the process without a word to whoever waits for one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise LoadError(f"workers: cannot listen on {host}:{port}: {error.strerror or error}") from None
-
-
-def _exit(process: "subprocess.Popen[bytes]") -> str:
-    code = process.returncode
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(_GRACE_S)

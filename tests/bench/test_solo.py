@@ -180,7 +180,9 @@ def test_who_loads_follows_from_the_options() -> None:
     remote = choose(None, remote=2, bind="192.0.2.7", port=6000)
     assert remote.workers == Workers(remote=2, bind="192.0.2.7", port=6000)
     assert invitation(remote) is not None
-    assert "2 workers; each is one: bench load-worker --master 192.0.2.7 --port 6000" in (invitation(remote) or "")
+    assert "for 2 workers, each started elsewhere with: bench load-worker --master 192.0.2.7 --port 6000" in (
+        invitation(remote) or ""
+    )
     assert invitation(choose(None)) is None
     if len(usable) > 1:
         assert choose(f"{usable[0]}, {usable[1]}").workers == Workers(cpus=usable[:2])
