@@ -235,13 +235,17 @@ def _read(text: str) -> dict[str, Any]:
         return {
             "scratch": str(state["scratch"]),
             "processes": [(int(pid), float(at)) for pid, at in state["processes"]],
-            "projects": {
-                str(name): {str(key): str(value) for key, value in engine.items()}
-                for name, engine in dict(state.get("projects", {})).items()
-            },
+            "projects": _projects(state.get("projects", {})),
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         return {"scratch": "", "processes": [], "projects": {}}
+
+
+def _projects(stored: Any) -> dict[str, dict[str, str]]:
+    """From project to the variables that lead to its engine; older records have names alone."""
+    if isinstance(stored, list):
+        return {str(name): {} for name in stored}
+    return {str(name): {str(key): str(value) for key, value in engine.items()} for name, engine in stored.items()}
 
 
 _LISTING = {"rm": ("ps", "-aq"), "network rm": ("network", "ls", "-q"), "volume rm": ("volume", "ls", "-q")}

@@ -111,6 +111,17 @@ def test_what_a_killed_command_left_is_removed_where_it_is(
     assert {line[:5] for line in read()} == {"|lab|"}, "the context in use then, though nobody had named it"
 
 
+def test_a_record_of_an_older_version_is_cleaned_up_too(
+    calls: Callable[..., Callable[[], list[str]]], tmp_path: Path
+) -> None:
+    read = calls()
+    with Session(home=tmp_path / "home"):
+        record = json.loads(next((tmp_path / "home").glob("*.json")).read_text(encoding="utf-8"))
+    (tmp_path / "home" / "left.json").write_text(json.dumps({**record, "projects": ["forkloop-x"]}), encoding="utf-8")
+    recover(tmp_path / "home")
+    assert any("rm -f -v c1" in line for line in read())
+
+
 @pytest.mark.parametrize(
     ("endpoint", "remote"),
     [
