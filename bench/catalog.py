@@ -229,7 +229,8 @@ def _front(path: Path) -> Front:
     return Front(
         name=path.parent.name, folder=path.parent, title=read.title, description=read.description, source=read.source,
         speaks=read.speaks, transports=_transports(path, "transports", read.transports), accepts_many=read.accepts_many,
-        needs_many=read.needs_many, serves_static=read.serves_static, adds=frozenset(read.adds), template=read.template,
+        needs_many=read.needs_many, serves_static=read.serves_static, adds=frozenset(read.adds),
+        omits=frozenset(read.omits), template=read.template,
         options=_options(read.options), processes=_processes(path, read.process), tags=frozenset(read.tags),
         traps=tuple(read.traps), keep_alive=read.keep_alive,
     )  # fmt: skip

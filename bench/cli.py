@@ -458,6 +458,65 @@ def report(run: str | None = None, /, *, results: Path = RESULTS) -> int:
 
 
 @app.command
+def compare(
+    first: str, second: str | None = None, /, *, fail_if: str | None = None, results: Path = RESULTS,
+    as_json: Annotated[bool, Parameter("--json")] = False,
+) -> int:  # fmt: skip
+    """Say who differs from whom in one run, or what changed from one run to another.
+
+    Parameters
+    ----------
+    first
+        A run's id, or the path of its folder.
+    second
+        A later run: its figures over those of the first, with intervals, and where the two runs differ.
+    fail_if
+        Exit code 1 where it is sure, or where the runs are unlike: 'slower than 5%', 'costlier than 10%' (CPU), 'larger than 10%' (memory).
+    results
+        The folder that holds the runs.
+    as_json
+        Print one JSON object instead of text (two runs).
+    """
+    folders = [str(store.find_run(results, one)) for one in (first, second) if one]
+    if second is None and (fail_if or as_json):
+        raise BenchError("--fail-if and --json compare two runs; name the second one")
+    words = [*(["--fail-if", fail_if] if fail_if else []), *(["--json"] if as_json else [])]
+    command = "between" if second else "compare"
+    return subprocess.run(
+        [sys.executable, "-m", "analysis", command, *folders, *words], cwd=catalog.ROOT, check=False
+    ).returncode
+
+
+@app.command
+def trust(*, blocks: int = 6, seconds: float = 1.5, results: Path = RESULTS) -> int:
+    """Take stacks with known differences through the whole pipeline: two equal ones, and two planted 5% and 10% slower.
+
+    Parameters
+    ----------
+    blocks
+        How often each is deployed, two copies each time.
+    seconds
+        Load of each deployment.
+    results
+        The folder that holds the runs.
+    """
+    from bench import run as job
+    from bench import trust as known
+    from bench.console import Progressing
+
+    for line in session.recover():
+        print(f"note: {line}", file=sys.stderr)
+    found = known.measure(
+        results=results, blocks=blocks, seconds=seconds,
+        progress=lambda made: Progressing(job.planned_seconds(made, made.cells()), console=console),
+    )  # fmt: skip
+    words = [f"{stack}={factor!r}" for stack, factor in found.truth.items()]
+    return subprocess.run(
+        [sys.executable, "-m", "analysis", "trust", str(found.folder), *words], cwd=catalog.ROOT, check=False
+    ).returncode
+
+
+@app.command
 def serve(stack: str, /, *, port: int | None = None) -> int:
     """Hold one stack up until Ctrl-C; prints its URL, processes and the configuration it runs on.
 

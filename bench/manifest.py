@@ -98,6 +98,7 @@ class FrontManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     needs_many: bool = False
     serves_static: bool = False
     adds: list[str] = []
+    omits: list[str] = []
     template: str | None = None
     process: list[Process] = []
     tags: list[str] = []

@@ -173,6 +173,8 @@ class Front:
     """Whether its template is to answer `/static/`, so that the application never sees those requests."""
     adds: frozenset[str]
     """What it supplies where the server omits it."""
+    omits: frozenset[str]
+    """What of the contract it breaks by itself: `kept-promise`."""
     template: str | None
     options: Mapping[str, Option]
     processes: tuple[Process, ...]
@@ -210,7 +212,7 @@ class Stack:
     @property
     def omits(self) -> frozenset[str]:
         """What of the contract a client of the whole stack does not get."""
-        return self.server.omits - self.front.adds
+        return (self.server.omits - self.front.adds) | self.front.omits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,9 @@ class Step:
     of_an_item: bool = False
 
 
+EARLY_CLOSE = "kept-promise"
+"""In `omits`: after an answer that came before the request's whole body, it may close a connection that it said it would keep."""
+
 STEPS = (
     Step(what="an answer to", method="GET", target="/plaintext", needs="plaintext"),
     Step(what="404 to", method="GET", target="/nope"),
@@ -89,6 +92,7 @@ def _is_left_usable(step: Step, second: Endpoint, probe: Probe) -> None:
         wire.count(fault=False)
         if not first.will_close:
             promised = "keep-alive" in (first.getheader("Connection") or "").lower()
+            promised = promised and not (step.body and EARLY_CLOSE in probe.omits)
             _expect_second(connection, wire.prefix + second.target, promised, deadline)
 
 

@@ -1,0 +1,296 @@
+"""What changed between two runs: effect and interval for each stack that both have, and where the runs themselves differ.
+
+Blocks of two runs share no drift, so they are no pairs: the interval of an effect is Welch's, of mean log figures over blocks. What the
+machine did between the runs is in every effect. Stacks whose files and pins are the same in both runs cannot have changed: their mean
+effect is that shift, and it is taken out of the others'. Without such stacks the shift stays in, and the answer says so.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import outside
+from analysis.frames import Frames, mapping
+from analysis.stats import MIN_REPLICATES, replicates
+from analysis.stats.distributions import of_each, t_quantile
+from analysis.stats.pairs import LEVEL, MARGIN, Answer, answer
+from bench.model import BenchError
+
+METRICS: Mapping[str, tuple[str, str]] = {
+    "capacity_rps": ("throughput", "higher"), "cpu_ms": ("CPU per request", "lower"), "pss_bytes": ("memory", "lower"),
+    "p50_ms": ("median latency", "lower"), "p99_ms": ("p99 latency", "lower"),
+}  # fmt: skip
+"""What is compared: the words for it, and which way is better."""
+SAME_RATE = 1.05
+"""Latencies are compared where the rates offered in the two runs differ by less than this factor."""
+_MACHINE = ("host", "kernel", "cpu_model", "cpus", "python", "nginx", "postgresql")
+_WORSE = {"slower": ("capacity_rps", "p50_ms", "p99_ms"), "costlier": ("cpu_ms",), "larger": ("pss_bytes",)}
+_RULE = re.compile(r"(?P<word>[a-z]+) than (?P<percent>\d+(?:\.\d+)?)\s*%")
+
+Cell = tuple[str, str, str, str]
+"""Metric, scenario, view, stack."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """`ratio`: the second run's figure over the first's, with an interval that holds together with all others of the metric (95%).
+
+    `shift`: what was taken out for the machine (a ratio; None where no unchanged stack tells). `blocks`: of either run.
+    """
+
+    metric: str
+    scenario: str
+    view: str
+    stack: str
+    ratio: float
+    low: float | None
+    high: float | None
+    answer: Answer | None
+    changed: bool
+    shift: float | None
+    blocks: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Between:
+    """Two runs compared. `unlike` says what forbids to read an effect as the stack's; `failures`: what `--fail-if` found."""
+
+    first: str
+    second: str
+    margin: float
+    unlike: tuple[str, ...]
+    differences: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    only: Mapping[str, tuple[str, ...]]
+    failures: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"schema": 1, **asdict(self)}
+
+
+def between(first: Frames, second: Frames, *, margin: float = MARGIN, fail_if: str | None = None) -> Between:
+    """Compare two stored runs. Raises BenchError where they have no figure in common or `fail_if` says nothing."""
+    rule = _rule(fail_if) if fail_if else None
+    logs = [_logs(frames) for frames in (first, second)]
+    common = [cell for cell in logs[0] if cell in logs[1]]
+    if not common:
+        raise BenchError(
+            f"{_id(first)} and {_id(second)} have no stack, scenario and view in common that was measured in both; "
+            "give two runs of the same stacks"
+        )
+    unchanged = _unchanged(first, second)
+    effects = [
+        effect
+        for metric in METRICS
+        for effect in _effects([cell for cell in common if cell[0] == metric], logs, unchanged, margin)
+    ]
+    unlike = _unlike(first, second)
+    found = Between(
+        first=_id(first), second=_id(second), margin=margin, unlike=unlike, differences=_differences(first, second),
+        effects=tuple(effects), only={name: _only(one, other) for name, one, other in (
+            ("first", logs[0], logs[1]), ("second", logs[1], logs[0]),
+        )},
+    )  # fmt: skip
+    return replace(found, failures=tuple(_failures(effects, rule))) if rule else found
+
+
+def _logs(frames: Frames) -> dict[Cell, np.ndarray[Any, np.dtype[np.float64]]]:
+    """From cell to mean log figures, one for each block (its copies averaged: they met the same drift)."""
+    tidy = replicates(frames.trials)
+    tidy = tidy[tidy["metric"].isin(METRICS) & (tidy["value"] > 0)].assign(log=lambda frame: np.log(frame["value"]))
+    rates = _offered(frames.trials)
+    means = tidy.groupby(["metric", "scenario", "view", "stack", "block"], sort=False)["log"].mean().reset_index()
+    rows: dict[Cell, list[float]] = {}
+    for row in means.to_dict("records"):
+        metric, scenario, view, stack = (str(row[key]) for key in ("metric", "scenario", "view", "stack"))
+        # A latency belongs to the rate that was offered; the rate is part of what it is called.
+        rate = rates.get((scenario, view, stack)) if metric in ("p50_ms", "p99_ms") else None
+        cell = (metric, scenario, view if rate is None else f"{view} at {_rounded(rate)}", stack)
+        rows.setdefault(cell, []).append(float(row["log"]))
+    return {cell: np.array(logs) for cell, logs in rows.items()}
+
+
+def _offered(trials: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+    rows = trials[trials["offered_rps"].notna()]
+    means = rows.groupby(["scenario", "view", "stack"])["offered_rps"].mean().reset_index()
+    return {
+        (str(row["scenario"]), str(row["view"]), str(row["stack"])): float(row["offered_rps"])
+        for row in means.to_dict("records")
+    }
+
+
+def _rounded(rate: float) -> str:
+    """Rates within about `SAME_RATE` of each other get the same name."""
+    return f"{SAME_RATE ** round(math.log(rate, SAME_RATE)):.3g}/s"
+
+
+def _effects(
+    cells: Sequence[Cell], logs: Sequence[Mapping[Cell, Any]], unchanged: set[str], margin: float
+) -> list[Effect]:
+    """All of one metric, whose intervals are one family."""
+    raw = {cell: _welch(logs[0][cell], logs[1][cell]) for cell in cells}
+    level = of_each(LEVEL, max(len(cells), 1))
+    found = []
+    for cell in cells:
+        metric, scenario, view, stack = cell
+        controls = [
+            raw[other] for other in cells
+            if other[1:3] == (scenario, view) and other[3] in unchanged and other[3] != stack and raw[other][1] is not None
+        ]  # fmt: skip
+        effect, variance, df = raw[cell]
+        shift = None
+        if controls and variance is not None and df is not None:
+            shift = sum(one[0] for one in controls) / len(controls)
+            extra = [(one[1] or 0.0) / len(controls) ** 2 for one in controls]
+            freedom = [one[2] or math.inf for one in controls]
+            total = variance + sum(extra)
+            df = total**2 / (variance**2 / df + sum(part**2 / own for part, own in zip(extra, freedom, strict=True)))
+            effect, variance = effect - shift, total
+        half = None if variance is None or df is None else float(t_quantile((1 + level) / 2, df)) * math.sqrt(variance)
+        found.append(Effect(
+            metric=metric, scenario=scenario, view=view, stack=stack, ratio=math.exp(effect),
+            low=None if half is None else math.exp(effect - half), high=None if half is None else math.exp(effect + half),
+            answer=None if half is None else answer(effect, half, margin), changed=stack not in unchanged,
+            shift=None if shift is None else math.exp(shift), blocks=(len(logs[0][cell]), len(logs[1][cell])),
+        ))  # fmt: skip
+    return found
+
+
+def _welch(one: Any, other: Any) -> tuple[float, float | None, float | None]:
+    """Difference of means, its variance, and Welch and Satterthwaite's degrees of freedom; None where either has too few blocks.
+
+    Source: B. L. Welch, Biometrika 34 (1947).
+    """
+    difference = float(np.mean(other) - np.mean(one))
+    if min(len(one), len(other)) < MIN_REPLICATES:
+        return difference, None, None
+    parts = [float(np.var(values, ddof=1)) / len(values) for values in (one, other)]
+    total = sum(parts)
+    if total == 0:
+        return difference, 0.0, math.inf
+    df = total**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True))
+    return difference, total, df
+
+
+def _unchanged(first: Frames, second: Frames) -> set[str]:
+    """Stacks all of whose files and pins are the same in both runs."""
+    hashes = [mapping(mapping(frames.header.get("hashes")).get("stacks")) for frames in (first, second)]
+    contract = [mapping(frames.header.get("hashes")).get("contract") for frames in (first, second)]
+    if contract[0] != contract[1]:
+        return set()
+    return {stack for stack, found in hashes[0].items() if found and hashes[1].get(stack) == found}
+
+
+def _unlike(first: Frames, second: Frames) -> tuple[str, ...]:
+    found = []
+    if first.header.get("mode") != second.header.get("mode"):
+        found.append(f"mode: {_shown(first.header.get('mode'))} and {_shown(second.header.get('mode'))}")
+    for key in _MACHINE:
+        one, other = (mapping(frames.header.get("environment")).get(key) for frames in (first, second))
+        if one != other:
+            found.append(f"{key}: {_shown(one)} and {_shown(other)}")
+    placed = [mapping(frames.header.get("placement")) for frames in (first, second)]
+    found += [f"CPUs of {side}: {_shown(placed[0].get(side))} and {_shown(placed[1].get(side))}"
+              for side in ("server", "front", "load", "database") if placed[0].get(side) != placed[1].get(side)]  # fmt: skip
+    return tuple(found)
+
+
+def _differences(first: Frames, second: Frames) -> tuple[str, ...]:
+    """What else is not the same: profile, files, versions that ran."""
+    found = [
+        f"{key}: {_shown(first.header.get(key))} and {_shown(second.header.get(key))}"
+        for key in ("profile", "seed")
+        if first.header.get(key) != second.header.get(key)
+    ]
+    hashes = [mapping(frames.header.get("hashes")) for frames in (first, second)]
+    found += [f"{name} differs" for name in ("contract", "suite") if hashes[0].get(name) != hashes[1].get(name)]
+    observed = [mapping(frames.header.get("observed")) for frames in (first, second)]
+    for stack in observed[0]:
+        one, other = (mapping(mapping(each.get(stack)).get("versions")) for each in observed)
+        if other:
+            found += [
+                f"{outside.line(stack)}: {outside.line(name)} {_shown(one.get(name))} and {_shown(other.get(name))}"
+                for name in sorted({*one, *other}) if one.get(name) != other.get(name)
+            ]  # fmt: skip
+    return tuple(found)
+
+
+def _only(one: Mapping[Cell, Any], other: Mapping[Cell, Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{cell[3]} {cell[1]} {cell[2]}" for cell in one if cell not in other))
+
+
+def _rule(text: str) -> tuple[str, float]:
+    found = _RULE.fullmatch(text.strip())
+    if not found or found["word"] not in _WORSE:
+        raise BenchError(
+            f"--fail-if '{text}': expected such as 'slower than 5%', 'costlier than 10%' (CPU) or 'larger than 10%' (memory)"
+        )
+    return found["word"], float(found["percent"]) / 100
+
+
+def _failures(effects: Sequence[Effect], rule: tuple[str, float]) -> list[str]:
+    """Only what is sure: the whole interval lies beyond the limit."""
+    word, share = rule
+    found = []
+    for one in effects:
+        if one.metric not in _WORSE[word] or one.low is None or one.high is None:
+            continue
+        lower_is_worse = METRICS[one.metric][1] == "higher"
+        if one.high < 1 - share if lower_is_worse else one.low > 1 + share:
+            found.append(
+                f"{one.stack} {one.scenario} {one.view}: {METRICS[one.metric][0]} {shown(one)}, {word} than {share:.0%}"
+            )
+    return found
+
+
+def shown(one: Effect) -> str:
+    """`-7.1% [-9.0, -5.2]`."""
+    words = f"{one.ratio - 1:+.1%}"
+    return (
+        words
+        if one.low is None or one.high is None
+        else f"{words} [{100 * (one.low - 1):+.1f}, {100 * (one.high - 1):+.1f}]"
+    )
+
+
+def text(found: Between) -> str:
+    """For a terminal, at 80 columns."""
+    lines = [f"{found.second} against {found.first}: its figures over the earlier ones"]
+    lines += [f"UNLIKE {line}" for line in found.unlike]
+    if found.unlike:
+        lines.append("these runs are unlike: an effect may be the machine's, and nothing below speaks of a stack alone")
+    lines += [f"differs: {line}" for line in found.differences[:20]]
+    if len(found.differences) > 20:
+        lines.append(f"and {len(found.differences) - 20} more differences")
+    if not any(one.answer for one in found.effects):
+        lines.append(f"fewer than {MIN_REPLICATES} blocks in one of them: no intervals, and no answers")
+    elif all(one.shift is None for one in found.effects):
+        lines.append("no stack is unchanged in both, so what the machine did between the runs is in every effect")
+    for metric, (words, better) in METRICS.items():
+        mine = [one for one in found.effects if one.metric == metric]
+        if not mine:
+            continue
+        lines += ["", f"{words} ({better} is better)"]
+        for one in mine:
+            verdict = one.answer or "too few blocks"
+            lines.append(f"  {one.stack} {one.scenario} {one.view}")
+            lines.append(
+                f"    {shown(one):<30} {verdict}{'' if one.changed else ', unchanged files'}  n {one.blocks[0]}, {one.blocks[1]}"
+            )
+    if found.failures:
+        lines += ["", "FAILED:", *(f"  {line}" for line in found.failures)]
+    return "\n".join(lines)
+
+
+def _id(frames: Frames) -> str:
+    return outside.line(frames.header.get("run_id") or frames.path.name)
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else outside.line(value)

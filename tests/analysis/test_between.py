@@ -1,0 +1,156 @@
+"""Two runs: what changed, with the machine's own shift taken out by the stacks that cannot have changed."""
+
+import json
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import __main__ as command
+from analysis.between import Between, Effect, between, text
+from analysis.frames import load
+from bench.model import BenchError
+
+STACKS = ("ant/plain/direct", "bee/plain/direct", "cat/plain/direct", "dog/plain/direct")
+TRIAL = {
+    "schema": 1, "view": "capacity", "scenario": "db", "mode": "native", "status": "measured", "seconds": 1.0, "window_requests": None,
+    "flags": [], "errors": {}, "reason": None, "log_tail": None, "latency_ms": None, "offered_rps": None,
+}  # fmt: skip
+
+
+def run(
+    folder: Path, name: str, *, factors: Mapping[str, float], blocks: int = 6, seed: int = 1, **header: Any
+) -> Path:
+    """A stored run of `STACKS` at 1,000 requests/s times their factor, each deployment within 1% of it."""
+    made = folder / name
+    made.mkdir()
+    rng = random.Random(seed)
+    known = {
+        "schema": 1, "run_id": name, "status": "finished", "mode": "native", "profile": "standard", "environment": {"host": "one"},
+        "placement": {}, "plan": {"stacks": [], "scenarios": ["db"]}, "observed": {},
+        "hashes": {"contract": "c", "stacks": {stack: {"app": stack} for stack in STACKS}},
+    }  # fmt: skip
+    (made / "run.json").write_text(json.dumps({**known, **header}))
+    trials = [
+        {
+            **TRIAL, "run_id": name, "trial_id": f"{block}-{stack}-{copy}", "deployment_id": f"{block}-{stack}-{copy}", "stack": stack,
+            "block": block, "copy": copy, "rps": rate, "requests": round(rate),
+        }
+        for block in range(blocks) for stack in factors for copy in range(2)
+        for rate in [1000 * factors[stack] * rng.gauss(1.0, 0.01)]
+    ]  # fmt: skip
+    (made / "trials.jsonl").write_text("".join(json.dumps(one) + "\n" for one in trials))
+    return made
+
+
+def compared(one: Path, other: Path, **how: Any) -> Between:
+    return between(load(one), load(other), **how)
+
+
+def of(found: Between, stack: str) -> Effect:
+    (effect,) = [one for one in found.effects if one.stack == stack]
+    return effect
+
+
+SAME = dict.fromkeys(STACKS, 1.0)
+CHANGED = {"contract": "c", "stacks": {**{stack: {"app": stack} for stack in STACKS}, STACKS[0]: {"app": "edited"}}}
+
+
+def test_what_the_machine_did_to_all_is_not_the_changed_stacks(tmp_path: Path) -> None:
+    slower = dict.fromkeys(STACKS, 0.8) | {STACKS[0]: 0.8 * 0.9}
+    found = compared(run(tmp_path, "a", factors=SAME), run(tmp_path, "b", factors=slower, seed=2, hashes=CHANGED))
+    ant = of(found, STACKS[0])
+    assert ant.ratio == pytest.approx(0.9, rel=0.02)
+    assert ant.shift == pytest.approx(0.8, rel=0.02)
+    assert ant.low is not None
+    assert ant.high is not None
+    assert ant.low < 0.9 < ant.high < 1
+    assert (ant.answer, ant.changed, ant.blocks) == ("different", True, (6, 6))
+    assert {of(found, stack).answer for stack in STACKS[1:]} <= {"equivalent", "unresolved"}
+    assert not any(of(found, stack).changed for stack in STACKS[1:])
+
+
+def test_without_unchanged_stacks_the_shift_stays_in_and_that_is_said(tmp_path: Path) -> None:
+    others = {"contract": "another", "stacks": {}}
+    found = compared(
+        run(tmp_path, "a", factors=SAME), run(tmp_path, "b", factors=dict.fromkeys(STACKS, 0.8), seed=2, hashes=others)
+    )
+    assert of(found, STACKS[0]).ratio == pytest.approx(0.8, rel=0.02)
+    assert of(found, STACKS[0]).shift is None
+    assert "no stack is unchanged in both, so what the machine did between the runs is in every effect" in text(found)
+    assert "contract differs" in text(found)
+
+
+def test_few_blocks_have_an_effect_and_no_interval(tmp_path: Path) -> None:
+    found = compared(run(tmp_path, "a", factors=SAME, blocks=2), run(tmp_path, "b", factors=SAME, seed=2))
+    assert {(one.low, one.high, one.answer) for one in found.effects} == {(None, None, None)}
+    assert "fewer than 6 blocks in one of them: no intervals, and no answers" in text(found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "failed"), [("slower than 5%", True), ("slower than 30%", False), ("larger than 5%", False)]
+)
+def test_a_rule_fails_only_for_what_is_sure(tmp_path: Path, rule: str, failed: bool) -> None:
+    slower = SAME | {STACKS[0]: 0.85}
+    found = compared(
+        run(tmp_path, "a", factors=SAME), run(tmp_path, "b", factors=slower, seed=2, hashes=CHANGED), fail_if=rule
+    )
+    assert bool(found.failures) is failed
+    if failed:
+        assert found.failures[0].startswith("ant/plain/direct db capacity: throughput -1")
+
+
+@pytest.mark.parametrize("rule", ["slower", "slower than five", "faster than 5%", "slower than -5%"])
+def test_a_rule_that_says_nothing(tmp_path: Path, rule: str) -> None:
+    one = run(tmp_path, "a", factors=SAME)
+    with pytest.raises(BenchError, match=r"--fail-if '.*': expected such as 'slower than 5%'"):
+        compared(one, one, fail_if=rule)
+
+
+def test_runs_with_nothing_in_common(tmp_path: Path) -> None:
+    one, other = run(tmp_path, "a", factors={STACKS[0]: 1.0}), run(tmp_path, "b", factors={STACKS[1]: 1.0})
+    with pytest.raises(BenchError, match="a and b have no stack, scenario and view in common"):
+        compared(one, other)
+
+
+def test_unlike_runs_are_named_as_such(tmp_path: Path) -> None:
+    one = run(tmp_path, "a", factors=SAME)
+    found = compared(one, run(tmp_path, "b", factors=SAME, seed=2, mode="compose", environment={"host": "two"}))
+    assert found.unlike == ("mode: native and compose", "host: one and two")
+    assert "these runs are unlike" in text(found)
+
+
+def test_what_only_one_run_has_is_listed(tmp_path: Path) -> None:
+    fewer = dict.fromkeys(STACKS[1:], 1.0)
+    found = compared(run(tmp_path, "a", factors=SAME), run(tmp_path, "b", factors=fewer, seed=2))
+    assert found.only == {"first": ("ant/plain/direct db capacity",), "second": ()}
+
+
+def test_the_command_and_its_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slower = SAME | {STACKS[0]: 0.85}
+    one, other = run(tmp_path, "a", factors=SAME), run(tmp_path, "b", factors=slower, seed=2, hashes=CHANGED)
+    assert command.main(["between", str(one), str(other)]) == 0
+    assert command.main(["between", str(one), str(other), "--fail-if", "slower than 5%"]) == 1
+    assert "FAILED:" in capsys.readouterr().out
+    assert command.main(["between", str(one), str(other), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == 1
+    assert {effect["stack"] for effect in told["effects"]} == set(STACKS)
+
+
+def test_trust_says_what_holds_and_what_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = {"scenarios": ["db"], "stacks": [{"id": stack, "model": "loop", "framework": "ant"} for stack in STACKS]}
+    slower = SAME | {STACKS[1]: 1 / 1.1}
+    one = run(tmp_path, "a", factors=slower, plan=plan, seed=5)
+    right = [f"{stack}={factor}" for stack, factor in slower.items()]
+    assert command.main(["trust", str(one), *right]) == 0
+    said = capsys.readouterr().out
+    assert "6 pairs: 0 intervals without the truth, 0 equal pairs called different" in said
+    wrong = [f"{stack}=1.0" for stack in STACKS]
+    assert command.main(["trust", str(one), *wrong]) == 1
+    assert "3 intervals without the truth, 3 equal pairs called different" in capsys.readouterr().out
+    few = run(tmp_path, "b", factors=slower, plan=plan, blocks=2)
+    assert command.main(["trust", str(few), *right]) == 2
+    assert "no intervals, so nothing can be judged" in capsys.readouterr().err
