@@ -101,10 +101,12 @@ class Beyond:
         under_way = self._open.get(target)
         if under_way is not None and under_way[0] == second:
             return under_way[1]
+        histogram = Histogram() if under_way is None else under_way[1]
         if under_way is not None:
-            self.seconds.append(Second(target, under_way[0], under_way[1].total, under_way[1].encode()))
-        self._open[target] = (second, Histogram())
-        return self._open[target][1]
+            self.seconds.append(Second(target, under_way[0], histogram.total, histogram.encode()))
+            histogram.clear()
+        self._open[target] = (second, histogram)
+        return histogram
 
 
 def timed_rows(rows: NDArray[np.void]) -> NDArray[np.void]:

@@ -39,6 +39,11 @@ class Histogram:
         self.counts[: len(used)] += used
         self.total += len(values)
 
+    def clear(self) -> None:
+        """Begin anew, in the same memory."""
+        self.counts[:] = 0
+        self.total = 0
+
     def pack(self) -> dict[str, bytes]:
         """For a message: what is counted where, without the empty buckets."""
         used = np.flatnonzero(self.counts)

@@ -51,3 +51,34 @@ def test_reconnects_are_counted_and_timed_and_the_cpu_is_read_for_each_target(se
     for target in outcome.targets:
         # The scripted servers are threads of this process and count too; beyond all CPUs, with room for the clock, is nonsense.
         assert 0 < target["generator_cpu"] <= 1.2 * (os.cpu_count() or 1)
+
+
+def test_a_histogram_that_was_cleared_is_as_new() -> None:
+    used, fresh = Histogram(), Histogram()
+    used.add(np.array([0.5, 3.0, 1e-6]))
+    used.encode()
+    used.clear()
+    for one in (used, fresh):
+        one.add(np.array([0.001, 0.002]))
+    assert used.encode() == fresh.encode()
+    assert used.percentile_s(1.0) == fresh.percentile_s(1.0)
+
+
+def test_packed_durations_add_up_to_those_of_one() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.exponential(0.01, 900)
+    whole, merged = Durations(exact=10_000), Durations(exact=10_000)
+    for part, exact in ((values[:300], 10_000), (values[300:600], 10_000)):
+        other = Durations(exact=exact)
+        for value in part.tolist():
+            other.add(value)
+            whole.add(value)
+        merged.absorb(other.pack())
+    assert (merged.count, merged.mean_s) == (600, pytest.approx(whole.mean_s))
+    assert merged.percentile_s(0.9) == whole.percentile_s(0.9)
+    counted = Durations(exact=50)
+    for value in values[600:].tolist():
+        counted.add(value)
+    merged.absorb(counted.pack())
+    assert merged.count == 900
+    assert merged.percentile_s(0.5) == pytest.approx(np.percentile(values, 50), rel=0.02)

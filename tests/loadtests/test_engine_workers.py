@@ -439,3 +439,31 @@ def test_by_hand_locusts_own_workers_share_the_rate(serve: Any) -> None:
     (entry,) = json.loads(done.stdout)
     assert 150 < server.requests < 1.3 * 300, "100 a second for 3 s, not twice that"
     assert 0 <= server.requests - entry["num_requests"] <= 20
+
+
+def test_steps_of_a_journey_have_one_numbering() -> None:
+    """Workers number them in the order in which they first took them."""
+
+    def brought(steps: list[tuple[str, str]], taken: list[int]) -> parcel.Parcel:
+        rows = np.zeros(len(taken), ROW)
+        rows["step"] = taken
+        return parcel.Parcel(rows=rows, windows=[], beyond=None, steps=steps, sides=[], generator={})
+
+    first = brought([("GET", "list"), ("POST", "list")], [0, 1, -1, 0])
+    second = brought([("POST", "list"), ("GET", "open"), ("GET", "list")], [0, 1, 2, -1])
+    merged = merge.steps([first, second])
+    assert list(zip(merged.methods, merged.names, strict=True)) == [("GET", "list"), ("POST", "list"), ("GET", "open")]
+    assert first.rows["step"].tolist() == [0, 1, -1, 0]
+    assert second.rows["step"].tolist() == [1, 2, 0, -1]
+    with pytest.raises(IndexError):
+        merge.steps([brought([("GET", "list")], [2])])
+
+
+def test_a_journeys_users_are_shared_out(serve: Any, load: Any) -> None:
+    server = serve(lambda number: [GOOD])
+    outcome = load(server.port, scenario="items", workers=TWO, measure_s=0.3, connections=2)
+    rows = outcome.table.rows
+    assert len(rows) == server.requests
+    assert set(outcome.measured.worker.tolist()) == {0, 1}
+    assert rows["step"].min() >= 0
+    assert outcome.first["problems"], "this server knows no items, and both say so"
