@@ -15,6 +15,8 @@ from bench.service import Database
 from bench.whoami import answering
 
 ROLES: tuple[Role, ...] = ("app", "front")
+_KEEPER = "multiprocessing.resource_tracker"
+"""Beside the workers of servers that start them through `multiprocessing`."""
 ASKED_PER_WORKER = 8
 """So many fresh connections for each worker, where only asking tells which processes work."""
 
@@ -114,17 +116,22 @@ def _workers(deployment: Deployment, pids: Sequence[int]) -> list[int] | None:
     if len(deployment.answering & set(leaves)) != wanted:
         inner = {_inner(pid): pid for pid in leaves}
         found = answering(deployment.reached, ASKED_PER_WORKER * wanted)
-        deployment.answering = frozenset(inner[pid] for pid in found if pid in inner)
+        # One process may take all connections of a moment, so what was found at another time counts too.
+        deployment.answering |= {inner[pid] for pid in found if pid in inner}
     answered = deployment.answering & set(leaves)
     return sorted(answered) if len(answered) == wanted else None
 
 
 def _leaves(pids: Sequence[int]) -> list[int]:
-    parents = set()
+    """Those without children of their own, which are masters, and without Python's keeper of shared things, which has no work."""
+    others = set()
     for pid in pids:
         with contextlib.suppress(psutil.Error):
-            parents.add(psutil.Process(pid).ppid())
-    return [pid for pid in pids if pid not in parents]
+            process = psutil.Process(pid)
+            others.add(process.ppid())
+            if any(_KEEPER in word for word in process.cmdline()):
+                others.add(pid)
+    return [pid for pid in pids if pid not in others]
 
 
 def _inner(pid: int) -> int:

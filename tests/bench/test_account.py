@@ -85,13 +85,14 @@ def test_what_is_gone_has_no_account(planned: PlannedStack) -> None:
 # Who did the work
 
 
-def processes(monkeypatch: pytest.MonkeyPatch, parents: dict[int, int]) -> None:
+def processes(monkeypatch: pytest.MonkeyPatch, parents: dict[int, int], titles: dict[int, str] | None = None) -> None:
     """Processes that exist nowhere, from number to parent."""
-    monkeypatch.setattr(
-        account,
-        "psutil",
-        SimpleNamespace(Error=Exception, Process=lambda pid: SimpleNamespace(ppid=lambda: parents[pid])),
-    )
+    titles = titles or {}
+
+    def process(pid: int) -> SimpleNamespace:
+        return SimpleNamespace(ppid=lambda: parents[pid], cmdline=lambda: ["python", "-c", titles.get(pid, "")])
+
+    monkeypatch.setattr(account, "psutil", SimpleNamespace(Error=Exception, Process=process))
 
 
 def shares(one: Deployment, before: dict[int, float], after: dict[int, float]) -> list[float] | None:
@@ -117,6 +118,12 @@ def test_shares_are_unknown_where_a_worker_was_replaced_or_too_few_are_in_sight(
     assert shares(one, {1: 0.0, 2: 1.0, 3: 1.0}, {1: 0.0, 2: 1.5, 4: 0.5}) is None
     assert shares(one, {1: 0.0, 2: 1.0}, {1: 0.0, 2: 1.5}) is None
     assert shares(one, {}, {}) is None
+
+
+def test_pythons_keeper_of_shared_things_is_no_worker(planned: PlannedStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = deployment(replace(planned, workers=2))
+    processes(monkeypatch, {1: 0, 2: 1, 3: 1, 4: 1}, {2: "from multiprocessing.resource_tracker import main;main(5)"})
+    assert shares(one, dict.fromkeys((1, 2, 3, 4), 0.0), {1: 0.0, 2: 0.5, 3: 3.0, 4: 1.0}) == [0.75, 0.25]
 
 
 def test_where_there_are_more_processes_than_workers_those_that_answer_are_the_workers(
