@@ -29,7 +29,7 @@ STORED = (
 HEAD = "<!doctype html><html><head><title>Fortunes</title></head><body><table><tr><th>id</th><th>message</th></tr>"
 TAIL = "</table></body></html>"
 ROW = re.compile(r"<tr><td>(.*?)</td><td>(.*?)</td></tr>", re.DOTALL)
-QUOTES = {"&#39;": "'", "&#x27;": "'", "&quot;": '"', "&#34;": '"'}
+QUOTES = {"&#39;": "'", "&#039;": "'", "&#x27;": "'", "&quot;": '"', "&#34;": '"'}
 
 
 def normalised(page: str) -> str:

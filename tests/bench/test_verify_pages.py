@@ -259,7 +259,9 @@ def test_a_broken_rule_is_reported(site_class, rule, static_dir, monkeypatch: py
     assert_reported(site_class, rule, static_dir, monkeypatch)
 
 
-@pytest.mark.parametrize(("double", "single"), [("&#34;", "&#39;"), ("&quot;", "&#x27;"), ('"', "'")])
+@pytest.mark.parametrize(
+    ("double", "single"), [("&#34;", "&#39;"), ("&quot;", "&#039;"), ("&quot;", "&#x27;"), ('"', "'")]
+)
 def test_quotes_may_be_written_in_any_of_the_usual_ways(double, single, static_dir):
     class Quoting(Site):
         def escaped(self, text):
