@@ -1,7 +1,7 @@
 """Serves a WSGI application on gevent's own server: `python run_pywsgi.py --bind tcp:HOST:PORT|unix:PATH module:application`."""
 
 # Before anything else is imported: what was imported unpatched blocks the loop.
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
 from gevent import monkey
 
 monkey.patch_all()

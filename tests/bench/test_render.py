@@ -103,6 +103,22 @@ EXPECTED: dict[str, list[list[str]]] = {
         "--socket=/run/s/app-0.sock", "--chmod-socket=666", "--chdir=/a", "--virtualenv=/e", f"--module={DJANGO}",
     ]],
     **{
+        f"django/uwsgi-{kind}/nginx-uwsgi": [[
+            "/e/bin/uwsgi", "--master", f"--processes={workers}", *how, "--lazy-apps", "--single-interpreter", "--need-app",
+            "--die-on-term", "--disable-logging", "--listen=1024", "--buffer-size=32768", "--harakiri=60",
+            "--socket=/run/s/app-0.sock", "--chmod-socket=666", "--chdir=/a", "--virtualenv=/e", f"--module={DJANGO}",
+        ]]
+        for kind, workers, how in (
+            ("threads", 2, ["--threads=16"]), ("gevent", 3, ["--gevent=1000", "--gevent-early-monkey-patch"]),
+        )
+    },
+    **{
+        f"flask/gevent-pywsgi/{front}": [["/e/bin/python", "/r/run_pywsgi.py", f"--bind={bind}", "--backlog=2048", FLASK]]
+        for front, bind in (("direct", "tcp:127.0.0.1:20001"), ("nginx", SOCKET))
+    },
+    "flask/flask-dev/direct": [["/e/bin/python", "/r/run_dev.py", "--bind=127.0.0.1:20001", "--server=flask", "app"]],
+    "flask/wsgiref/direct": [["/e/bin/python", "/r/run_dev.py", "--bind=127.0.0.1:20001", "--server=wsgiref", FLASK]],
+    **{
         f"django/runserver/{front}": [["/e/bin/python", "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]]
         for front, port in (("direct", 20001), ("nginx", 20002))
     },
