@@ -16,7 +16,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis import page, pictures, tables
+from analysis import exports, page, pictures, tables
 from analysis.charts import Chart, Sheet, discover
 from analysis.evidence import Evidence, chart_frame, gather, load_words
 from analysis.frames import load
@@ -56,6 +56,7 @@ def build(run: Path, *, out: Path | None = None) -> Path:
     out = out or run / "report"
     try:
         charts, blank = draw_all(evidence, out / "charts")
+        exports.write(evidence, out)
         target = out / "index.html"
         _replace(target, render(evidence, charts, blank, data=_link(run, out)).encode("utf-8", "replace"))
     except OSError as error:

@@ -1,0 +1,28 @@
+"""docs/report.md, held to what is written: columns, states and keys."""
+
+import json
+from pathlib import Path
+
+from markdown_pages import code, page
+
+from analysis import exports
+
+REPORT = page("docs/report.md")
+SCHEMA = json.loads((Path(exports.__file__).parent / "schemas" / "report.schema.json").read_text())
+
+
+def names(heading: str, table: int = 0) -> list[str]:
+    return [name for row in REPORT.tables(heading)[table] for name in code(row[0])]
+
+
+def test_every_column_is_documented_in_its_order() -> None:
+    assert tuple(names("Estimates")) == exports.ESTIMATE_COLUMNS
+    assert tuple(names("Pairs")) == exports.PAIR_COLUMNS
+
+
+def test_every_state_is_documented() -> None:
+    assert tuple(names("Estimates", 1)) == exports.STATES
+
+
+def test_every_key_of_the_document_is_documented() -> None:
+    assert sorted(names("report.json")) == sorted(SCHEMA["properties"])
