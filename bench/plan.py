@@ -60,7 +60,7 @@ PROFILES: Mapping[str, Profile] = {
         capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1, ceiling=False,
     ),
     "quick": Profile(
-        name="quick", description="the default stacks on four scenarios in under 2 minutes; one block, so no intervals",
+        name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
         stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"),
         latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
         capacity_s=2.5, latency_s=2.4, warmup_s=0.3, slice_s=0.1, load_until_s=104.0,

@@ -29,7 +29,7 @@ def test_each_framework_has_the_default_of_its_documentation(real: catalog.Catal
     defaults = {stack.app.name: stack.id for stack in real.stacks.values() if "default" in stack.tags}
     assert defaults["django"] == "django/gunicorn-sync/nginx"
     assert defaults["flask"] == "flask/gunicorn-sync/nginx"
-    assert defaults["bottle"] == "bottle/gunicorn-sync/nginx"
+    assert len(defaults) == 4, "quick has time for four"
     assert defaults["tornado"] == "tornado/multi/nginx"
     assert defaults["aiohttp"] == "aiohttp/multi/nginx"
     for app in real.apps.values():
