@@ -46,6 +46,21 @@ def gunicorn(bind: str, target: str, *options: str, last: tuple[str, ...] = ()) 
     return ["/e/bin/gunicorn", *options, f"--bind={bind}", "--backlog=2048", *last, *GUNICORN, target]
 
 
+def uwsgi(target: str, *options: str, last: tuple[str, ...]) -> list[str]:
+    return [
+        "/e/bin/uwsgi", "--master", *options, "--lazy-apps", "--single-interpreter", "--need-app", "--die-on-term",
+        "--disable-logging", "--listen=1024", "--buffer-size=32768", "--harakiri=60", *last, "--chdir=/a", "--virtualenv=/e",
+        f"--module={target}",
+    ]  # fmt: skip
+
+
+PROCESSES = ("--processes=3", "--enable-threads")
+MODE = "--chmod-socket=666"
+HTTP11 = (
+    MODE, "--socket-timeout=75", "--post-buffering=65536",
+    "--route-if=ishigher:${CONTENT_LENGTH};0 addheader:Connection: close",
+)  # fmt: skip
+ROUTER = ("--http-keepalive=75", "--http-timeout=75", "--http-processes=1", "--http-buffer-size=32768", MODE)
 SYNC = ("--worker-class=sync", "--workers=3")
 THREADS = ("--worker-class=gthread", "--workers=2", "--threads=16")
 GEVENT = ("--worker-class=gevent", "--workers=3", "--worker-connections=1000")
@@ -97,27 +112,49 @@ EXPECTED: dict[str, list[list[str]]] = {
     "flask/gunicorn-gthread+threads=2+workers=7/nginx": [
         gunicorn(SOCKET, FLASK, "--worker-class=gthread", "--workers=7", "--threads=2", last=KEEP)
     ],
-    "django/uwsgi/nginx-uwsgi": [[
-        "/e/bin/uwsgi", "--master", "--processes=3", "--enable-threads", "--lazy-apps", "--single-interpreter", "--need-app",
-        "--die-on-term", "--disable-logging", "--listen=1024", "--buffer-size=32768", "--harakiri=60",
-        "--socket=/run/s/app-0.sock", "--chmod-socket=666", "--chdir=/a", "--virtualenv=/e", f"--module={DJANGO}",
-    ]],
     **{
-        f"django/uwsgi-{kind}/nginx-uwsgi": [[
-            "/e/bin/uwsgi", "--master", f"--processes={workers}", *how, "--lazy-apps", "--single-interpreter", "--need-app",
-            "--die-on-term", "--disable-logging", "--listen=1024", "--buffer-size=32768", "--harakiri=60",
-            "--socket=/run/s/app-0.sock", "--chmod-socket=666", "--chdir=/a", "--virtualenv=/e", f"--module={DJANGO}",
-        ]]
-        for kind, workers, how in (
-            ("threads", 2, ["--threads=16"]), ("gevent", 3, ["--gevent=1000", "--gevent-early-monkey-patch"]),
+        f"flask/gunicorn-{name}-uwsgi/nginx-uwsgi": [gunicorn(SOCKET, FLASK, "--protocol=uwsgi", *how)]
+        for name, how in (("sync", SYNC), ("gthread", THREADS), ("gevent", GEVENT))
+    },
+    "django/uwsgi/nginx-uwsgi": [uwsgi(DJANGO, *PROCESSES, last=("--socket=/run/s/app-0.sock", MODE))],
+    "django/uwsgi-threads/nginx-uwsgi": [
+        uwsgi(DJANGO, "--processes=2", "--threads=16", last=("--socket=/run/s/app-0.sock", MODE))
+    ],
+    "django/uwsgi-gevent/nginx-uwsgi": [
+        uwsgi(
+            DJANGO, "--processes=3", "--gevent=1000", "--gevent-early-monkey-patch", last=("--socket=/run/s/app-0.sock", MODE)
         )
+    ],
+    **{
+        f"flask/uwsgi-{name}/{front}": [uwsgi(FLASK, *how, last=(f"--{option}={bind}", *last))]
+        for front, bind in (("direct", "127.0.0.1:20001"), ("nginx", "/run/s/app-0.sock"))
+        for name, how, option, last in (
+            ("http-socket", PROCESSES, "http-socket", (MODE, "--add-header=Connection: close")),
+            ("http11", ("--processes=2", "--threads=32"), "http11-socket", HTTP11),
+            ("router", PROCESSES, "http", ROUTER),
+        )
+    },
+    **{
+        f"bottle/waitress+threads=4/{front}": [[
+            "/e/bin/waitress-serve", bind, "--unix-socket-perms=666", "--threads=4", "--backlog=2048", "--connection-limit=1000",
+            "--channel-timeout=75", "--asyncore-use-poll", FLASK,
+        ]]
+        for front, bind in (("direct", "--listen=127.0.0.1:20001"), ("nginx", "--unix-socket=/run/s/app-0.sock"))
     },
     **{
         f"flask/gevent-pywsgi/{front}": [["/e/bin/python", "/r/run_pywsgi.py", f"--bind={bind}", "--backlog=2048", FLASK]]
         for front, bind in (("direct", "tcp:127.0.0.1:20001"), ("nginx", SOCKET))
     },
-    "flask/flask-dev/direct": [["/e/bin/python", "/r/run_dev.py", "--bind=127.0.0.1:20001", "--server=flask", "app"]],
-    "flask/wsgiref/direct": [["/e/bin/python", "/r/run_dev.py", "--bind=127.0.0.1:20001", "--server=wsgiref", FLASK]],
+    "flask/flask-dev/direct": [[
+        "/e/bin/python", "/r/run_flask_dev.py", "--app=app", "run", "--host=127.0.0.1", "--port=20001", "--no-debugger", "--no-reload",
+        "--with-threads",
+    ]],
+    **{
+        f"bottle/wsgiref{option}/direct": [[
+            "/e/bin/python", "/r/run_wsgiref.py", "--bind=127.0.0.1:20001", f"--backlog={backlog}", FLASK,
+        ]]
+        for option, backlog in (("", 5), ("+backlog=2048", 2048))
+    },
     **{
         f"django/runserver/{front}": [["/e/bin/python", "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]]
         for front, port in (("direct", 20001), ("nginx", 20002))
@@ -227,7 +264,8 @@ def test_nothing_in_a_rendered_stack_is_left_to_be_guessed(real: catalog.Catalog
         made = rendered(real, name, cpus)
         for command in made.commands:
             for word in command.argv:
-                assert not re.search(r"[{}]|\bauto\b|nproc|cpu_count|0\.0\.0\.0", word), (name, word)
+                told = re.sub(r"\$\{[A-Z_]+\}", "", word)  # uWSGI's own variables, which it fills for each request
+                assert not re.search(r"[{}]|\bauto\b|nproc|cpu_count|0\.0\.0\.0", told), (name, word)
             assert command.argv[0].startswith("/"), name
             assert command.cwd.is_absolute()
         for text in made.files.values():
