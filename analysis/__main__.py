@@ -35,11 +35,16 @@ def _parser() -> argparse.ArgumentParser:
 
     report = command("report", "build report/index.html and the pictures of a run from its stored data")
     report.add_argument("--out", type=Path, metavar="DIR", help="where to write the report (default: RUN_DIR/report)")
+    report.add_argument("--index", action="store_true", help="also rebuild index.html of the folder that holds the run")
+    command("index", "build index.html: all runs of a folder, and the history of each stack", folder="RESULTS_DIR")
     compare = command("compare", "who differs from whom, in words and letters")
     compare.add_argument("--scenario", action="append", metavar="NAME", help="only this one (may be repeated)")
     compare.add_argument("--metric", action="append", metavar="NAME", help="only this one, such as capacity_rps")
     between = command("between", "what changed from one run to another")
     between.add_argument("second", type=Path, metavar="RUN_DIR", help="the later run's folder")
+    between.add_argument(
+        "--html", type=Path, metavar="DIR", help="write it as a page into this folder instead; prints its path"
+    )
     between.add_argument("--json", action="store_true", help="one JSON object, as docs/statistics.md describes")
     between.add_argument(
         "--fail-if",
@@ -75,6 +80,16 @@ def _share(text: str) -> float:
     return share
 
 
+def _index_too(run: Path) -> None:
+    """The index beside the run; a report is not lost because its index could not be written."""
+    from analysis import index
+
+    try:
+        index.build(run.resolve().parent)
+    except BenchError as error:
+        print(f"note: {error}", file=sys.stderr)
+
+
 def _answer(arguments: argparse.Namespace) -> str:
     if arguments.command == "slices":
         from analysis import slices
@@ -87,7 +102,18 @@ def _answer(arguments: argparse.Namespace) -> str:
     if arguments.command == "report":
         from analysis import report
 
-        return str(report.build(arguments.run, out=arguments.out))
+        page = report.build(arguments.run, out=arguments.out)
+        if arguments.index:
+            _index_too(arguments.run)
+        return str(page)
+    if arguments.command == "index":
+        from analysis import index
+
+        return str(index.build(arguments.run))
+    if arguments.command == "between" and arguments.html:
+        from analysis import index
+
+        return str(index.compare_page(arguments.run, arguments.second, arguments.html))
     from analysis import frames
 
     loaded = frames.load(arguments.run)
