@@ -6,7 +6,7 @@ BENCH := .venv/bin/bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-engine bench-trust power test test-unit verify report serve compose-up compose-down list doctor clean lint lock tool dev
+.PHONY: help setup bench bench-engine bench-trust power test test-unit verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ compose-down: ## end what compose-up started
 
 report: tool ## rebuild the report of the latest run from stored data (ARGS=RUN)
 	@$(BENCH) report $(ARGS)
+
+serve-report: tool ## serve all reports on 127.0.0.1 until Ctrl-C (ARGS='RUN --port 8000')
+	@$(BENCH) serve-report $(ARGS)
 
 serve: tool ## hold one stack up until Ctrl-C (STACK=flask/gunicorn-sync/nginx)
 	@$(BENCH) serve $(or $(STACK),flask/gunicorn-sync/nginx) $(ARGS)

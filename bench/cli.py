@@ -438,18 +438,26 @@ def slices(
 
 
 @app.command
-def report(run: str | None = None, /, *, results: Path = RESULTS) -> int:
+def report(
+    run: str | None = None, /, *, index: Annotated[bool, Parameter(negative=())] = False, results: Path = RESULTS
+) -> int:
     """Rebuild the report of a run (the latest when none is named) from stored data alone; prints its path.
 
     Parameters
     ----------
     run
         A run's id, or the path of its folder.
+    index
+        Rebuild no report, only the page of all runs, index.html in the folder that holds them.
     results
         The folder that holds the runs.
     """
     from bench.run import write_report
 
+    if index:
+        if run:
+            raise BenchError("--index is of all runs; name none")
+        return _analysis("index", str(results.absolute()))
     folder = store.find_run(results, run)
     if not write_report(folder, lambda text: print(f"bench: {text}", file=sys.stderr)):
         return 1
@@ -459,8 +467,8 @@ def report(run: str | None = None, /, *, results: Path = RESULTS) -> int:
 
 @app.command
 def compare(
-    first: str, second: str | None = None, /, *, fail_if: str | None = None, results: Path = RESULTS,
-    as_json: Annotated[bool, Parameter("--json")] = False,
+    first: str, second: str | None = None, /, *, fail_if: str | None = None, html: Annotated[bool, Parameter(negative=())] = False,
+    results: Path = RESULTS, as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
     """Say who differs from whom in one run, or what changed from one run to another.
 
@@ -472,19 +480,23 @@ def compare(
         A later run: its figures over those of the first, with intervals, and where the two runs differ.
     fail_if
         Exit code 1 where it is sure, or where the runs are unlike: 'slower than 5%', 'costlier than 10%' (CPU), 'larger than 10%' (memory).
+    html
+        Write it as a page, compare-FIRST-SECOND.html in the folder that holds the runs; prints its path.
     results
         The folder that holds the runs.
     as_json
         Print one JSON object instead of text (two runs).
     """
     folders = [str(store.find_run(results, one)) for one in (first, second) if one]
-    if second is None and (fail_if or as_json):
-        raise BenchError("--fail-if and --json compare two runs; name the second one")
+    if second is None and (fail_if or as_json or html):
+        raise BenchError("--fail-if, --html and --json compare two runs; name the second one")
+    if html:
+        if fail_if or as_json:
+            raise BenchError("--html writes a page; give --fail-if and --json without it")
+        code = _analysis("between", *folders, "--html", str(results.absolute()))
+        return code or _analysis("index", str(results.absolute()), quiet=True)
     words = [*(["--fail-if", fail_if] if fail_if else []), *(["--json"] if as_json else [])]
-    command = "between" if second else "compare"
-    return subprocess.run(
-        [sys.executable, "-m", "analysis", command, *folders, *words], cwd=catalog.ROOT, check=False
-    ).returncode
+    return _analysis("between" if second else "compare", *folders, *words)
 
 
 @app.command
@@ -533,6 +545,31 @@ def serve(stack: str, /, *, port: int | None = None) -> int:
     picked = catalog.resolve(found, stack)
     _prepare(found, [picked])
     return check.serve(picked, port=port, say=lambda text: console.print(text, markup=False, soft_wrap=True))
+
+
+@app.command(name="serve-report")
+def serve_report(run: str | None = None, /, *, port: int | None = None, results: Path = RESULTS) -> int:
+    """Serve the reports on 127.0.0.1, read-only, until Ctrl-C; prints the URL of the page of all runs, or of one run's report.
+
+    Parameters
+    ----------
+    run
+        A run's id, the path of its folder, or latest.
+    port
+        The port on 127.0.0.1; a free one when left out.
+    results
+        The folder that holds the runs.
+    """
+    from bench import viewer
+
+    folder = store.find_run(results, run)
+    root = folder.parent
+    if _analysis("index", str(root), quiet=True):
+        return 1
+    with viewer.Viewer(root, port=port) as shown:
+        print(shown.url(folder if run else None), flush=True)
+        shown.wait()
+    return 0
 
 
 @app.command(name="list")
@@ -660,6 +697,13 @@ def clean(*, all_: Annotated[bool, Parameter("--all")] = False) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             print(f"removed {_shown(folder)}")
     return 0
+
+
+def _analysis(*words: str, quiet: bool = False) -> int:
+    """Let the analysis answer, in a process of its own; its exit code."""
+    out = subprocess.DEVNULL if quiet else None
+    command = [sys.executable, "-m", "analysis", *words]
+    return subprocess.run(command, cwd=catalog.ROOT, check=False, stdout=out).returncode
 
 
 def _choose_engine(mode: str, context: str | None, *, resuming: bool = False) -> None:

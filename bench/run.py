@@ -420,10 +420,10 @@ def _verified(context: Context, deployment: Deployment) -> Report | Failed:
 
 
 def write_report(folder: Path, say: Callable[[str], None]) -> bool:
-    """Build the report in a process of its own (bench imports no pandas); whether that worked."""
+    """Build the report, and the index of all runs beside it, in a process of its own (bench imports no pandas); whether that worked."""
     run = subprocess.run(
-        [sys.executable, "-m", "analysis", "report", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-m", "analysis", "report", str(folder), "--index"], cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if run.returncode:
         say(f"the report could not be made: {(run.stderr or run.stdout).strip()[-800:]}")
     return run.returncode == 0

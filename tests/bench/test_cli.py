@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench import catalog, check, cli, database, environments, locking, request, run, service, session, store
+from bench import catalog, check, cli, database, environments, locking, request, run, service, session, store, viewer
 from bench.environments import Prepared
 from bench.machine import Topology
 from bench.model import BenchError
@@ -525,3 +526,50 @@ def test_help_names_every_command(bench: Callable[..., Done]) -> None:
 def test_results_lie_beside_the_code() -> None:
     assert cli.RESULTS.parent == catalog.ROOT
     assert store.SCHEMA >= 1
+
+
+# What the analysis is asked
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """In the place of the analysis: keeps what it was asked."""
+    words: list[tuple[str, ...]] = []
+    monkeypatch.setattr(cli, "_analysis", lambda *given, quiet=False: words.append(given) or 0)
+    return words
+
+
+def test_a_page_of_two_runs_and_the_index_with_it(
+    bench: Callable[..., Done], asked: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    first, second = (RunStore.create(tmp_path, {}) for _ in range(2))
+    assert bench("compare", first.run_id, second.run_id, "--html", "--results", str(tmp_path)).code == 0
+    folders = [str(one.folder.resolve()) for one in (first, second)]
+    assert asked == [("between", *folders, "--html", str(tmp_path)), ("index", str(tmp_path))]
+    for words in (("--html",), (second.run_id, "--html", "--json")):
+        done = bench("compare", first.run_id, *words, "--results", str(tmp_path))
+        assert done.code == 2
+        assert "--html" in done.err
+
+
+def test_the_index_alone_is_of_all_runs(
+    bench: Callable[..., Done], asked: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    assert bench("report", "--index", "--results", str(tmp_path)).code == 0
+    assert asked == [("index", str(tmp_path))]
+    assert "--index is of all runs" in bench("report", "latest", "--index").err
+
+
+def test_serving_reports_prints_the_url_first(
+    bench: Callable[..., Done], asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(_: viewer.Viewer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(viewer.Viewer, "wait", interrupted)
+    stored = RunStore.create(tmp_path, {})
+    for words, path in (((), ""), ((stored.run_id,), f"{stored.run_id}/report/index.html")):
+        done = bench("serve-report", *words, "--results", str(tmp_path))
+        assert re.fullmatch(rf"http://127\.0\.0\.1:\d+/{path}\n", done.out)
+        assert done.code == 130
+    assert asked == [("index", str(tmp_path))] * 2
