@@ -1,6 +1,7 @@
 """Which processes answer: `/whoami` asked on many connections at once, since one after the other would meet the same process."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 
@@ -41,3 +42,5 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> i
         return None
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

@@ -34,6 +34,7 @@ class Tunnels:
         self._through = through
         self._doors: dict[tuple[str, int], socket.socket] = {}
         self._relays: list[subprocess.Popen[bytes]] = []
+        self._threads: list[threading.Thread] = []
         self._open = True
 
     def to(self, host: str, port: int) -> Endpoint:
@@ -41,7 +42,8 @@ class Tunnels:
         if (host, port) not in self._doors:
             door = socket.create_server(("127.0.0.1", 0), backlog=128)
             self._doors[host, port] = door
-            threading.Thread(target=self._serve, args=(door, host, port), daemon=True).start()
+            self._threads.append(threading.Thread(target=self._serve, args=(door, host, port), daemon=True))
+            self._threads[-1].start()
         return Endpoint(host="127.0.0.1", port=self._doors[host, port].getsockname()[1])
 
     def __enter__(self) -> "Tunnels":
@@ -56,6 +58,8 @@ class Tunnels:
             with contextlib.suppress(OSError):
                 door.shutdown(socket.SHUT_RDWR)
             door.close()
+        for thread in self._threads:
+            thread.join(5)  # it may be starting a relay right now
         for relay in self._relays:
             relay.kill()
             relay.wait()
