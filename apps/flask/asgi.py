@@ -17,7 +17,7 @@ from asgiref.wsgi import WsgiToAsgi
 
 def server() -> str:
     """Name and version of the server: ASGI has no key for them, so by whose module is loaded."""
-    name = next((name for name in ("uvicorn", "granian", "gunicorn") if name in sys.modules), None)
+    name = next((name for name in ("uvicorn", "granian", "hypercorn", "gunicorn") if name in sys.modules), None)
     return f"{name}/{version(name)}" if name else "unknown"
 
 

@@ -49,7 +49,7 @@ def test_the_articles_stack_and_what_it_omits(real: catalog.Catalog) -> None:
 
 def test_applications_under_asgi(real: catalog.Catalog) -> None:
     for app, target in (("django", "project.asgi:application"), ("flask", "asgi:application")):
-        for server in ("uvicorn", "gunicorn-asgi", "granian-asgi"):
+        for server in ("uvicorn", "gunicorn-asgi", "hypercorn", "granian-asgi"):
             stack = real.stacks[f"{app}/{server}/nginx"]
             assert (stack.interface, stack.app.interfaces["asgi"]) == ("asgi", target)
     assert "core" in real.stacks["django-async/uvicorn/nginx"].tags

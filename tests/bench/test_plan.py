@@ -47,6 +47,7 @@ def real() -> catalog.Catalog:
         ("django-async/uvicorn/nginx", 1, 1, 1, 1),
         ("django-async/uvicorn/nginx", 4, 4, 1, 6),
         ("django/gunicorn-asgi/nginx", 4, 4, 1, 5),
+        ("flask/hypercorn/direct", 1, 1, 1, 3),
         ("flask/granian-asgi/direct", 1, 1, 1, 2),
         ("flask/granian-wsgi/direct", 2, 2, 16, 3),
     ],

@@ -87,6 +87,13 @@ def gunicorn_asgi(bind: str, loop: str = "asyncio") -> list[str]:
     return gunicorn(bind, ASGI, *options, "--worker-connections=1000", last=KEEP)
 
 
+def hypercorn(bind: str, target: str, loop: str = "asyncio") -> list[str]:
+    return [
+        "/e/bin/hypercorn", f"--worker-class={loop}", "--workers=1", f"--bind={bind}", "--umask=0", "--backlog=2048",
+        "--keep-alive=75", "--graceful-timeout=1", "--log-level=warning", target,
+    ]  # fmt: skip
+
+
 def granian(
     bind: str, interface: str, pool: tuple[str, ...], target: str, *, respawn: str, loop: tuple[str, ...] = ()
 ) -> list[str]:
@@ -218,6 +225,8 @@ EXPECTED: dict[str, list[list[str]]] = {
     "django-async+raw/uvicorn+loop=uvloop+workers=3/nginx": [uvicorn(UDS, 3, "uvloop")],
     "django/gunicorn-asgi/direct": [gunicorn_asgi("127.0.0.1:20001")],
     "django/gunicorn-asgi+loop=uvloop/nginx": [gunicorn_asgi(SOCKET, "uvloop")],
+    "flask/hypercorn/direct": [hypercorn("127.0.0.1:20001", "asgi:application")],
+    "django-async/hypercorn+loop=uvloop/nginx": [hypercorn(SOCKET, ASGI, "uvloop")],
     **{
         f"django/granian-asgi{options}/{front}": [
             granian(bind, "asginl", ("--blocking-threads=1",), ASGI, respawn=respawn, loop=(f"--loop={loop}",))

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 
 def server() -> str | None:
-    name = next((name for name in ("uvicorn", "granian", "gunicorn") if name in sys.modules), None)
+    name = next((name for name in ("uvicorn", "granian", "hypercorn", "gunicorn") if name in sys.modules), None)
     return f"{name}/{version(name)}" if name else None
 
 

@@ -13,7 +13,7 @@ from endpoints.streams import is_asgi
 def server(request: HttpRequest) -> str | None:
     """Name and version of the server. ASGI has no key for them, so there it is found by whose module is loaded."""
     if is_asgi(request):
-        name = next((name for name in ("uvicorn", "granian", "gunicorn") if name in sys.modules), None)
+        name = next((name for name in ("uvicorn", "granian", "hypercorn", "gunicorn") if name in sys.modules), None)
         return f"{name}/{version(name)}" if name else None
     uwsgi = request.META.get("uwsgi.version")  # uWSGI puts its version, in bytes, under a key of its own
     return f"uwsgi/{uwsgi.decode()}" if uwsgi is not None else request.META.get("SERVER_SOFTWARE")
