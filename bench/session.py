@@ -310,13 +310,13 @@ def _wait(
     own = {popen.pid for popen in popens}
     orphans = [process for process in families if process.pid not in own]
     while time.monotonic() < deadline:
-        for popen in popens:
-            popen.poll()
+        # Of our own children the exit code tells: one with threads looks like a zombie before the last of them has ended.
+        ended = {popen.pid for popen in popens if popen.poll() is not None}
         _collect_orphans(orphans)
-        gone.update({one.pid: time.monotonic() for one in families if one.pid not in gone and not _alive(one)})
+        for one in families:
+            if one.pid not in gone and (one.pid in ended if one.pid in own else not _alive(one)):
+                gone[one.pid] = time.monotonic()
         if all(one.pid in gone for one in families):
-            for popen in popens:  # one may have become a zombie since it was asked
-                popen.poll()
             return
         time.sleep(0.02)
 
