@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -54,13 +55,22 @@ class Evidence:
         counts = [figure.n for figure in self.figures.values()]
         return (min(counts), max(counts)) if counts else (0, 0)
 
+    @cached_property
+    def _by_stack(self) -> Mapping[str, Mapping[tuple[str, str], Mapping[str, Any]]]:
+        found: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
+        for cell in self.cells:
+            found.setdefault(cell["stack"], {})[cell["scenario"], cell["view"]] = cell
+        return found
+
     def of(self, stack: str, scenario: str | None = None, view: str | None = None) -> list[Mapping[str, Any]]:
         """The cells of a stack, of all scenarios or one, in all views or one."""
-        wanted = (stack, scenario, view)
+        mine = self._by_stack.get(stack, {})
+        if scenario is not None and view is not None:
+            return [mine[scenario, view]] if (scenario, view) in mine else []
         return [
             cell
-            for cell in self.cells
-            if all(wish in (None, cell[key]) for key, wish in zip(("stack", "scenario", "view"), wanted, strict=True))
+            for (its_scenario, its_view), cell in mine.items()
+            if scenario in (None, its_scenario) and view in (None, its_view)
         ]
 
 

@@ -20,12 +20,14 @@ STATUSES = ("measured", "failed", "skipped")
 ROLES = ("app", "front", "database", "generator")
 PERCENTILES = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "p99_9": "p99_9_ms"}
 
-_NUMBERS = ("requests", "seconds", "rps", "offered_rps", "window_requests", "connections", "slices", "generator_cpu")
+_NUMBERS = ("requests", "seconds", "rps", "offered_rps", "window_requests", "connections", "slices", "generator_cpu",
+            "ceiling_rps", "offset_s")  # fmt: skip
 _PARTS = {
     **{("cpu_s", role): f"cpu_{role}_s" for role in ROLES},
     **{("pss_bytes", role): f"pss_{role}_bytes" for role in ("app", "front")},
     **{("latency_ms", key): column for key, column in PERCENTILES.items()},
     ("latency_ms", "samples"): "samples",
+    ("host", "steal"): "steal",
 }
 TRIAL_COLUMNS = (
     "trial_id", "stack", "scenario", "view", "block", "group", "copy", "deployment_id", "status", "reason", "log_tail", "flags",

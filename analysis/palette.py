@@ -24,6 +24,7 @@ INK: Mapping[str, Colour] = {
     "link": Colour(light="#1b4fa8", dark="#8ab8ff"),
     "focus": Colour(light="#1b4fa8", dark="#ffd166"),
     "axis": Colour(light="#6b7684", dark="#7f8b99"),
+    "line": Colour(light="#dfe4ea", dark="#2a333e"),
     "good": Colour(light="#0b6b3a", dark="#5fd08a"),
     "warn": Colour(light="#8a5a00", dark="#f0b84a"),
     "bad": Colour(light="#b3261e", dark="#ff8a80"),

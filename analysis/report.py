@@ -6,59 +6,38 @@ The page is one file that asks nothing of the network; the pictures lie beside i
 """
 
 import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from analysis import exports, page, pictures, tables
+from analysis import exports, pictures, tables
 from analysis.charts import Chart, Sheet, discover
 from analysis.evidence import Evidence, chart_frame, gather, load_words
 from analysis.frames import load
-from analysis.palette import COLOURS, INK, mark
-from analysis.setups import setups
+from analysis.page.head import heading
+from analysis.page.render import render
+from analysis.page.sections import Blank, Picture, section
 from analysis.stats import ALL_SCENARIOS
-from analysis.troubles import not_planned, troubles
 from bench.model import BenchError
 
-TEMPLATES = Path(__file__).parent / "templates"
-KINDS = {
-    "contract": "Contract",
-    "failed": "Failed",
-    "skipped": "Skipped",
-    "missing": "Not run",
-    "flagged": "Flagged",
-    "damaged": "Damaged record",
-}
 
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A chart as the page shows it: its words, its SVG, and the files beside the page with the same content."""
-
-    title: str
-    subtitle: str
-    svg: Markup
-    files: tuple[str, ...]
-
-
-def build(run: Path, *, out: Path | None = None) -> Path:
+def build(run: Path, *, out: Path | None = None, language: str = "en") -> Path:
     """Write the report of the run stored in folder `run` to `out` (default: `report` inside it); returns the page's path.
+
+    The page holds every language and opens in `language`.
 
     Raises BenchError if there is no readable run or the folder cannot be written. Pictures of an earlier report are replaced.
     """
     evidence = gather(load(run))
     out = out or run / "report"
     try:
-        charts, blank = draw_all(evidence, out / "charts")
+        drawn, blank = draw_all(evidence, out / "charts")
         exports.write(evidence, out)
         target = out / "index.html"
-        _replace(target, render(evidence, charts, blank, data=_link(run, out)).encode("utf-8", "replace"))
+        text = render(evidence, drawn, blank, data=_link(run, out), language=language)
+        _replace(target, text.encode("utf-8", "replace"))
     except OSError as error:
         raise BenchError(
             f"{error.filename or out}: cannot write the report, {error.strerror}; choose another folder with --out"
@@ -66,67 +45,40 @@ def build(run: Path, *, out: Path | None = None) -> Path:
     return target
 
 
-def render(evidence: Evidence, charts: dict[str, list[Picture]], blank: dict[str, list[str]], *, data: str) -> str:
-    """The page as text. `charts` and `blank` (titles of charts without a figure) are by scenario, `data` links the run's folder."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["breakable"] = lambda stack: Markup("<wbr>").join(re.split(r"(?<=/)|(?=[+@])", stack))
-    frames = evidence.frames
-    return environment.get_template("page.html").render(
-        heading=page.heading(frames),
-        limits=page.limits(evidence),
-        sureness=page.shortly_sure(evidence),
-        troubles=troubles(evidence),
-        not_planned=not_planned(evidence),
-        kinds=KINDS,
-        tables=tables.scenario_tables(evidence),
-        charts=charts,
-        blank=blank,
-        data=data,
-        whole_run=ALL_SCENARIOS,
-        setups=setups(frames),
-        marks=list(dict.fromkeys(mark(model) for model in frames.stacks["model"])),
-        environment=page.environment(frames),
-        colours={**INK, **{f"fw-{name}": colour for name, colour in COLOURS.items()}},
-        style=Markup((TEMPLATES / "style.css").read_text("utf-8")),
-    )
-
-
-def draw_all(evidence: Evidence, folder: Path) -> tuple[dict[str, list[Picture]], dict[str, list[str]]]:
-    """Draw every chart into `folder`. Returns, by scenario, the pictures, and the titles of charts for which no stack has a figure."""
+def draw_all(evidence: Evidence, folder: Path) -> tuple[list[Picture], list[Blank]]:
+    """Draw every chart into `folder`. Returns the pictures, and those charts for which no stack has a figure."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn: dict[str, list[Picture]] = {scenario: [] for scenario in [*tables.scenarios(evidence), ALL_SCENARIOS]}
-    blank: dict[str, list[str]] = {scenario: [] for scenario in drawn}
+    drawn: list[Picture] = []
+    blank: list[Blank] = []
     written: set[str] = set()
     with pictures.settings():
-        for number, scenario in enumerate(drawn, 1):
+        for number, scenario in enumerate([*tables.scenarios(evidence), ALL_SCENARIOS], 1):
             for chart in discover():
                 if (chart.each == "run") != (scenario == ALL_SCENARIOS):
                     continue
                 title = chart.question.format(scenario=scenario, load=load_words(evidence, scenario))
                 frame = chart_frame(evidence, chart, scenario)
                 if frame["metric"].isna().all():
-                    blank[scenario].append(title)
+                    blank.append(Blank(section=_section(chart), title=title))
                     continue
                 stem = chart.name if chart.each == "run" else f"{chart.name}-{_slug(scenario, number)}"
-                picture, files = _draw(chart, frame, evidence, title, stem)
+                picture, files = _draw(chart, frame, evidence, title, stem, scenario)
                 for name, content in files.items():
                     _replace(folder / name, content)
                 written |= set(files)
-                drawn[scenario].append(picture)
+                drawn.append(picture)
     _remove_others(folder, written)
     return drawn, blank
 
 
+def _section(chart: Chart) -> str:
+    return section(chart.name, str(getattr(chart, "section", "")))
+
+
 def _draw(
-    chart: Chart, frame: pd.DataFrame, evidence: Evidence, title: str, stem: str
+    chart: Chart, frame: pd.DataFrame, evidence: Evidence, title: str, stem: str, scenario: str
 ) -> tuple[Picture, dict[str, bytes]]:
-    head = page.heading(evidence.frames)
+    head = heading(evidence.frames)
     estimates = frame[frame["kind"] == "estimate"]
     said = (
         f"{chart.measure}; {_deployments(estimates['n'].astype(int), intervals=bool(estimates['low'].notna().any()))}"
@@ -142,6 +94,8 @@ def _draw(
     files = {f"{stem}.png": pictures.png(figure), f"{stem}.svg": pictures.svg(figure)}
     small = chart.draw(frame, Sheet(width_in=pictures.PAGE_WIDTH_IN))
     picture = Picture(
+        section=_section(chart),
+        scenario="" if scenario == ALL_SCENARIOS else scenario,
         title=title,
         subtitle=f"{said[:1].upper()}{said[1:]}",
         svg=pictures.inline_svg(small, name=stem, label=f"{title} The table above holds the figures."),

@@ -28,13 +28,18 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """One stack's configuration, as names and texts."""
+    """One stack's configuration: facts by their key in `setup` of the page's words, commands, processes and files as texts.
+
+    `failure` says why it did not come up. `environment` holds the variables that its processes were given, by role.
+    """
 
     stack: str
     facts: tuple[tuple[str, str], ...]
+    failure: str
     planned: tuple[Process, ...]
     observed: tuple[Process, ...]
     files: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def setups(frames: Frames) -> list[Setup]:
@@ -50,18 +55,20 @@ def _setup(path: Path, stack: str, plan: Any, seen: Any) -> Setup:
     facts = {
         "framework": plan.get("title") or plan.get("framework"),
         "variant": plan.get("variant"),
+        "version": plan.get("version"),
         "server": _versions(seen.get("server")),
         "versions": _versions(seen.get("versions")),
-        "worker model": mark(str(plan.get("model"))).words if plan.get("model") else None,
+        "model": mark(str(plan.get("model"))).words if plan.get("model") else None,
         "workers": _planned_and_seen(plan.get("workers"), seen.get("workers")),
-        "threads a worker": plan.get("threads"),
-        "keep-alive": _keep_alive(mapping(plan.get("keep_alive"))),
-        "data access": plan.get("data"),
-        "database connections": _connections(plan.get("pool_max"), seen.get("database_connections")),
-        "start-up to the first answer": f"{seen['startup_s']:.2g} s"
-        if isinstance(seen.get("startup_s"), int | float)
-        else None,
-        "response headers it omits": ", ".join(map(outside.line, sequence(plan.get("omits")))),
+        "threads": plan.get("threads"),
+        "options": ", ".join(f"{outside.line(k)}={outside.line(v)}" for k, v in mapping(plan.get("options")).items()),
+        "transport": plan.get("transport"),
+        "keep_alive": _keep_alive(mapping(plan.get("keep_alive"))),
+        "data": plan.get("data"),
+        "connections": _connections(plan.get("pool_max"), seen.get("database_connections")),
+        "startup": _seconds(seen.get("startup_s")),
+        "stop": _seconds(seen.get("stop_s")),
+        "omits": ", ".join(map(outside.line, sequence(plan.get("omits")))),
         "tags": ", ".join(map(outside.line, sequence(plan.get("tags")))),
     }
     return Setup(
@@ -79,7 +86,23 @@ def _setup(path: Path, stack: str, plan: Any, seen: Any) -> Setup:
         observed=_census(seen.get("processes")),
         files=_stored(seen.get("files"))
         or _files(path / "configs" / str(plan.get("slug") or stack.replace("/", "--"))),
+        failure=outside.line(seen.get("failure") or ""),
+        environment=_environment(seen.get("commands")),
     )
+
+
+def _seconds(value: object) -> str | None:
+    return f"{value:.2g} s" if isinstance(value, int | float) else None
+
+
+def _environment(commands: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The variables of the first command of each role."""
+    found: dict[str, tuple[str, ...]] = {}
+    for command in map(mapping, sequence(commands)):
+        lines = tuple(f"{outside.line(k)}={outside.line(v)}" for k, v in mapping(command.get("env")).items())
+        if lines:
+            found.setdefault(outside.line(command.get("role", "?")), lines)
+    return tuple(found.items())
 
 
 def _versions(found: object) -> str:

@@ -1,73 +1,100 @@
 """The tables of figures: scenarios, stacks, and every number as text, rounded as far as its interval justifies."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis import outside
-from analysis.evidence import Evidence, load_words
-from analysis.frames import mapping, sequence
-from analysis.numbers import MIB, count, parts, percent
+from analysis.evidence import Evidence, Figure
+from analysis.frames import PERCENTILES, mapping, sequence
+from analysis.numbers import MIB, count, parts, to_place
+from analysis.page.rails import Rail, Scale, Tick
 from analysis.palette import mark
-from analysis.stats import letters
 from analysis.stats.comparison import Comparison
 from analysis.stats.layout import BOUNDING
+from analysis.words import Said, say
 
 Printed = tuple[str, str]
 """A figure and its interval, as text."""
 
 ABSENT: Printed = ("\N{EN DASH}", "")
+OPEN_LOOP = "latency"
+"""The view of one rate for all; `latency-80` and the like are at shares of each stack's own capacity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Name:
+    """A stack as a row's head: its number in the plan, and how it is drawn."""
+
+    number: int
+    stack: str
+    colour: str
+    mark_path: str
+    model: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackRow:
     """One stack in a scenario's table. Figures are `ABSENT` where there is none; `why` tells the reason then.
 
-    `at_least` says that the capacity is a bound only. `cpu` is by app, front, database, and their sum.
+    `at_least` says that the capacity is a bound only. `cpu` is by app, front, database, and their sum; `rank` and `letters` are empty
+    where it is not ranked, and `unranked` says why.
     """
 
-    stack: str
-    colour: str
-    mark_path: str
-    model: str
+    name: Name
     capacity: Printed
+    value: float
+    rail: Rail | None
     at_least: bool
     n: str
-    p50: Printed
-    p99: Printed
+    rank: str
+    letters: str
     cpu: tuple[Printed, ...]
     pss: Printed
     errors: str
     flags: tuple[str, ...]
-    why: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Differs:
-    """Who differs in capacity: rows of stack, letters, rank and ratio to the first as text; who is not ranked and why; how sure."""
-
-    rows: tuple[tuple[str, str, str, str], ...]
-    unranked: tuple[tuple[str, str], ...]
-    sureness: str
+    why: tuple[Said, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioTable:
-    """One scenario: its rows, the most capable stack first, the load at which latency was taken, and who differs, if that is known."""
+    """One scenario: its rows, the most capable stack first, the axis they stand on, and how sure the ranks are."""
 
     scenario: str
     title: str
-    load: str
-    has_figures: bool
-    has_latency: bool
+    ticks: tuple[tuple[Tick, ...], tuple[Tick, ...]]
     rows: tuple[StackRow, ...]
-    differs: Differs | None
+    sure: Said | None
 
 
-def scenario_tables(evidence: Evidence) -> list[ScenarioTable]:
-    """A table for each scenario that was planned or has trials."""
-    return [_table(evidence, scenario) for scenario in scenarios(evidence)]
+@dataclass(frozen=True, kw_only=True)
+class LatencyRow:
+    """One stack's percentiles in milliseconds; `rails` are those of p50 and p99, where there are any."""
+
+    name: Name
+    percentiles: tuple[Printed, ...]
+    values: tuple[float | None, ...]
+    rails: tuple[Rail, ...]
+    offered: str
+    n: str
+    rank: str
+    missed: bool
+    flags: tuple[str, ...]
+    why: tuple[Said, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyTable:
+    """One scenario in one open-loop view. Two views never share a table: an equal rate and equal shares are different questions."""
+
+    scenario: str
+    view: str
+    title: str
+    load: Said
+    ticks: tuple[tuple[Tick, ...], tuple[Tick, ...]]
+    rows: tuple[LatencyRow, ...]
+    sure: Said | None
 
 
 def scenarios(evidence: Evidence) -> list[str]:
@@ -76,84 +103,123 @@ def scenarios(evidence: Evidence) -> list[str]:
     return list(dict.fromkeys([*planned, *(cell["scenario"] for cell in evidence.cells)]))
 
 
-def _table(evidence: Evidence, scenario: str) -> ScenarioTable:
-    def capacity(stack: str) -> float:
-        figure = evidence.figures.get((scenario, "capacity", stack, "capacity_rps"))
-        return figure.value if figure else -1
+def title(evidence: Evidence, scenario: str) -> str:
+    """A scenario's title, or its name where it has none."""
+    return outside.line(mapping(evidence.frames.plan.get("titles")).get(scenario) or "") or scenario
 
-    stacks = sorted(evidence.stacks, key=lambda stack: -capacity(stack["stack"]))
-    rows = tuple(_row(evidence, scenario, stack["stack"], stack["model"]) for stack in stacks)
-    title = outside.line(mapping(evidence.frames.plan.get("titles")).get(scenario) or "")
-    title = "" if title.casefold() == scenario.casefold() else title
+
+def views(evidence: Evidence) -> list[str]:
+    """The open-loop views of the run, the equal rate first, then by share of capacity."""
+    found = {cell["view"] for cell in evidence.cells if cell["view"] != "capacity"}
+    return sorted(found, key=lambda view: (view != OPEN_LOOP, len(view), view))
+
+
+def scenario_tables(evidence: Evidence) -> list[ScenarioTable]:
+    """A table for each scenario that was planned or has trials."""
+    return [_table(evidence, scenario) for scenario in scenarios(evidence)]
+
+
+def latency_tables(evidence: Evidence, view: str) -> list[LatencyTable]:
+    """A table for each scenario that has the open-loop `view`."""
+    there = {cell["scenario"] for cell in evidence.cells if cell["view"] == view}
+    return [_latency(evidence, scenario, view) for scenario in scenarios(evidence) if scenario in there]
+
+
+def _table(evidence: Evidence, scenario: str) -> ScenarioTable:
+    figures = _figures(evidence, scenario, "capacity", "capacity_rps")
+    found = evidence.comparisons.get((scenario, "capacity", "capacity_rps"))
+    scale = Scale.around(bound for figure in figures.values() for bound in (figure.value, figure.low, figure.high))
+    stacks = sorted(names(evidence), key=lambda name: -figures[name.stack].value if name.stack in figures else 0)
     return ScenarioTable(
         scenario=scenario,
-        title=title,
-        load=load_words(evidence, scenario),
-        has_figures=any(row.n != "0" for row in rows),
-        has_latency=any(row.p50 != ABSENT for row in rows),
-        rows=rows,
-        differs=_differs(evidence.comparisons.get((scenario, "capacity", "capacity_rps"))),
+        title=title(evidence, scenario),
+        ticks=scale.ticks() if figures else ((), ()),
+        rows=tuple(_row(evidence, scenario, name, figures.get(name.stack), scale, found) for name in stacks),
+        sure=sureness(found),
     )
 
 
-def _differs(found: Comparison | None) -> Differs | None:
+def sureness(found: Comparison | None) -> Said | None:
+    """How the answers of a comparison were given, and how small a difference it would have found."""
     if found is None or not found.pairs:
         return None
-    first, rows = found.places[0].stack, []
-    for place in found.places:
-        pair = found.pair(place.stack, first)
-        ratio = percent(*pair.bounds()) if pair else "" if place.stack == first else "not compared"
-        rows.append((place.stack, place.letters, letters.words(place.rank), ratio))
-    counts = ", ".join(f"{n} {answer}" for answer, n in found.counts().items())
-    copies = (
-        f"Copies of one stack agree within {found.copies.spread:.1%}."
-        if found.copies.stacks
-        else "There was one copy of each stack."
-    )
-    return Differs(
-        rows=tuple(rows),
-        unranked=tuple(found.left_out.items()),
-        sureness=f"{len(found.pairs)} pairs in {found.blocks} blocks: {counts}. Different: the whole interval is beyond a margin of "
-        f"{found.margin:.1%}; equivalent: it is within. The intervals hold together at 95%, and reach {found.precision:.1%} to "
-        f"either side in the middle one; a difference of {found.detectable[1]:.0%} is found 9 times in 10. {copies}",
-    )
+    counts = {answer: count(n) for answer, n in found.counts().items()}
+    return say(
+        "tables.sure", n=count(len(found.pairs)), blocks=say("count.blocks", n=found.blocks), margin=_share(found.margin),
+        half=_share(found.precision), found=_share(found.detectable[1]), **counts,
+    )  # fmt: skip
 
 
-def _row(evidence: Evidence, scenario: str, stack: str, model: str) -> StackRow:
-    def printed(view: str, metric: str, unit: float = 1) -> Printed:
-        found = evidence.figures.get((scenario, view, stack, metric))
-        return parts(found.value / unit, found.low / unit, found.high / unit) if found else ABSENT
+def names(evidence: Evidence) -> list[Name]:
+    """Every stack as the head of a row, in the order of the plan."""
+    return [
+        Name(
+            number=number, stack=stack["stack"], colour=evidence.colours[stack["stack"]],
+            mark_path=mark(stack["model"]).path, model=stack["model"],
+        )
+        for number, stack in enumerate(evidence.stacks)
+    ]  # fmt: skip
 
-    cells = evidence.of(stack, scenario)
-    by_view = {cell["view"]: cell for cell in cells}
-    counted = [f for (of, _, name, _), f in evidence.figures.items() if (of, name) == (scenario, stack)]
-    capacity, pss = printed("capacity", "capacity_rps"), printed("capacity", "pss_bytes", MIB)
+
+def _figures(evidence: Evidence, scenario: str, view: str, metric: str) -> dict[str, Figure]:
+    return {
+        name.stack: figure
+        for name in names(evidence)
+        if (figure := evidence.figures.get((scenario, view, name.stack, metric)))
+    }
+
+
+def _row(
+    evidence: Evidence, scenario: str, name: Name, figure: Figure | None, scale: Scale, found: Comparison | None
+) -> StackRow:
+    cells = evidence.of(name.stack, scenario, "capacity")
+    flags = tuple(dict.fromkeys(flag for cell in cells for flag in cell["flags"]))
+    rank, group = _place(found, name.stack)
+    pss = _printed(evidence, scenario, "capacity", name.stack, "pss_bytes", MIB)
     return StackRow(
-        stack=stack,
-        colour=evidence.colours[stack],
-        mark_path=mark(model).path,
-        model=mark(model).words,
-        capacity=capacity,
-        at_least=capacity != ABSENT and not BOUNDING.isdisjoint(by_view["capacity"]["flags"]),
-        n=str(counted[0].n) if counted else "0",
-        p50=printed("latency", "p50_ms"),
-        p99=printed("latency", "p99_ms"),
-        cpu=tuple(printed("capacity", f"cpu_{part}ms") for part in ("app_", "front_", "database_", "")),
-        pss=pss if pss != ABSENT else printed("latency", "pss_bytes", MIB),
+        name=name,
+        capacity=parts(figure.value, figure.low, figure.high) if figure else ABSENT,
+        value=figure.value if figure else -1,
+        rail=scale.rail(figure.value, figure.low, figure.high) if figure else None,
+        at_least=bool(figure) and not BOUNDING.isdisjoint(flags),
+        n=str(figure.n) if figure else "0",
+        rank=rank,
+        letters=group,
+        cpu=tuple(
+            _printed(evidence, scenario, "capacity", name.stack, f"cpu_{part}ms")
+            for part in ("app_", "front_", "database_", "")
+        ),
+        pss=pss,
         errors=_errors(cells) if any(cell["status"] == "measured" for cell in cells) else ABSENT[0],
-        flags=tuple(dict.fromkeys(flag for cell in by_view.values() for flag in cell["flags"])),
-        why=_why(cells, has_p50=printed("latency", "p50_ms") != ABSENT, has_p99=printed("latency", "p99_ms") != ABSENT),
+        flags=flags,
+        why=(*_why(cells), *_not_ranked(found, name.stack, flags)),
     )
 
 
-def _why(cells: Iterable[Mapping[str, Any]], *, has_p50: bool, has_p99: bool) -> tuple[str, ...]:
-    """Why figures are absent: views with one reason are told together."""
-    views: dict[str, list[str]] = {}
+def _place(found: Comparison | None, stack: str) -> tuple[str, str]:
+    for place in found.places if found else ():
+        if place.stack == stack:
+            low, high = place.rank
+            return (str(low) if low == high else f"{low}\N{EN DASH}{high}"), place.letters
+    return "", ""
+
+
+def _not_ranked(found: Comparison | None, stack: str, flags: Sequence[str]) -> Iterable[Said]:
+    reason = found.left_out.get(stack) if found and found.places else None
+    if reason and reason not in flags:
+        yield say("tables.not_ranked", reason=reason)
+
+
+def _printed(evidence: Evidence, scenario: str, view: str, stack: str, metric: str, unit: float = 1) -> Printed:
+    found = evidence.figures.get((scenario, view, stack, metric))
+    return parts(found.value / unit, found.low / unit, found.high / unit) if found else ABSENT
+
+
+def _why(cells: Iterable[Mapping[str, Any]]) -> Iterable[Said]:
+    """Why figures are absent."""
     for cell in cells:
         if cell["status"] != "measured":
-            views.setdefault(f"{cell['status']}: {cell['reason']}", []).append(cell["view"])
-    told = [f"{' and '.join(names)} {reason}" for reason, names in views.items()]
-    return (*told, "no p99: it needs 1,000 answers") if has_p50 and not has_p99 else tuple(told)
+            yield say(f"status.{cell['status']}_because", reason=cell["reason"])
 
 
 def _errors(cells: Iterable[Mapping[str, Any]]) -> str:
@@ -161,3 +227,66 @@ def _errors(cells: Iterable[Mapping[str, Any]]) -> str:
     for cell in cells:
         total.update(cell["errors"])
     return ", ".join(f"{count(n)} {kind}" for kind, n in total.items()) or "0"
+
+
+def _latency(evidence: Evidence, scenario: str, view: str) -> LatencyTable:
+    by_metric = {metric: _figures(evidence, scenario, view, metric) for metric in PERCENTILES.values()}
+    shown = [figure for metric in ("p50_ms", "p99_ms") for figure in by_metric[metric].values()]
+    scale = Scale.around(bound for figure in shown for bound in (figure.value, figure.low, figure.high))
+    found = evidence.comparisons.get((scenario, view, "p99_ms"))
+
+    def last(name: Name) -> float:
+        figure = by_metric["p99_ms"].get(name.stack) or by_metric["p50_ms"].get(name.stack)
+        return figure.value if figure else float("inf")
+
+    return LatencyTable(
+        scenario=scenario, view=view, title=title(evidence, scenario), load=load(evidence, scenario, view),
+        ticks=scale.ticks() if shown else ((), ()),
+        rows=tuple(
+            _latency_row(evidence, scenario, view, name, by_metric, scale, found)
+            for name in sorted(names(evidence), key=last)
+        ),
+        sure=sureness(found),
+    )  # fmt: skip
+
+
+def _latency_row(
+    evidence: Evidence, scenario: str, view: str, name: Name, by_metric: Mapping[str, Mapping[str, Figure]], scale: Scale,
+    found: Comparison | None,
+) -> LatencyRow:  # fmt: skip
+    cells = evidence.of(name.stack, scenario, view)
+    flags = tuple(dict.fromkeys(flag for cell in cells for flag in cell["flags"]))
+    figures = [by_metric[metric].get(name.stack) for metric in PERCENTILES.values()]
+    drawn = [figures[0], figures[2]]
+    why = list(_why(cells))
+    if figures[0] and not figures[2]:
+        why.append(say("tables.no_p99"))
+    return LatencyRow(
+        name=name,
+        percentiles=tuple(parts(one.value, one.low, one.high) if one else ABSENT for one in figures),
+        values=tuple(one.value if one else None for one in figures),
+        rails=tuple(scale.rail(one.value, one.low, one.high) for one in drawn if one),
+        offered=_printed(evidence, scenario, view, name.stack, "offered_rps")[0],
+        n=str(figures[0].n) if figures[0] else "0",
+        rank=_place(found, name.stack)[0],
+        missed="load-not-reached" in flags,
+        flags=flags,
+        why=(*why, *_not_ranked(found, name.stack, flags)),
+    )
+
+
+def load(evidence: Evidence, scenario: str, view: str) -> Said:
+    """The load of an open-loop view in words. A load that differs between stacks is not called equal."""
+    offered = [figure.value for figure in _figures(evidence, scenario, view, "offered_rps").values()]
+    if not offered:
+        return say("load.unknown")
+    low, high = (to_place(rate, 0 if rate >= 10 else -1) for rate in (min(offered), max(offered)))
+    if view != OPEN_LOOP:
+        return say("load.share", share=view.removeprefix(f"{OPEN_LOOP}-"), low=low, high=high)
+    if max(offered) - min(offered) > 0.01 * max(offered):
+        return say("load.unequal", low=low, high=high)
+    return say("load.equal", rate=high)
+
+
+def _share(value: float) -> str:
+    return f"{to_place(100 * value, -1)}%"

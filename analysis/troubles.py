@@ -1,23 +1,20 @@
 """What went wrong or is to be read with care, in the order of its weight, and nothing left out."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from analysis import outside
 from analysis.evidence import Evidence
 from analysis.frames import mapping, records, sequence
+from analysis.words import Coded, Said, say
 
-REMEDIES: Mapping[str, str] = {
-    "generator-bound": "the load generator was at its limit, so the stack can do at least this; give the generator more CPUs",
-    "generator-late": "the generator sent so late that it is more than a tenth of a percentile; give it a CPU of its own or a lower rate",
-    "database-bound": "the database was at its limit, so the figure says more of it than of the stack; give it a CPU of its own",
-    "load-not-reached": "less was answered than offered, so the latency is not one at that load; offer less",
-    "unbalanced": "a worker did over 20% more or less than an equal share of the work, so the stack was not as wide as its worker count; "
-    "try more connections, or a front that spreads them",
-    "restarted": "processes were replaced while it was loaded, so part of the time it was starting; its log says why",
-    "errors": "some requests were not answered correctly; they are counted in the column of errors and in no rate",
-}
-"""What a flag means and what to do about it. Flags that are not listed are shown by name."""
+FLAGS = (
+    "generator-bound", "generator-late", "database-bound", "load-not-reached", "unbalanced", "restarted", "errors", "died",
+)  # fmt: skip
+"""Those that `flag.<name>` in the page's words explains, with what to do about it. Others are shown by name."""
+
+NO_REASON = "no reason was recorded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +26,8 @@ class Trouble:
 
     kind: str
     stacks: tuple[str, ...]
-    reason: str
-    trials: tuple[str, ...] = ()
+    reason: Said
+    trials: tuple[Said, ...] = ()
     log_tail: str | None = None
 
 
@@ -44,13 +41,13 @@ def troubles(evidence: Evidence) -> list[Trouble]:
         *_trials(evidence, "skipped"),
         *_missing(evidence),
     ]
-    merged: dict[tuple[str, str, tuple[str, ...], str | None], list[str]] = {}
+    merged: dict[tuple[object, ...], list[str]] = {}
+    first: dict[tuple[object, ...], Trouble] = {}
     for one in found:
-        merged.setdefault((one.kind, one.reason, one.trials, one.log_tail), []).extend(one.stacks)
-    return [
-        Trouble(kind=kind, stacks=tuple(stacks), reason=reason, trials=trials, log_tail=log_tail)
-        for (kind, reason, trials, log_tail), stacks in merged.items()
-    ]
+        key = (one.kind, str(one.reason), tuple(map(str, one.trials)), one.log_tail)
+        merged.setdefault(key, []).extend(one.stacks)
+        first.setdefault(key, one)
+    return [replace(first[key], stacks=tuple(stacks)) for key, stacks in merged.items()]
 
 
 def _contract(evidence: Evidence) -> Iterable[Trouble]:
@@ -65,11 +62,15 @@ def _contract(evidence: Evidence) -> Iterable[Trouble]:
             for failure in failures
         ]
         rules = mapping(result).get("rules")
-        count = f"{len(failures)} of {rules} rules" if rules else f"{len(failures)} rules"
+        reason = (
+            say("trouble.contract", failed=len(failures), rules=outside.line(rules))
+            if rules
+            else say("trouble.contract_some", failed=len(failures))
+        )
         yield Trouble(
             kind="contract",
             stacks=(outside.line(stack),),
-            reason=f"does not keep the contract: {count}",
+            reason=reason,
             log_tail="\n".join(told),
         )
 
@@ -77,43 +78,65 @@ def _contract(evidence: Evidence) -> Iterable[Trouble]:
 def _trials(evidence: Evidence, status: str) -> Iterable[Trouble]:
     trials = evidence.frames.trials
     chosen = trials[trials["status"] == status]
-    reasons = [reason or "no reason was recorded" for reason in chosen["reason"]]
+    reasons = [reason or NO_REASON for reason in chosen["reason"]]
     for (stack, reason), group in chosen.assign(reason=reasons).groupby(["stack", "reason"], sort=False):
         tails = [tail for tail in group["log_tail"] if tail]
         names = tuple(
-            f"{row['scenario']} {row['view']}, block {row['block'] + 1}"
-            + (f", copy {row['copy'] + 1}" if row["copy"] else "")
+            say(
+                "trouble.trial",
+                scenario=row["scenario"],
+                view=row["view"],
+                block=row["block"] + 1,
+                copy=row["copy"] + 1,
+            )
             for row in records(group)
         )
         yield Trouble(
-            kind=status, stacks=(str(stack),), reason=str(reason), trials=names, log_tail=tails[-1] if tails else None
+            kind=status,
+            stacks=(str(stack),),
+            reason=recorded(str(reason)),
+            trials=names,
+            log_tail=tails[-1] if tails else None,
         )
 
 
 def _damaged(evidence: Evidence) -> Iterable[Trouble]:
     for line in evidence.frames.damaged:
-        yield Trouble(kind="damaged", stacks=(), reason=line)
+        yield Trouble(kind="damaged", stacks=(), reason=recorded(line))
 
 
 def _flagged(evidence: Evidence) -> Iterable[Trouble]:
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], list[Said]] = {}
     for cell in evidence.cells:
         for flag in cell["flags"]:
-            found.setdefault((cell["stack"], flag), []).append(f"{cell['scenario']} {cell['view']}")
+            found.setdefault((cell["stack"], flag), []).append(_cell(cell))
     for (stack, flag), cells in found.items():
-        meaning = REMEDIES.get(flag)
-        yield Trouble(
-            kind="flagged", stacks=(stack,), reason=f"{flag}: {meaning}" if meaning else flag, trials=tuple(cells)
-        )
+        yield Trouble(kind="flagged", stacks=(stack,), reason=meaning(flag), trials=tuple(cells))
+
+
+def meaning(flag: str) -> Said:
+    """A flag with what it means and what to do, or its name alone."""
+    if flag not in FLAGS:
+        return recorded(flag)
+    return say("trouble.flag", flag=Coded(flag, "b"), meaning=say(f"flag.{flag}"))
+
+
+def recorded(text: str) -> Said:
+    """Text as it was recorded, in whatever language that is."""
+    return say("words.recorded", text=Coded(text, "span"))
+
+
+def _cell(cell: Mapping[str, Any]) -> Said:
+    return say("trouble.cell", scenario=cell["scenario"], view=cell["view"])
 
 
 def _missing(evidence: Evidence) -> Iterable[Trouble]:
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], list[Said]] = {}
     for cell in evidence.cells:
         if cell["status"] == "missing":
-            found.setdefault((cell["stack"], cell["reason"]), []).append(f"{cell['scenario']} {cell['view']}")
+            found.setdefault((cell["stack"], cell["reason"]), []).append(_cell(cell))
     for (stack, reason), cells in found.items():
-        yield Trouble(kind="missing", stacks=(stack,), reason=reason, trials=tuple(cells))
+        yield Trouble(kind="missing", stacks=(stack,), reason=recorded(reason), trials=tuple(cells))
 
 
 def not_planned(evidence: Evidence) -> list[Trouble]:
@@ -121,5 +144,5 @@ def not_planned(evidence: Evidence) -> list[Trouble]:
     found = []
     for entry in map(mapping, sequence(evidence.frames.plan.get("skipped"))):
         reason = outside.line(entry.get("reason", "no reason given"))
-        found.append(Trouble(kind="skipped", stacks=(outside.line(entry.get("id", "?")),), reason=reason))
+        found.append(Trouble(kind="skipped", stacks=(outside.line(entry.get("id", "?")),), reason=recorded(reason)))
     return found

@@ -1,4 +1,4 @@
-"""The page's content, as values that the template prints: every text is plain, every number already rounded."""
+"""Which run this is, on what machine, and what its figures do not say."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,14 +7,16 @@ from analysis import outside
 from analysis.evidence import Evidence
 from analysis.frames import Frames, mapping, sequence
 from analysis.numbers import count, estimate
+from analysis.page.trust import shared
 from analysis.setups import date_words
 from analysis.stats import MIN_REPLICATES
+from analysis.words import Coded, Said, say
 
 GIB = 1024**3
 
 
 def heading(frames: Frames) -> dict[str, Any]:
-    """Run id, date, host, mode, status and what was counted, for the top of the page."""
+    """Run id, date, host, mode, status and what was counted, as plain text."""
     header, environment = frames.header, mapping(frames.header.get("environment"))
     cpus, memory = environment.get("cpus"), environment.get("memory_bytes")
     machine = [
@@ -43,64 +45,37 @@ def _virtual(said: object) -> str:
     return outside.line(said) if isinstance(said, str) else "virtual machine" if said else ""
 
 
-def sureness(evidence: Evidence) -> str:
+def sureness(evidence: Evidence) -> Said:
     """How sure the figures are, from how many deployments stand behind them."""
     least, most = evidence.deployments()
-    blocks = evidence.frames.trials["block"].nunique()
     if most == 0:
-        return "No figure was measured."
-    deployments = f"{least}" if least == most else f"{least} to {most}"
-    said = f"{blocks} block{'s' * (blocks != 1)}, {deployments} deployment{'s' * (most != 1)} of each stack"
+        return say("limits.no_figure")
+    blocks = say("count.blocks", n=evidence.frames.trials["block"].nunique())
+    deployments = say("count.deployments", n=most) if least == most else say("count.between", least=least, most=most)
     if not evidence.has_intervals:
-        return (
-            f"{said}: no intervals, no ranks. An interval needs {MIN_REPLICATES} blocks. "
-            "Figures have two digits; their order is not a ranking."
-        )
-    return (
-        f"{said}: 95% intervals in brackets, by Student's t on the logarithms of the blocks, each for itself. "
-        "They do not tell who differs, since drift is common to all stacks; the tables of who differs do."
-    )
+        return say("limits.no_intervals", blocks=blocks, deployments=deployments, least=MIN_REPLICATES)
+    return say("limits.intervals", blocks=blocks, deployments=deployments)
 
 
-def shortly_sure(evidence: Evidence) -> str:
-    """`sureness` for readers who have read it."""
-    least, most = evidence.deployments()
-    counted = f"n = {least}" if least == most else f"n = {least} to {most}"
-    return (
-        f"{counted}: {'95% intervals in brackets' if evidence.has_intervals else 'no intervals, no ranks'}."
-        if most
-        else ""
-    )
-
-
-def limits(evidence: Evidence) -> list[str]:
-    """What the figures are not, before any of them is shown."""
+def limits(evidence: Evidence) -> list[Said]:
+    """What the figures are not."""
     header = evidence.frames.header
     placement, environment = mapping(header.get("placement")), mapping(header.get("environment"))
     server = sequence(placement.get("server"))
-    said = []
+    said: list[Said] = []
     if server:
-        of = f" of the machine's {environment['cpus']}" if environment.get("cpus") else ""
+        of = say("limits.of", cpus=environment["cpus"]) if environment.get("cpus") else ""
         front = len(set(sequence(placement.get("front"))) - set(server))
-        apart = f"its front {front} more" if front else "its front included"
-        said.append(
-            f"The stack under load had {len(server)} CPU{'s' * (len(server) != 1)}{of}, {apart}. "
-            "Nothing here says how it scales with more."
-        )
-    said += [_sentence(text) for text in sequence(placement.get("shared"))]
-    said += [
-        "Clients reach the servers over loopback: no network latency, no loss, no limit of bandwidth.",
-        "The machine drifts: its neighbours on the host slow one moment and not the next, often by more than frameworks differ. "
-        "Alternating short slices takes out much of that, not all.",
-        sureness(evidence),
-    ]
+        apart = say("limits.front_apart", n=front) if front else say("limits.front_included")
+        said.append(say("limits.cpus", cpus=say("count.cpus", n=len(server)), of=of, front=apart))
+    said += [shared(text) for text in sequence(placement.get("shared"))]
+    said += [say("limits.loopback"), say("limits.drift"), sureness(evidence)]
+    said += [say(f"limits.{key}") for key in ("one_program", "relative")]
     state = header.get("status")
     if state != "finished":
-        said.append(
-            f"The run is not complete, its status is {outside.line(state or 'not recorded')}: what follows was stored so far."
-        )
-    notes = [_sentence(note) for note in sequence(header.get("notes"))]
-    return list(dict.fromkeys([*said, *notes]))
+        said.append(say("limits.not_complete", status=outside.line(state or "not recorded")))
+    notes = [say("words.recorded", text=Coded(_sentence(note), "span")) for note in sequence(header.get("notes"))]
+    return list({one.plain(): one for one in [*said, *notes]}.values())
 
 
 def _sentence(note: object) -> str:
@@ -120,3 +95,14 @@ def environment(frames: Frames) -> list[tuple[str, str]]:
         if (cpus := sequence(placement.get(side)))
     }
     return [(outside.line(key), outside.line(value)) for key, value in flat.items() if value is not None]
+
+
+def hashes(frames: Frames) -> list[tuple[str, str]]:
+    """What the run was made with: the first digits of SHA-256 over the files."""
+    stored = mapping(frames.header.get("hashes"))
+    found = [(key, outside.line(stored[key])) for key in ("contract", "suite") if stored.get(key)]
+    found += [(f"scenario {outside.line(k)}", outside.line(v)) for k, v in mapping(stored.get("scenarios")).items()]
+    for stack, parts in mapping(stored.get("stacks")).items():
+        told = ", ".join(f"{outside.line(k)} {outside.line(v)}" for k, v in mapping(parts).items() if v)
+        found.append((outside.line(stack), told))
+    return found
