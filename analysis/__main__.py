@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", "build report/index.html and the pictures of a run from its stored data")
     report.add_argument("--out", type=Path, metavar="DIR", help="where to write the report (default: RUN_DIR/report)")
     report.add_argument("--index", action="store_true", help="also rebuild index.html of the folder that holds the run")
+    report.add_argument("--lang", default="en", help="the language that the page opens in: en or zh (it holds both)")
     command("index", "build index.html: all runs of a folder, and the history of each stack", folder="RESULTS_DIR")
     compare = command("compare", "who differs from whom, in words and letters")
     compare.add_argument("--scenario", action="append", metavar="NAME", help="only this one (may be repeated)")
@@ -100,9 +101,9 @@ def _answer(arguments: argparse.Namespace) -> str:
 
         return power.text(runs=arguments.runs)
     if arguments.command == "report":
-        from analysis import report
+        from analysis import report, words
 
-        page = report.build(arguments.run, out=arguments.out)
+        page = report.build(arguments.run, out=arguments.out, language=words.named(arguments.lang))
         if arguments.index:
             _index_too(arguments.run)
         return str(page)

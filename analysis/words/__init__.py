@@ -12,16 +12,31 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-LANGUAGES: Mapping[str, str] = {"en": "English"}
-"""From tag (BCP 47), which also names the file, to its name in itself. The first is the language of a page that none was chosen for."""
+from bench.model import BenchError
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "zh-Hans": "简体中文"}
+"""From tag (BCP 47) to its name in itself. The first is the language of a page that none was chosen for."""
 
 FOLDER = Path(__file__).parent
+
+
+def named(word: str) -> str:
+    """The tag that `word` stands for: `zh` and `zh-hans` are both Simplified Chinese. Raises BenchError for what there is not."""
+    for tag in LANGUAGES:
+        if word.casefold() in (tag.casefold(), _file(tag)):
+            return tag
+    known = ", ".join(_file(tag) for tag in LANGUAGES)
+    raise BenchError(f"--lang {word}: the report does not speak it; choose one of {known}")
+
+
+def _file(tag: str) -> str:
+    return tag.partition("-")[0]
 
 
 @cache
 def catalogue(language: str) -> Mapping[str, str]:
     """From key (`table.name`, or `table.name.one` where a number is told in the singular) to the sentence."""
-    tables = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
+    tables = tomllib.loads((FOLDER / f"{_file(language)}.toml").read_text("utf-8"))
     return dict(_flat(tables, ""))
 
 
