@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,7 +66,8 @@ def run(
     with_: Annotated[Stacks, Parameter("--with")] = (), cpus: str | None = None,
     load_workers: Annotated[bool, Parameter(negative=())] = False, mode: str = "native", context: str | None = None,
     seed: int | None = None, precision: str | None = None, time_budget: str | None = None, resume: str | None = None,
-    results: Path = RESULTS,
+    results: Path = RESULTS, lang: str = "en", live: Annotated[bool, Parameter(negative=())] = False,
+    quiet: Annotated[bool, Parameter(negative=())] = False, as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
     """Deploy, verify, load, store and report.
 
@@ -98,11 +101,21 @@ def run(
         Go on with an interrupted run: its id, or the latest when none is named. Nothing that is finished is repeated.
     results
         The folder that holds the runs.
+    lang
+        The language that the report opens in: en or zh. It holds both, and has a switch.
+    live
+        Serve the growing report on 127.0.0.1 while the run goes on, and rebuild it after each block; prints its URL first.
+    quiet
+        Say nothing but the path of the report, and mistakes.
+    as_json
+        Print one JSON object at the end; what the run says while it goes is on standard error.
     """
     from bench import provenance, request
     from bench import run as job
     from bench.console import Progressing
 
+    _known_language(lang)
+    told = Console(stderr=as_json, quiet=quiet, highlight=False) if quiet or as_json else console
     _choose_engine(mode, context, resuming=bool(resume))
     found = catalog.load()
     folder = store.find_run(results, resume) if resume else None
@@ -115,28 +128,80 @@ def run(
             seed=seed, precision=precision, time_budget=time_budget,
         )  # fmt: skip
     if made.mode == "native":
-        _, absent = _prepare(found, [one.stack for one in made.stacks])
+        _, absent = _prepare(found, [one.stack for one in made.stacks], quiet=quiet or as_json)
         made = plan.without(made, absent)
     began = time.monotonic()
     cells = job.planned_seconds(made, made.cells())
-    _announce(made, sum(cells.values()), folder)
+    _announce(told, made, sum(cells.values()), folder)
+    outcome = job.Outcome()
     interrupted: KeyboardInterrupt | None = None
-    with Progressing(cells, console=console) as progress:
-        outcome = job.Outcome()
-        try:
-            job.execute(
-                made, results=results, command=shlex.join(["bench", *sys.argv[1:]]), progress=progress, outcome=outcome,
-                hashes=provenance.hashes(found, made.stacks, made.scenarios), resumed=folder,
-            )  # fmt: skip
-        except KeyboardInterrupt as error:
-            interrupted = error
-    code = _conclude(made, outcome, time.monotonic() - began)
+    with _served(results, told) if live else nullcontext() as viewer:
+        with Progressing(cells, console=told) as progress:
+            try:
+                job.execute(
+                    made, results=results, command=shlex.join(["bench", *sys.argv[1:]]), progress=progress, outcome=outcome,
+                    hashes=provenance.hashes(found, made.stacks, made.scenarios), resumed=folder,
+                    after_block=partial(job.write_report, say=progress.say, language=lang) if viewer else None,
+                )  # fmt: skip
+            except KeyboardInterrupt as error:
+                interrupted = error
+        made_folder = outcome.folder if outcome.trials else None
+        reported = made_folder is not None and job.write_report(made_folder, told.print, language=lang)
+        if viewer and not interrupted:
+            viewer.linger()
+    took_s = time.monotonic() - began
+    code = _conclude(told, made, outcome, took_s, reported=reported)
+    if as_json:
+        print(json.dumps(_outcome(outcome, progress.figures, took_s, reported=reported)))
+    elif quiet and outcome.folder:
+        print(_shown(outcome.folder / "report" / "index.html" if reported else outcome.folder))
     if interrupted:
         raise interrupted
     return code
 
 
-def _announce(made: plan.Plan, load_s: float, resumed: Path | None) -> None:
+def _known_language(word: str) -> None:
+    """A language that the report does not speak is told before an hour has passed."""
+    known = sorted(path.stem for path in (catalog.ROOT / "analysis" / "words").glob("*.toml"))
+    if word not in known:
+        raise BenchError(f"--lang {word}: the report does not speak it; choose one of {', '.join(known)}")
+
+
+def _served(results: Path, told: Console) -> Any:
+    """The reports over HTTP while a run goes on; its address is the first thing that is said."""
+    from bench import viewer
+
+    results.mkdir(parents=True, exist_ok=True)
+    shown = viewer.Viewer(results)
+    told.print(f"live: {shown.url()}latest/report/index.html", markup=False, soft_wrap=True)
+    return shown
+
+
+def _outcome(outcome: Any, figures: Any, took_s: float, *, reported: bool) -> dict[str, Any]:
+    """What `bench run --json` prints; docs/report.md has its keys."""
+    folder: Path | None = outcome.folder
+    header = store.read_run(folder).header if folder and (folder / "run.json").exists() else {}
+    statuses = [trial["status"] for trial in outcome.trials]
+    return {
+        "schema": 1, "run_id": folder.name if folder else None, "status": header.get("status"),
+        "folder": _shown(folder) if folder else None,
+        "report": _shown(folder / "report" / "index.html") if folder and reported else None,
+        "seconds": round(took_s, 1), "blocks_done": header.get("blocks_done"), "stopped": header.get("stopped"),
+        "trials": {
+            "total": len(statuses), **{name: statuses.count(name) for name in ("measured", "failed", "skipped")},
+            "flagged": sum(bool(trial["flags"]) for trial in outcome.trials),
+        },
+        "capacity_rps": [
+            {
+                "scenario": scenario, "stack": one.stack, "estimate": one.rps, "low": one.low, "high": one.high,
+                "blocks": one.blocks, "deployments": one.deployments, "bound": one.bound,
+            }
+            for scenario, one in figures.all()
+        ],
+    }  # fmt: skip
+
+
+def _announce(console: Console, made: plan.Plan, load_s: float, resumed: Path | None) -> None:
     """What is about to be done, and how long it should take."""
     from bench.console import readable
     from bench.machine import placement
@@ -164,12 +229,10 @@ def _announce(made: plan.Plan, load_s: float, resumed: Path | None) -> None:
             console.print(f"left out: {name}: {skipped.reason}", markup=False, soft_wrap=True)
 
 
-def _conclude(made: plan.Plan, outcome: Any, took_s: float) -> int:
-    """The report and the last lines; the exit code."""
-    from bench import run as job
+def _conclude(console: Console, made: plan.Plan, outcome: Any, took_s: float, *, reported: bool) -> int:
+    """The last lines; the exit code."""
     from bench.console import readable, summary
 
-    reported = job.write_report(outcome.folder, console.print) if outcome.folder and outcome.trials else False
     if outcome.trials:
         console.print(summary(outcome.trials, [scenario.name for scenario in made.scenarios]))
     failed = sum(trial["status"] == "failed" for trial in outcome.trials)
@@ -439,8 +502,9 @@ def slices(
 
 @app.command
 def report(
-    run: str | None = None, /, *, index: Annotated[bool, Parameter(negative=())] = False, results: Path = RESULTS
-) -> int:
+    run: str | None = None, /, *, index: Annotated[bool, Parameter(negative=())] = False, lang: str = "en",
+    results: Path = RESULTS,
+) -> int:  # fmt: skip
     """Rebuild the report of a run (the latest when none is named) from stored data alone; prints its path.
 
     Parameters
@@ -449,6 +513,8 @@ def report(
         A run's id, or the path of its folder.
     index
         Rebuild no report, only the page of all runs, index.html in the folder that holds them.
+    lang
+        The language that the page opens in: en or zh. It holds both, and has a switch.
     results
         The folder that holds the runs.
     """
@@ -459,7 +525,7 @@ def report(
             raise BenchError("--index is of all runs; name none")
         return _analysis("index", str(results.absolute()))
     folder = store.find_run(results, run)
-    if not write_report(folder, lambda text: print(f"bench: {text}", file=sys.stderr)):
+    if not write_report(folder, lambda text: print(f"bench: {text}", file=sys.stderr), language=lang):
         return 1
     console.print(_shown(folder / "report" / "index.html"), soft_wrap=True)
     return 0

@@ -73,6 +73,8 @@ class Context:
     calibrate: Callable[["Context", Deployment], Ceiling | None] = lambda context, source: None
     """Starts the null server with the answers of one stack; tests and containers have none."""
     overheads_s: list[float] = field(default_factory=list)
+    after_block: Callable[[Path], object] | None = None
+    """Called with the run's folder when all cells of a block are stored and its deployments have ended: nothing is measured meanwhile."""
     ask: pace.Ask = pace.ask
     """Asks the analysis how wide intervals are; tests put another in its place."""
     earlier: Earlier = field(default_factory=Earlier)
@@ -86,13 +88,11 @@ class Context:
         return self.earlier.seconds + time.monotonic() - self.began
 
     def keep(self, unit: Sequence[Mapping[str, Any]]) -> None:
-        """Store all trials of one cell at once, so that a cut leaves a cell whole or to be repeated; say which have no figure."""
+        """Store all trials of one cell at once, so that a cut leaves a cell whole or to be repeated; say how they came out."""
         stored = trial.unit(unit, part=self.earlier.parts)
         self.store.append(stored)
         self.trials.extend(stored)
-        for one in stored:
-            if one["status"] == "failed":
-                self.progress.say(f"  failed: {one['stack']} {one['scenario']} {one['view']}: {one['reason']}")
+        self.progress.kept(stored)
 
 
 @dataclass(kw_only=True)
@@ -105,11 +105,12 @@ class Outcome:
 
 def execute(
     plan: Plan, *, results: Path, command: str, progress: Progressing, outcome: Outcome, hashes: Mapping[str, Any] | None = None,
-    resumed: Path | None = None,
+    resumed: Path | None = None, after_block: Callable[[Path], object] | None = None,
 ) -> None:  # fmt: skip
     """Carry out `plan`, storing every trial as it ends. Interrupted, it keeps what is finished and raises on.
 
     `hashes`: see `bench.provenance`. `resumed`: the folder of an interrupted run of the same plan, which is gone on with.
+    `after_block` is called with the run's folder between blocks.
     """
     began = time.monotonic()
     earlier = Earlier()
@@ -137,7 +138,7 @@ def execute(
                 pilots=dict(store.header.get("pilot") or {}), capacities=earlier.capacities, connections=earlier.connections,
                 plan=plan, session=session, store=store, launcher=site.launcher, database=site.database,
                 progress=progress, began=began, trials=outcome.trials, load=site.load, verify=site.verify,
-                calibrate=partial(_calibrate, site), earlier=earlier,
+                calibrate=partial(_calibrate, site), earlier=earlier, after_block=after_block,
             )  # fmt: skip
             run_blocks(context)
         status = "finished"
@@ -157,6 +158,7 @@ def run_blocks(context: Context) -> None:
         plan=context.plan, folder=context.store.folder, now_s=lambda: context.offset_s, ask=context.ask
     )  # fmt: skip
     context.progress.skip(context.earlier.cells)
+    context.progress.earlier(context.earlier.trials)
     block = 0
     while cells := paced.next(block):
         left = [cell for cell in cells if cell.name not in context.earlier.cells]
@@ -165,6 +167,8 @@ def run_blocks(context: Context) -> None:
             for group in range(len(context.plan.groups())):
                 run_block(context, block, group, [cell for cell in left if cell.group == group])
             paced.ended(left)
+            if context.after_block:
+                context.after_block(context.store.folder)
         block += 1
     context.store.update({"blocks_done": block, "stopped": paced.why})
     if context.plan.profile.precision is not None:
@@ -285,7 +289,8 @@ def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment])
 def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment]) -> None:
     """One scenario seen one way: every deployment gets a record, measured or with its reason."""
     plan, scenario = context.plan, cell.scenario
-    advance = context.progress.cell(cell.name, f"block {cell.block + 1}  {scenario.name} {cell.view}")
+    planned = f" of {plan.profile.blocks}" if cell.block < plan.profile.blocks else ""
+    advance = context.progress.cell(cell.name, f"block {cell.block + 1}{planned}  {scenario.name} {cell.view}")
     unfit = {one.id: why for one in deployments if (why := _unfit(context, cell, one))}
     ready = [one for one in deployments if one.id not in unfit]
     measured: dict[str, Mapping[str, Any]] = {}
@@ -419,10 +424,11 @@ def _verified(context: Context, deployment: Deployment) -> Report | Failed:
         return Failed(reason=f"could not be verified: {error}")
 
 
-def write_report(folder: Path, say: Callable[[str], None]) -> bool:
+def write_report(folder: Path, say: Callable[[str], None], *, language: str = "en") -> bool:
     """Build the report, and the index of all runs beside it, in a process of its own (bench imports no pandas); whether that worked."""
     run = subprocess.run(
-        [sys.executable, "-m", "analysis", "report", str(folder), "--index"], cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "analysis", "report", str(folder), "--index", "--lang", language],
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if run.returncode:
         say(f"the report could not be made: {(run.stderr or run.stdout).strip()[-800:]}")

@@ -1,6 +1,7 @@
 """Stored reports over HTTP, for a browser that cannot open files here: on the loopback interface alone, to be read and not written.
 
-A run that is still going on is reloaded by the browser every few seconds (the header `Refresh`); stored pages hold nothing of that.
+A run that is still going on, or whose last report is still to be written, is reloaded by the browser every few seconds (the header
+`Refresh`); stored pages hold nothing of that.
 """
 
 import html
@@ -19,6 +20,8 @@ from bench.model import BenchError
 ADDRESS = "127.0.0.1"
 REFRESH_S = 10
 """How often a browser asks again for a report that grows."""
+LAST_REPORT_S = 300
+"""A report that is older than the end of its run is soon replaced; beyond this it was not, and is left as it is."""
 _TEXT = (".jsonl", ".log", ".conf", ".md", ".toml", ".ini", ".csv")
 
 
@@ -27,7 +30,8 @@ class Viewer:
 
     def __init__(self, root: Path, *, port: int | None = None) -> None:
         self._root = root.resolve()
-        handler = type("Handler", (_Handler,), {"root": self._root})
+        self._watched: list[float] = []
+        handler = type("Handler", (_Handler,), {"root": self._root, "watched": self._watched})
         try:
             self._server = _Server((ADDRESS, port or 0), handler)
         except (OSError, OverflowError) as error:
@@ -50,6 +54,13 @@ class Viewer:
         """Until the thread ends, which it does not by itself: until KeyboardInterrupt."""
         while self._thread.is_alive():
             time.sleep(0.5)
+
+    def linger(self) -> None:
+        """Where a browser is watching a run, until it has loaded the last report; to be called when that is written."""
+        until = self._watched[-1] + REFRESH_S + 2 if self._watched else 0.0
+        seen = len(self._watched)
+        while time.monotonic() < until and len(self._watched) == seen:
+            time.sleep(0.2)
 
     def close(self) -> None:
         """Stop listening."""
@@ -76,6 +87,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(SimpleHTTPRequestHandler):
     root: Path
+    watched: list[float]
+    """When reports of the folder were asked for, on the monotonic clock."""
     server_version = "forkloop"
     sys_version = ""
     timeout = 30
@@ -101,7 +114,10 @@ class _Handler(SimpleHTTPRequestHandler):
         wanted = self.root if hidden else Path(self.translate_path(self.path)).resolve()
         if hidden or not wanted.is_relative_to(self.root):
             return self._refuse(HTTPStatus.NOT_FOUND, "There is no such file.")
-        self._refresh = self._running(wanted / "index.html" if wanted.name == "report" else wanted)
+        page = wanted / "index.html" if wanted.name == "report" else wanted
+        if page.name == "index.html" and page.parent.name == "report":
+            self.watched.append(time.monotonic())
+            self._refresh = self._changing(page)
         if self._refresh and not wanted.exists():
             return self._refuse(HTTPStatus.OK, "The first block is not over yet; this page reloads by itself.")
         return super().send_head()
@@ -122,12 +138,14 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_header("Refresh", str(REFRESH_S))
         super().end_headers()
 
-    def _running(self, page: Path) -> bool:
-        """Whether this is the report of a run that is going on."""
-        if page.name != "index.html" or page.parent.name != "report":
-            return False
+    def _changing(self, page: Path) -> bool:
+        """Whether the report will be another soon: its run goes on, or ended a moment ago and was not reported on since."""
+        header = page.parent.parent / "run.json"
         try:
-            return bool(json.loads((page.parent.parent / "run.json").read_bytes()).get("status") == "running")
+            if json.loads(header.read_bytes()).get("status") == "running":
+                return True
+            ended = header.stat().st_mtime
+            return time.time() - ended < LAST_REPORT_S and (not page.exists() or page.stat().st_mtime < ended)
         except (OSError, ValueError, AttributeError):
             return False
 

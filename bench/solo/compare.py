@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from bench import student
 from bench.model import BenchError
 from bench.session import Session
-from bench.solo import starting, student
+from bench.solo import starting
 from bench.solo.engine import measure, tried
 from bench.solo.generators import Generators, choose
 from bench.solo.place import parse, reach

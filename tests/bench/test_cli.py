@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,13 +179,17 @@ def job(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
     def execute(plan: Plan, *, results: Path, command: str, progress: Any, outcome: run.Outcome, **how: Any) -> None:
         seen.update(plan=plan, results=results, command=command, **how)
-        outcome.folder = results / "20260101-000000-abcd"
+        outcome.folder = seen.get("folder", results / "20260101-000000-abcd")
         outcome.trials.extend(seen["trials"])
+        if "between" in seen:
+            seen["between"](how["after_block"])
         if seen["raises"]:
             raise seen["raises"]
 
     monkeypatch.setattr(run, "execute", execute)
-    monkeypatch.setattr(run, "write_report", lambda folder, say: seen.update(report=folder) or seen["reported"])
+    monkeypatch.setattr(
+        run, "write_report", lambda folder, say, **how: seen.update(report=folder, **how) or seen["reported"]
+    )
     monkeypatch.chdir(tmp_path)
     return seen
 
@@ -220,6 +225,63 @@ def test_a_run_plans_what_was_asked_for_and_names_the_report_last(
     assert any(line.startswith("2 trials: 0 failed, 0 skipped, 1 flagged") for line in lines)
     assert "Too few replicates for intervals: these figures rank nothing." in lines
     assert lines[-1] == "report: out/20260101-000000-abcd/report/index.html"
+
+
+def test_a_run_for_a_program_prints_one_object_and_tells_the_rest_apart(
+    bench: Callable[..., Done], job: dict[str, Any], tmp_path: Path
+) -> None:
+    job["trials"] = [trial(), trial(view="latency", flags=["errors"]), trial(status="failed", requests=None)]
+    stored = RunStore.create(tmp_path / "out", {"profile": "quick"})
+    job["folder"] = stored.folder
+    done = bench("run", "--profile", "quick", "--json", "--lang", "zh", "--results", str(tmp_path / "out"))
+    found = json.loads(done.out)
+    assert done.code == 1
+    assert (found["schema"], found["run_id"], found["status"]) == (1, stored.run_id, "running")
+    assert found["report"] == f"out/{stored.run_id}/report/index.html"
+    assert found["trials"] == {"total": 3, "measured": 2, "failed": 1, "skipped": 0, "flagged": 1}
+    assert "3 trials: 1 failed, 0 skipped, 1 flagged" in done.err
+    assert job["language"] == "zh"
+
+
+def test_a_quiet_run_says_only_where_its_report_is(bench: Callable[..., Done], job: dict[str, Any]) -> None:
+    job["trials"] = [trial()]
+    done = bench("run", "--profile", "quick", "--quiet", "--results", "out")
+    assert (done.code, done.out, done.err) == (0, "out/20260101-000000-abcd/report/index.html\n", "")
+
+
+def test_a_live_run_is_served_and_reported_on_after_each_block(
+    bench: Callable[..., Done], job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job["trials"] = [trial()]
+    shown: list[viewer.Viewer] = []
+    seen: list[tuple[object, str]] = []
+
+    class Kept(viewer.Viewer):
+        def __init__(self, root: Path) -> None:
+            super().__init__(root)
+            shown.append(self)
+
+    def between(after_block: Callable[[Path], None]) -> None:
+        page = tmp_path / "out" / "latest" / "report" / "index.html"
+        page.parent.mkdir(parents=True)
+        page.write_text("<p>so far</p>")
+        after_block(tmp_path / "block")
+        with urllib.request.urlopen(f"{shown[0].url()}latest/report/index.html") as answer:
+            seen.append((job["report"], answer.read().decode()))
+
+    monkeypatch.setattr(viewer, "Viewer", Kept)
+    monkeypatch.setattr(viewer, "REFRESH_S", -3)
+    job["between"] = between
+    done = bench("run", "--profile", "quick", "--live", "--results", "out")
+    assert done.code == 0
+    assert seen == [(tmp_path / "block", "<p>so far</p>")]
+    assert re.search(r"^live: http://127\.0\.0\.1:\d+/latest/report/index\.html$", done.out, re.MULTILINE)
+
+
+def test_a_language_that_the_report_does_not_speak_is_told_at_once(bench: Callable[..., Done]) -> None:
+    done = bench("run", "--lang", "fr")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "bench: --lang fr: the report does not speak it; choose one of en, zh\n"
 
 
 def test_a_sweep_runs_each_stack_over_the_values_and_names_what_cannot_be_swept(
@@ -340,13 +402,13 @@ def test_a_report_is_rebuilt_from_a_stored_run(
 ) -> None:
     stored = RunStore.create(tmp_path / "results", {})
     made: list[Path] = []
-    monkeypatch.setattr(run, "write_report", lambda folder, say: made.append(folder) or True)
+    monkeypatch.setattr(run, "write_report", lambda folder, say, **how: made.append(folder) or True)
     monkeypatch.chdir(tmp_path)
     for arguments in ((), (stored.run_id,)):
         done = bench("report", *arguments, "--results", "results")
         assert (done.code, done.out) == (0, f"results/{stored.run_id}/report/index.html\n")
     assert made == [stored.folder.resolve()] * 2
-    monkeypatch.setattr(run, "write_report", lambda folder, say: say("no trials") or False)
+    monkeypatch.setattr(run, "write_report", lambda folder, say, **how: say("no trials") or False)
     done = bench("report", str(stored.folder))
     assert (done.code, done.err) == (1, "bench: no trials\n")
 

@@ -1,12 +1,16 @@
 """What a person sees: 80 columns, and times that read well."""
 
 import io
+import random
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench import console
+from analysis.numbers import estimate
+from analysis.stats import estimates
+from bench import console, sofar
 from bench.console import Progressing, readable, summary
 
 
@@ -92,8 +96,75 @@ def test_on_a_terminal_there_is_a_bar_that_goes(monkeypatch: pytest.MonkeyPatch)
     with Progressing({"a": 10.0, "b": 30.0}, console=one) as progress:
         progress.cell("a", "block 1/1  json capacity")(1.0)
         progress.cell("b", "block 1/1  db capacity")(0.5)
-        progress._bar.refresh()
+        progress.refresh()
         progress.say("a line that stays")
+        progress.kept([stored("one/x/y", 0, flags=["errors"]), stored("two/x/y", 0)])
+        progress.refresh()
     assert "block 1/1  db capacity" in out.getvalue()
     assert "62%" in out.getvalue()
     assert "a line that stays" in out.getvalue()
+    assert "1 flags on trials so far" in out.getvalue()
+    assert "db so far, requests/s; no intervals below 6 blocks" in out.getvalue()
+
+
+def stored(stack: str, block: int, copy: int = 0, **changes: Any) -> dict[str, Any]:
+    return trial(stack, block=block, deployment_id=f"{block}-{stack}-{copy}", reason=None, **changes)
+
+
+def test_what_failed_and_each_new_flag_is_told_when_it_happens() -> None:
+    one, out = printed(width=200)
+    progress = Progressing({}, console=one)
+    progress.kept([stored("a/b/c", 0, flags=["generator-bound"]), stored("d/e/f", 0)])
+    progress.kept([stored("a/b/c", 1, flags=["generator-bound"])])
+    progress.kept([stored("d/e/f", 1, status="failed", requests=None, seconds=None) | {"reason": "worker exited 70"}])
+    assert out.getvalue().splitlines() == [
+        "  flagged: a/b/c db capacity: generator-bound",
+        "  db so far: a/b/c ≥ 500, d/e/f 500",
+        "  db so far: a/b/c ≥ 500, d/e/f 500",
+        "  failed: d/e/f db capacity: worker exited 70",
+    ]
+
+
+def test_intervals_narrow_as_blocks_come_in_and_are_those_of_the_analysis() -> None:
+    rng = random.Random(3)
+    figures, widths, rows = sofar.Figures(), [], []
+    for block in range(12):
+        trials = [
+            stored(name, block, copy, requests=round(rate * rng.lognormvariate(0, 0.02)), seconds=2.0)
+            for name, rate in (("a/b/c", 8000), ("d/e/f", 500))
+            for copy in range(2)
+        ]
+        figures.add(trials)
+        rows += trials
+        first = figures.of("db")[0]
+        assert (first.stack, first.blocks, first.deployments) == ("a/b/c", block + 1, 2 * block + 2)
+        assert (first.low is None) == (block < 5)
+        if first.low is not None and first.high is not None:
+            widths.append(first.high / first.low)
+    assert widths[-1] < widths[0]
+    tidy = pd.DataFrame([
+        {"scenario": "db", "view": "capacity", "metric": "capacity_rps", "value": one["requests"] / one["seconds"], "group": 0, "copy": 0}
+        | {key: one[key] for key in ("stack", "block", "deployment_id")}
+        for one in rows
+    ])  # fmt: skip
+    expected = {row["stack"]: row for row in estimates(tidy).to_dict("records")}
+    for one in figures.of("db"):
+        found = expected[one.stack]
+        assert (one.rps, one.low, one.high) == pytest.approx((found["value"], found["low"], found["high"]))
+        assert str(one) == estimate(found["value"], found["low"], found["high"])
+
+
+def test_without_a_figure_there_is_none_so_far() -> None:
+    figures = sofar.Figures()
+    figures.add([
+        stored("a/b/c", 0, view="latency"), stored("a/b/c", 0, status="skipped", requests=None, seconds=None),
+    ])  # fmt: skip
+    assert figures.of("db") == figures.all() == []
+
+
+def test_quiet_says_nothing_on_a_terminal_either() -> None:
+    out = io.StringIO()
+    with Progressing({"a": 1.0}, console=Console(file=out, force_terminal=True, quiet=True)) as progress:
+        progress.cell("a", "block 1")(0.5)
+        progress.kept([stored("a/b/c", 0, flags=["errors"])])
+    assert out.getvalue() == ""

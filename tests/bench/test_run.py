@@ -659,7 +659,7 @@ def test_a_run_without_a_database_says_why(whole: Callable[..., run.Outcome]) ->
 @pytest.mark.parametrize(
     ("script", "made", "expected"),
     [
-        ("import sys; assert sys.argv[1:] == ['report', '/runs/x', '--index']", True, []),
+        ("import sys; assert sys.argv[1:] == ['report', '/runs/x', '--index', '--lang', 'en']", True, []),
         ("import sys; sys.exit('no trials')", False, ["the report could not be made: no trials"]),
         ("import sys; print('on stdout'); sys.exit(1)", False, ["the report could not be made: on stdout"]),
     ],

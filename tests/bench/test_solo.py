@@ -17,10 +17,11 @@ import psutil
 import pytest
 from scipy import stats
 
+from bench import student
 from bench.load import Workers
 from bench.machine import default_budget, topology
 from bench.model import BenchError
-from bench.solo import choose, compare, duet, engine, help_out, invitation, load, single, student
+from bench.solo import choose, compare, duet, engine, help_out, invitation, load, single
 from bench.solo.generators import Generators
 from bench.solo.place import parse, reach
 

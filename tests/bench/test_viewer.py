@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,8 +94,34 @@ def test_only_a_run_that_goes_on_is_reloaded(viewer: Viewer, root: Path) -> None
     status, text, headers = ask(viewer, "/begun/report/index.html")
     assert (status, "Refresh" in headers) == (200, True)
     assert "first block is not over" in text
-    (root / "going" / "run.json").write_text(json.dumps({"status": "finished"}))
-    assert "Refresh" not in ask(viewer, "/going/report/index.html")[2]
+
+
+def test_a_run_that_has_just_ended_is_reloaded_until_its_last_report_is_there(viewer: Viewer, root: Path) -> None:
+    page, header = root / "going" / "report" / "index.html", root / "going" / "run.json"
+    os.utime(page, (header.stat().st_mtime - 60,) * 2)
+    header.write_text(json.dumps({"status": "finished"}))
+    assert "Refresh" in ask(viewer, "/going/report/index.html")[2]
+    page.write_text("<p>the last</p>")
+    os.utime(page, (header.stat().st_mtime + 1,) * 2)
+    _, text, headers = ask(viewer, "/going/report/index.html")
+    assert (text, "Refresh" in headers) == ("<p>the last</p>", False)
+    os.utime(page, (0, 0))
+    os.utime(header, (60, 60))
+    assert "Refresh" not in ask(viewer, "/going/report/index.html")[2], "its last report never came"
+
+
+def test_who_watches_a_run_sees_its_last_report_before_the_server_goes(viewer: Viewer, root: Path) -> None:
+    waiting = threading.Thread(target=viewer.linger)
+    waiting.start()
+    waiting.join(10)
+    assert not waiting.is_alive(), "nobody watched"
+    ask(viewer, "/going/report/index.html")
+    waiting = threading.Thread(target=viewer.linger)
+    waiting.start()
+    assert waiting.is_alive()
+    while waiting.is_alive():  # it may not have begun to wait when the first of these comes
+        ask(viewer, "/done/report/index.html")
+        waiting.join(0.3)
 
 
 def test_it_listens_on_loopback_alone_and_gives_the_port_back(root: Path) -> None:

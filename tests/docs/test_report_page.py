@@ -6,6 +6,7 @@ from pathlib import Path
 from markdown_pages import code, page
 
 from analysis import exports
+from bench import cli, run, sofar
 
 REPORT = page("docs/report.md")
 SCHEMA = json.loads((Path(exports.__file__).parent / "schemas" / "report.schema.json").read_text())
@@ -26,3 +27,8 @@ def test_every_state_is_documented() -> None:
 
 def test_every_key_of_the_document_is_documented() -> None:
     assert sorted(names("report.json")) == sorted(SCHEMA["properties"])
+
+
+def test_every_key_of_what_a_run_prints_is_documented() -> None:
+    printed = cli._outcome(run.Outcome(), sofar.Figures(), 0.0, reported=False)
+    assert sorted(names("While a run goes on")) == sorted(printed)
