@@ -5,11 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import pandas as pd
-
-from analysis.charts import FRAME_COLUMNS, Chart
 from analysis.frames import Frames, records
-from analysis.numbers import to_place
 from analysis.palette import framework_keys
 from analysis.stats import estimates, load_not_reached, replicates
 from analysis.stats.comparison import Comparison, comparisons
@@ -106,59 +102,3 @@ def gather(frames: Frames) -> Evidence:
 
 def _key(row: Mapping[str, Any]) -> Key:
     return row["scenario"], row["view"], row["stack"], row["metric"]
-
-
-def load_words(evidence: Evidence, scenario: str) -> str:
-    """The offered load of a scenario's latency figures in words. A load that differs between stacks is not called equal."""
-    offered = [
-        figure.value
-        for (of, view, _, metric), figure in evidence.figures.items()
-        if (of, view, metric) == (scenario, "latency", "offered_rps")
-    ]
-    if not offered:
-        return "the offered load"
-    if max(offered) - min(offered) > 0.01 * max(offered):
-        return f"unequal loads, {_rate(min(offered))} to {_rate(max(offered))} req/s"
-    return f"an equal load of {_rate(max(offered))} req/s"
-
-
-def _rate(offered_rps: float) -> str:
-    """An offered rate: it was set, not measured, and is told to the unit."""
-    return to_place(offered_rps, 0 if offered_rps >= 10 else -1)
-
-
-def chart_frame(evidence: Evidence, chart: Chart, scenario: str) -> pd.DataFrame:
-    """The rows, with `charts.FRAME_COLUMNS`, that `chart` draws for `scenario` (`stats.ALL_SCENARIOS` for one of the whole run)."""
-    rows: list[dict[str, Any]] = []
-    for stack in evidence.stacks:
-        status, reason, flags = _state(evidence, chart, scenario, stack["stack"])
-        common = {
-            "stack": stack["stack"],
-            "colour": evidence.colours[stack["stack"]],
-            "model": stack["model"],
-            "flags": flags,
-        }
-        keys = [(scenario, chart.view, stack["stack"], metric) for metric in chart.metrics]
-        if keys[0] not in evidence.figures:
-            rows.append({**common, "status": status, "reason": reason, "n": 0})
-            continue
-        common |= {"status": "measured", "reason": ""}
-        for key in keys:
-            if key in evidence.figures:
-                rows.append({**common, "metric": key[3], "kind": "estimate", **vars(evidence.figures[key])})
-                replicate = {**common, "metric": key[3], "kind": "replicate", "n": 1}
-                rows += [{**replicate, "value": value} for value in evidence.replicates[key]]
-    return pd.DataFrame(rows, columns=list(FRAME_COLUMNS)).astype(dict.fromkeys(("value", "low", "high"), "float64"))
-
-
-def _state(evidence: Evidence, chart: Chart, scenario: str, stack: str) -> tuple[str, str, tuple[str, ...]]:
-    """Status, reason and flags of a stack in a chart, for the words that stand in the place of a missing figure."""
-    one = chart.each == "scenario"
-    cells = evidence.of(stack, scenario, chart.view) if one else evidence.of(stack)
-    if not cells:
-        return "missing", "no trial of it was recorded", ()
-    flags = tuple(cells[0]["flags"]) if one else ()
-    if any(cell["status"] == "measured" for cell in cells):
-        why = "too few answers for a percentile" if chart.view == "latency" else "the trial recorded no figure for it"
-        return "no figure", why, flags
-    return cells[0]["status"], cells[0]["reason"], flags

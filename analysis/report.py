@@ -13,13 +13,16 @@ from urllib.parse import quote
 import pandas as pd
 
 from analysis import exports, pictures, tables
-from analysis.charts import Chart, Sheet, discover
-from analysis.evidence import Evidence, chart_frame, gather, load_words
+from analysis.charts import Chart, Sheet, discover, frame
+from analysis.charts._chart import words
+from analysis.charts._scene import Words
+from analysis.evidence import Evidence, gather
 from analysis.frames import load
 from analysis.page.head import heading
 from analysis.page.render import render
 from analysis.page.sections import Blank, Picture, section
 from analysis.stats import ALL_SCENARIOS
+from analysis.words import plain, say
 from bench.model import BenchError
 
 
@@ -51,65 +54,61 @@ def draw_all(evidence: Evidence, folder: Path) -> tuple[list[Picture], list[Blan
     drawn: list[Picture] = []
     blank: list[Blank] = []
     written: set[str] = set()
-    with pictures.settings():
-        for number, scenario in enumerate([*tables.scenarios(evidence), ALL_SCENARIOS], 1):
-            for chart in discover():
-                if (chart.each == "run") != (scenario == ALL_SCENARIOS):
-                    continue
-                title = chart.question.format(scenario=scenario, load=load_words(evidence, scenario))
-                frame = chart_frame(evidence, chart, scenario)
-                if frame["metric"].isna().all():
-                    blank.append(Blank(section=_section(chart), title=title))
-                    continue
-                stem = chart.name if chart.each == "run" else f"{chart.name}-{_slug(scenario, number)}"
-                picture, files = _draw(chart, frame, evidence, title, stem, scenario)
-                for name, content in files.items():
-                    _replace(folder / name, content)
-                written |= set(files)
-                drawn.append(picture)
+    for number, scenario in enumerate([*tables.scenarios(evidence), ALL_SCENARIOS], 1):
+        for chart in discover():
+            if (chart.each == "run") != (scenario == ALL_SCENARIOS):
+                continue
+            title = _title(chart, evidence, scenario)
+            rows = frame(evidence, chart, scenario)
+            if not len(rows) or rows["metric"].isna().all():
+                blank.append(Blank(section=section(chart.section), chart=chart.name, title=title))
+                continue
+            stem = chart.name if chart.each == "run" else f"{chart.name}-{_slug(scenario, number)}"
+            picture, files = _draw(chart, rows, evidence, title, stem, scenario)
+            for name, content in files.items():
+                _replace(folder / name, content)
+            written |= set(files)
+            drawn.append(picture)
     _remove_others(folder, written)
     return drawn, blank
 
 
-def _section(chart: Chart) -> str:
-    return section(chart.name, str(getattr(chart, "section", "")))
+def _title(chart: Chart, evidence: Evidence, scenario: str) -> Words:
+    return words(chart.question, scenario=scenario, load=tables.load(evidence, scenario, "latency"))
 
 
 def _draw(
-    chart: Chart, frame: pd.DataFrame, evidence: Evidence, title: str, stem: str, scenario: str
+    chart: Chart, rows: pd.DataFrame, evidence: Evidence, title: Words, stem: str, scenario: str
 ) -> tuple[Picture, dict[str, bytes]]:
     head = heading(evidence.frames)
-    estimates = frame[frame["kind"] == "estimate"]
-    said = (
-        f"{chart.measure}; {_deployments(estimates['n'].astype(int), intervals=bool(estimates['low'].notna().any()))}"
-    )
-    subtitle = f"{said}; {head['date']}; mode {head['mode']}, profile {head['profile']}"
-    footer = (
-        f"forkloop run {head['run_id']} on {head['host']}: {head['machine']}. Loopback; relative to this machine only."
-    )
-    sheet = Sheet(
-        width_in=pictures.FILE_WIDTH_IN, title=title, subtitle=f"{subtitle[:1].upper()}{subtitle[1:]}", footer=footer
-    )
-    figure = chart.draw(frame, sheet)
-    files = {f"{stem}.png": pictures.png(figure), f"{stem}.svg": pictures.svg(figure)}
-    small = chart.draw(frame, Sheet(width_in=pictures.PAGE_WIDTH_IN))
+    said = say("charts.said", measure=words(chart.measure), deployments=_deployments(rows))
+    subtitle = say("charts.subtitle", said=said, date=head["date"], mode=head["mode"], profile=head["profile"])
+    footer = plain(say("charts.footer", run=head["run_id"], host=head["host"], machine=head["machine"]), "en")
+    whole = chart.draw(rows, Sheet(width=pictures.FILE_WIDTH, title=title, subtitle=subtitle, footer=footer))
+    files = {f"{stem}.png": pictures.png(whole), f"{stem}.svg": pictures.svg(whole)}
+    small = chart.draw(rows, Sheet(width=chart.page_width))
     picture = Picture(
-        section=_section(chart),
+        section=section(chart.section),
+        chart=chart.name,
         scenario="" if scenario == ALL_SCENARIOS else scenario,
         title=title,
-        subtitle=f"{said[:1].upper()}{said[1:]}",
-        svg=pictures.inline_svg(small, name=stem, label=f"{title} The table above holds the figures."),
+        subtitle=said,
+        svg=pictures.inline_svg(small, label=say("charts.label", title=title)),
         files=tuple(f"charts/{name}" for name in files),
     )
     return picture, files
 
 
-def _deployments(counts: "pd.Series[int]", *, intervals: bool) -> str:
+def _deployments(rows: pd.DataFrame) -> Words:
+    """How many deployments are behind the figures of a frame, and whether they have intervals."""
+    estimates = rows[rows["kind"] == "estimate"] if "kind" in rows else rows
+    counts = estimates["n"].astype(int)
+    if not len(counts):
+        return ""
     least, most = int(counts.min()), int(counts.max())
-    n = f"n = {least}" if least == most else f"n = {least} to {most}"
-    n = n.replace(" ", "\N{NO-BREAK SPACE}")
-    said = f"{n} deployment{'s' * (most != 1)} of each stack"
-    return f"{said}, 95% intervals by Student's t on logarithms" if intervals else f"{said}, no intervals"
+    n = str(least) if least == most else say("charts.range", low=least, high=most)
+    key = "charts.with_intervals" if estimates["low"].notna().any() else "charts.without_intervals"
+    return say(key, n=n)
 
 
 def _link(run: Path, out: Path) -> str:

@@ -1,15 +1,18 @@
 """The pictures: one module a chart, found by looking in this folder. Adding a chart touches one file.
 
 A chart module (any whose name does not start with an underscore) holds `CHART`, a `Chart` whose `draw` is a pure function of a
-frame and a sheet: it reads no file, keeps no state, and draws the same picture from the same rows.
+frame and a sheet: it reads no file, keeps no state, and draws the same picture from the same rows. What it returns is a `Scene`;
+`analysis.pictures` makes PNG and SVG of it.
 """
 
 import importlib
 import pkgutil
 
 from analysis.charts._chart import FRAME_COLUMNS, Chart, Sheet
+from analysis.charts._frames import frame
+from analysis.charts._scene import Scene
 
-__all__ = ["FRAME_COLUMNS", "Chart", "Sheet", "discover"]
+__all__ = ["FRAME_COLUMNS", "Chart", "Scene", "Sheet", "discover", "frame"]
 
 
 def discover() -> tuple[Chart, ...]:

@@ -1,53 +1,82 @@
-"""Latency of each stack at one offered load, from the median to the 99th percentile, as dumbbells on a logarithmic axis."""
+"""Latency of each stack from the median to the 99th percentile, as dumbbells on a logarithmic axis: one panel for each load."""
+
+from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from analysis import numbers
+from analysis.charts import _axis
+from analysis.charts._axis import Axis
 from analysis.charts._chart import Chart, Sheet
-from analysis.charts._rows import Row, log_scale, panel, point, rail, rows, spread
+from analysis.charts._frames import of_stacks
+from analysis.charts._rows import Estimate, Panel, Row, about, panel, rows, values
+from analysis.charts._scene import Scene, Words
+from analysis.evidence import Evidence
+from analysis.numbers import estimate
+from analysis.words import say
 
 PERCENTILES = ("p50_ms", "p90_ms", "p99_ms")
+OPEN_LOOP = "latency"
 
 
-def draw(frame: pd.DataFrame, sheet: Sheet) -> Figure:
-    """Dumbbells, the lowest tail first: the mark is p50, the small tick p90, the bar at the end p99."""
-    by = "p99_ms" if (frame["metric"] == "p99_ms").any() else "p50_ms"
-    stacks = rows(frame, by=by, ascending=True)
-    picture = panel(stacks, sheet, metric="p50_ms", words=_words)
-    shown = [(rail(number, titled=picture.titled), row) for number, row in enumerate(stacks) if "p50_ms" in row.figures]
-    figures = [figure for _, row in shown for metric, figure in row.figures.items() if metric in PERCENTILES]
-    bounds = [bound for figure in figures for bound in (figure.low, figure.high) if bound == bound]
-    log_scale(
-        picture.axes,
-        [figure.value for figure in figures] + bounds + [r for figure in figures for r in figure.replicates],
+def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
+    """The percentiles in every open-loop view of the scenario, the equal rate first."""
+    views = {cell["view"] for cell in evidence.cells if cell["scenario"] == scenario and cell["view"] != "capacity"}
+    ordered = sorted(views, key=lambda view: (view != OPEN_LOOP, len(view), view))
+    return (
+        of_stacks(evidence, scenario, ordered, PERCENTILES)
+        if ordered
+        else of_stacks(evidence, scenario, ["latency"], PERCENTILES)
     )
-    for y, row in shown:
-        marks = {metric: row.figures[metric] for metric in PERCENTILES if metric in row.figures}
-        ends = [figure.value for figure in marks.values()]
-        picture.axes.add_line(
-            Line2D([min(ends), max(ends)], [y, y], color=row.colour, linewidth=2.2, zorder=1, clip_on=False)
-        )
-        for metric, size in (("p90_ms", 7), ("p99_ms", 13)):
-            if metric in marks:
-                picture.axes.add_line(
-                    Line2D(
-                        [marks[metric].value], [y], linestyle="none", marker="|", markersize=size, markeredgewidth=2.2,
-                        color=row.colour, zorder=3, clip_on=False,
-                    )
-                )  # fmt: skip
-        for metric in ("p50_ms", "p99_ms"):
-            if metric in marks:
-                spread(picture.axes, y, row, marks[metric])
-        point(picture.axes, marks["p50_ms"].value, y, row, size=8)
-    return picture.figure
+
+
+def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
+    """Dumbbells, the lowest tail of the first load first: the mark is p50, the small tick p90, the bar at the end p99."""
+    by = "p99_ms" if (frame["metric"] == "p99_ms").any() else "p50_ms"
+    stacks = sorted(rows(frame, by="p50_ms", ascending=True), key=lambda row: _worst(row, by))
+    views = sorted(
+        {view for row in stacks for view in row.views}, key=lambda view: (view != OPEN_LOOP, len(view), view)
+    )
+    picture = panel(stacks, sheet, metric="p50_ms", words=_words if len(views) < 2 else None, head=16)
+    shown = [figure for row in stacks for found in row.views.values() for figure in found.values()]
+    wide = (picture.right - picture.left) / max(len(views), 1)
+    for number, view in enumerate(views):
+        left = picture.left + wide * number + (8 if number else 0)
+        axis = _axis.logarithmic(values(shown), left + 4, picture.left + wide * (number + 1) - 6, most_ticks=4)
+        picture.axis(axis, label=say("charts.ms") if picture.drawing.titled else "")
+        picture.drawing.text((axis.start + axis.end) / 2, picture.top - 9, _load(view), anchor="middle", ink="muted")
+        for at, row in enumerate(stacks):
+            if view in row.views:
+                _dumbbell(picture, axis, picture.rail(at), row, row.views[view])
+    return picture.scene()
+
+
+def _worst(row: Row, by: str) -> float:
+    return row.figures[by].value if by in row.figures else float("inf")
+
+
+def _load(view: str) -> Words:
+    return say("charts.equal") if view == OPEN_LOOP else say("charts.share", share=view.removeprefix(f"{OPEN_LOOP}-"))
+
+
+def _dumbbell(picture: Panel, axis: Axis, y: float, row: Row, figures: Mapping[str, Estimate]) -> None:
+    draw = picture.drawing
+    marks = {metric: figures[metric] for metric in PERCENTILES if metric in figures}
+    ends = [axis.at(figure.value) for figure in marks.values()]
+    draw.strokes([((min(ends), y), (max(ends), y))], row.ink, width=2)
+    for metric, half in (("p90_ms", 3.0), ("p99_ms", 6.0)):
+        if metric in marks:
+            x, told = axis.at(marks[metric].value), about(row, marks[metric], f"ms {metric.removesuffix('_ms')}")
+            draw.strokes([((x, y - half), (x, y + half))], row.ink, width=2.2, about=told)
+    for metric in ("p50_ms", "p99_ms"):
+        if metric in marks:
+            picture.spread(axis, y, row, Estimate(**vars(marks[metric]) | {"replicates": ()}))
+    picture.point(axis, y, row, marks["p50_ms"], "ms p50", size=9)
 
 
 def _words(row: Row) -> str:
     """From the median to the highest percentile that there were enough answers for."""
     last = max(metric for metric in row.figures if metric in PERCENTILES)
-    said = " to ".join(numbers.estimate(row.figures[metric].value) for metric in dict.fromkeys(("p50_ms", last)))
+    said = " to ".join(estimate(row.figures[metric].value) for metric in dict.fromkeys(("p50_ms", last)))
     return f"{said} ms" if last == "p99_ms" else f"{said} ms ({last.removesuffix('_ms')})"
 
 
@@ -57,7 +86,9 @@ CHART = Chart(
     each="scenario",
     view="latency",
     metrics=PERCENTILES,
-    question="{scenario}: how long does a request take at {load}?",
-    measure="latency in ms: p50 (mark), p90 (tick) and p99 (end), open loop, from the intended start, log scale, less is better",
+    section="latency",
+    question="charts.latency.question",
+    measure="charts.latency.measure",
     draw=draw,
+    frame=frame,
 )

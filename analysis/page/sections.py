@@ -1,15 +1,14 @@
 """Where each picture stands on the page."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from analysis.charts._scene import Words
+
 SECTIONS = ("capacity", "latency", "load", "spectrum", "cpu", "memory", "effects", "sweeps", "drift", "more")
 """Parts of the page that hold pictures, by their id, in order. A chart that names none of them stands under `more`."""
-
-DEFAULT: Mapping[str, str] = {"throughput": "capacity", "latency": "latency", "cpu": "cpu", "memory": "memory"}
-"""The section of charts, by name, that do not say one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +16,10 @@ class Picture:
     """A chart as the page shows it: its words, its SVG, and the files beside the page with the same content."""
 
     section: str
+    chart: str
     scenario: str
-    title: str
-    subtitle: str
+    title: Words
+    subtitle: Words
     svg: Markup
     files: tuple[str, ...]
 
@@ -29,13 +29,13 @@ class Blank:
     """A chart that was not drawn, since no stack has a figure for it."""
 
     section: str
-    title: str
+    chart: str
+    title: Words
 
 
-def section(name: str, wanted: str = "") -> str:
-    """The section of the chart `name`, which asks for the section `wanted`."""
-    chosen = wanted or DEFAULT.get(name, "more")
-    return chosen if chosen in SECTIONS else "more"
+def section(wanted: str) -> str:
+    """The part of the page for a chart that asks for the section `wanted`."""
+    return wanted if wanted in SECTIONS else "more"
 
 
 def by_section[T: (Picture, Blank)](found: Iterable[T]) -> dict[str, Sequence[T]]:

@@ -149,6 +149,11 @@ def attributes(name: str, value: object, language: str) -> Markup:
     return Markup('{}="{}" {}').format(Markup(name), plain(value, language), others)
 
 
+def known(key: str) -> bool:
+    """Whether there is a sentence of that key."""
+    return key in catalogue("en")
+
+
 def say(key: str, **slots: object) -> Said:
     """The sentence `key` with its slots filled."""
     return Said(key, slots)

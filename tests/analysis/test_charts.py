@@ -2,31 +2,28 @@
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
-from analysis import pictures
-from analysis.charts import FRAME_COLUMNS, Chart, Sheet, discover
-from analysis.evidence import Evidence, chart_frame, gather
+from analysis import charts, pictures
+from analysis.charts import FRAME_COLUMNS, Chart, Scene, Sheet, discover
+from analysis.charts._chart import words
+from analysis.charts._scene import Area, Strokes, Symbol, Text
+from analysis.evidence import Evidence, gather
 from analysis.frames import load
-from analysis.palette import COLOURS, INK
+from analysis.page.sections import SECTIONS
+from analysis.palette import COLOURS, INK, MARKS
 from analysis.stats import ALL_SCENARIOS
+from analysis.words import plain
 
 CHARTS = {chart.name: chart for chart in discover()}
-WIDE = Sheet(width_in=10.0, title="db: a question?", subtitle="Metric, unit, n = 1", footer="run")
-NARROW = Sheet(width_in=4.0)
-
-
-@pytest.fixture(autouse=True)
-def _drawing() -> Iterator[None]:
-    with pictures.settings():
-        yield
+WIDE = Sheet(width=720, title="db: a question?", subtitle="Metric, unit, n = 1", footer="run")
+NARROW = Sheet(width=360)
 
 
 @cache
@@ -35,18 +32,28 @@ def evidence_in(folder: Path) -> Evidence:
 
 
 def frame_of(folder: Path, chart: Chart, scenario: str) -> pd.DataFrame:
-    return chart_frame(evidence_in(folder), chart, ALL_SCENARIOS if chart.each == "run" else scenario)
+    return charts.frame(evidence_in(folder), chart, ALL_SCENARIOS if chart.each == "run" else scenario)
 
 
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.texts]
+def texts(scene: Scene) -> list[str]:
+    return [plain(shape.words, "en") for shape in scene.shapes if isinstance(shape, Text)]
+
+
+def symbols(scene: Scene) -> list[Symbol]:
+    """The marks of estimates, in the order of rows."""
+    return [shape for shape in scene.shapes if isinstance(shape, Symbol) and shape.about and shape.about.stack]
+
+
+def brackets(scene: Scene) -> list[Strokes]:
+    return [shape for shape in scene.shapes if isinstance(shape, Strokes) and shape.lines and len(shape.lines[0]) == 4]
 
 
 def test_charts_are_found_in_their_folder_and_in_order() -> None:
     assert [chart.name for chart in discover()] == ["throughput", "latency", "cpu", "memory"]
     for chart in discover():
-        assert chart.question.format(scenario="db", load="a load").endswith("?")
-        assert "better" in chart.measure
+        assert plain(words(chart.question, scenario="db", load="a load"), "en").endswith("?")
+        assert len(plain(words(chart.measure), "en")) > 20
+        assert chart.section in SECTIONS
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -55,42 +62,51 @@ def test_a_chart_is_a_pure_function_of_its_frame(mixed_run: Any, name: str, shee
     chart = CHARTS[name]
     frame = frame_of(mixed_run.folder, chart, "db")
     before = frame.copy(deep=True)
-    first, second = pictures.svg(chart.draw(frame, sheet)), pictures.svg(chart.draw(frame, sheet))
-    assert first == second
+    assert pictures.svg(chart.draw(frame, sheet)) == pictures.svg(chart.draw(frame, sheet))
     pd.testing.assert_frame_equal(frame, before)
-    assert list(frame.columns) == list(FRAME_COLUMNS)
+    assert chart.frame or list(frame.columns) == list(FRAME_COLUMNS)
 
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_pictures_stand_alone_and_use_the_palette_only(mixed_run: Any, name: str) -> None:
     chart = CHARTS[name]
-    figure = chart.draw(frame_of(mixed_run.folder, chart, "json"), WIDE)
-    image = pictures.png(figure)
-    assert image.startswith(b"\x89PNG")
-    assert int.from_bytes(image[16:20]) == 2000  # 10 in at 200 dpi
-    drawn = pictures.svg(figure).decode()
+    drawn = pictures.svg(chart.draw(frame_of(mixed_run.folder, chart, "json"), WIDE)).decode()
     root = ET.fromstring(drawn)
     assert root.tag.endswith("svg")
-    assert WIDE.title in drawn  # letters stay text
-    assert "metadata" not in drawn
+    assert str(WIDE.title) in drawn  # letters stay text
+    assert "var(" not in drawn
     known = {value for colour in [*COLOURS.values(), *INK.values()] for value in (colour.light,)}
     assert set(re.findall(r"#[0-9a-f]{6}\b", drawn)) <= known
 
 
-def test_on_the_page_colours_follow_the_theme_and_ids_are_the_charts_own(mixed_run: Any) -> None:
-    chart = CHARTS["cpu"]
-    figure = chart.draw(frame_of(mixed_run.folder, chart, "db"), NARROW)
-    drawn = str(pictures.inline_svg(figure, name="cpu-db", label='a "label" <b>'))
-    root = ET.fromstring(drawn.replace("xlink:href", "href"))
+def test_a_png_has_twice_the_usual_density(mixed_run: Any) -> None:
+    chart = CHARTS["memory"]
+    image = pictures.png(chart.draw(frame_of(mixed_run.folder, chart, "json"), WIDE))
+    assert image.startswith(b"\x89PNG")
+    assert int.from_bytes(image[16:20]) == 2000  # 10 in at 200 dpi
+
+
+def test_on_the_page_colours_follow_the_theme_and_marks_carry_their_values(mixed_run: Any) -> None:
+    chart = CHARTS["throughput"]
+    scene = chart.draw(frame_of(mixed_run.folder, chart, "db"), NARROW)
+    drawn = str(pictures.inline_svg(scene, label='a "label" <b>'))
+    root = ET.fromstring(drawn)
     assert not re.search(r"#[0-9a-f]{6}\b", drawn)
     assert "var(--fw-django)" in drawn
-    assert "<style" not in drawn
     assert root.attrib["aria-label"] == 'a "label" <b>'
-    ids = {element.attrib["id"] for element in root.iter() if "id" in element.attrib}
-    assert ids
-    assert all(name.startswith("cpu-db-") for name in ids)
-    assert set(re.findall(r"url\(#([^)]+)\)", drawn)) <= ids
-    assert set(re.findall(r'href="#([^"]+)"', drawn)) <= ids
+    (mark,) = [one for one in root.iter() if one.get("data-stack") == "aiohttp/multi/nginx" and one.get("data-value")]
+    trial = mixed_run.find("aiohttp/multi/nginx", "db", "capacity")
+    assert float(mark.attrib["data-value"]) == pytest.approx(trial["requests"] / 3, rel=1e-5)
+    assert mark.attrib["data-n"] == "1"
+    assert mark[0].text == "aiohttp/multi/nginx\n2,500 req/s, n = 1"
+
+
+def test_every_mark_has_an_outline_in_both_kinds_of_file() -> None:
+    for mark in MARKS.values():
+        box = pictures.outline(mark.path).get_extents()
+        assert 0 <= box.x0 < box.x1 <= 16
+        assert 0 <= box.y0 < box.y1 <= 16
+        assert (box.x0 + box.x1) / 2 == pytest.approx(8, abs=0.3)
 
 
 @pytest.mark.parametrize("name", ["throughput", "latency", "cpu"])
@@ -105,33 +121,47 @@ def test_a_failed_stack_is_named_with_its_reason_and_comes_last(mixed_run: Any, 
 
 def test_capacity_is_sorted_and_a_bound_is_called_one(mixed_run: Any) -> None:
     chart = CHARTS["throughput"]
-    figure = chart.draw(frame_of(mixed_run.folder, chart, "plaintext"), WIDE)
-    said = texts(figure)
+    scene = chart.draw(frame_of(mixed_run.folder, chart, "plaintext"), WIDE)
+    said, points = texts(scene), symbols(scene)
     assert [text.split("/")[0] for text in said if text.count("/") == 2] == ["aiohttp", "tornado", "flask", "django"]
-    assert "at least 6,200" in said
+    assert "≥ 6,200" in said
     assert "3,100" in said
-    points = [line for line in figure.axes[0].lines if line.get_markersize() == 8.5]
-    hollow = [line.get_markerfacecolor() == INK["bg"].light for line in points]
-    assert hollow == [True, False, False, False]
-    assert [line.get_xdata()[0] for line in points] == pytest.approx([6200, 3100, 2100, 1300])
-    assert [line.get_markeredgecolor() for line in points][:2] == [COLOURS["aiohttp"].light, COLOURS["tornado"].light]
-    assert [line.get_marker() for line in points] == ["^", "^", "s", "s"]
+    assert [point.hollow for point in points] == [True, False, False, False]
+    assert [point.about.values["value"] for point in points if point.about] == pytest.approx([6200, 3100, 2100, 1300])
+    assert [point.ink for point in points][:2] == ["fw-aiohttp", "fw-tornado"]
+    assert [point.mark for point in points] == [MARKS[model] for model in ("loops", "loops", "sync", "sync")]
+    assert [point.at[0] for point in points] == sorted((point.at[0] for point in points), reverse=True)
 
 
-@pytest.mark.parametrize(("blocks", "brackets", "dots"), [(1, 0, 0), (2, 0, 1), (6, 1, 1)])
+@pytest.mark.parametrize(("blocks", "intervals", "dots"), [(1, 0, 0), (2, 0, 2), (6, 1, 6)])
 def test_intervals_from_six_deployments_and_faint_dots_from_two(
-    make_run: Callable[..., Any], blocks: int, brackets: int, dots: int
+    make_run: Callable[..., Any], blocks: int, intervals: int, dots: int
 ) -> None:
     run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=blocks)
     chart = CHARTS["throughput"]
-    figure = chart.draw(frame_of(run.write(), chart, "db"), WIDE)
-    lines = figure.axes[0].lines
-    assert sum(len(line.get_xdata()) == 4 for line in lines) == brackets
-    assert (
-        sum(line.get_alpha() == 0.35 and len(line.get_xdata()) == blocks and line.get_marker() == "o" for line in lines)
-        == dots
-    )
-    assert any("[" in text for text in texts(figure)) == bool(brackets)
+    scene = chart.draw(frame_of(run.write(), chart, "db"), WIDE)
+    assert len(brackets(scene)) == intervals
+    assert sum(isinstance(shape, Symbol) and shape.opacity == 0.35 for shape in scene.shapes) == dots
+    assert any("[" in text for text in texts(scene)) == bool(intervals)
+
+
+def test_ratios_to_the_first_stand_beside_capacity_with_the_margin(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    chart = CHARTS["throughput"]
+    frame = frame_of(run.write(), chart, "db")
+    scene = chart.draw(frame, WIDE)
+    ratios = {row.stack: row for row in frame[frame["kind"] == "ratio"].itertuples()}
+    assert ratios["aiohttp/multi/nginx"].value == 1
+    assert ratios["aiohttp/multi/nginx"].high == pytest.approx(1.03)
+    assert ratios["tornado/multi/nginx"].value == pytest.approx(0.5, rel=0.03)
+    told = [point.about for point in symbols(scene) if point.about and "ratio" in point.about.values]
+    assert [one.stack for one in told] == ["tornado/multi/nginx", "flask/gunicorn-sync/nginx"]
+    assert told[0].values["ratio"] == ratios["tornado/multi/nginx"].value
+    assert told[0].tip.endswith(", different")
+    assert "ratio to aiohttp/multi/nginx" in texts(scene)
+    assert any(text.startswith("← 0.2") for text in texts(scene)), "Django is off the scale, and named as such"
+    assert [text.split(":")[0] for text in texts(scene) if re.match(r"\d: ", text)] == ["1", "2", "3", "4"]
+    assert not any("ratio" in text for text in texts(chart.draw(frame, NARROW))), "the page has them in its table"
 
 
 def test_long_names_are_whole_in_files_and_keep_both_ends_on_the_page(make_run: Callable[..., Any]) -> None:
@@ -142,27 +172,48 @@ def test_long_names_are_whole_in_files_and_keep_both_ends_on_the_page(make_run: 
     assert name in "".join(texts(chart.draw(frame, WIDE)))
     (short,) = [text for text in texts(chart.draw(frame, NARROW)) if "django" in text]
     assert short.startswith("django+raw@5.2/gun")
-    assert short.endswith("uwsgi+keepalive=4")
+    assert short.endswith("keepalive=4")
     assert len(short) < len(name)
 
 
 def test_cpu_bars_start_at_zero_and_end_at_the_sum(mixed_run: Any) -> None:
     chart = CHARTS["cpu"]
-    axes = chart.draw(frame_of(mixed_run.folder, chart, "db"), WIDE).axes[0]
-    assert axes.get_xlim()[0] == 0
+    scene = chart.draw(frame_of(mixed_run.folder, chart, "db"), WIDE)
+    bars = [shape for shape in scene.shapes if isinstance(shape, Area) and shape.about]
+    mine = [bar for bar in bars if bar.about and bar.about.stack == "aiohttp/multi/nginx"]
     trial = mixed_run.find("aiohttp/multi/nginx", "db", "capacity")
-    ends = [bar.get_x() + bar.get_width() for bar in axes.patches[:3]]
     parts = [trial["cpu_s"][role] * 1000 / trial["window_requests"] for role in ("app", "front", "database")]
-    assert axes.patches[0].get_x() == 0
-    assert ends == pytest.approx([sum(parts[: n + 1]) for n in range(3)])
+    assert [bar.about.values["value"] for bar in mine if bar.about] == pytest.approx(parts)
+    zero = min(point[0] for bar in bars for point in bar.points)
+    scale = (mine[0].points[1][0] - zero) / parts[0]
+    assert mine[0].points[0][0] == zero
+    assert mine[2].points[1][0] - zero == pytest.approx(scale * sum(parts))
+    assert [mine[0].ink, mine[1].ink, mine[2].ink] == ["fw-aiohttp", "bg", "axis"]
 
 
 def test_latency_dumbbell_holds_the_three_percentiles(mixed_run: Any) -> None:
     chart = CHARTS["latency"]
-    axes = chart.draw(frame_of(mixed_run.folder, chart, "db"), WIDE).axes[0]
+    scene = chart.draw(frame_of(mixed_run.folder, chart, "db"), WIDE)
     expected = mixed_run.find("aiohttp/multi/nginx", "db", "latency")["latency_ms"]
-    drawn = {round(float(line.get_xdata()[0]), 9) for line in axes.lines if len(line.get_xdata()) == 1}
-    assert {round(expected[key], 9) for key in ("p50", "p90", "p99")} <= drawn
+    told = [shape.about for shape in scene.shapes if isinstance(shape, Symbol | Strokes) and shape.about]
+    mine = {str(one.values["unit"]): one.values["value"] for one in told if one.stack == "aiohttp/multi/nginx"}
+    assert mine == pytest.approx({f"ms {key}": expected[key] for key in ("p50", "p90", "p99")})
+
+
+def test_each_load_has_a_panel_of_its_own(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"])
+    run.header["plan"]["views"]["db"].append("latency-80")
+    run.trials += [
+        t | {"view": "latency-80", "trial_id": f"{t['trial_id']}-80", "offered_rps": 500.0}
+        for t in run.trials
+        if t["view"] == "latency"
+    ]
+    chart = CHARTS["latency"]
+    scene = chart.draw(frame_of(run.write(), chart, "db"), WIDE)
+    assert {"equal load", "80% of own capacity"} <= set(texts(scene))
+    places = [point.at[0] for point in symbols(scene)]
+    assert len(places) == 8
+    assert max(places[:4]) < min(places[4:]), "the first load's panel ends before the second's begins"
 
 
 def test_text_from_outside_is_drawn_as_it_is(make_run: Callable[..., Any]) -> None:
@@ -172,9 +223,9 @@ def test_text_from_outside_is_drawn_as_it_is(make_run: Callable[..., Any]) -> No
         "reason": "cost $\\frac{1}$ < 5 & \x1b[31m\u6570\u636e\u5e93 \x07 " + "x" * 300,
     }
     chart = CHARTS["throughput"]
-    figure = chart.draw(frame_of(run.write(), chart, "db"), NARROW)
-    drawn = pictures.svg(figure).decode()
+    scene = chart.draw(frame_of(run.write(), chart, "db"), NARROW)
+    drawn = pictures.svg(scene).decode()
     ET.fromstring(drawn)
     assert "$\\frac{1}$ &lt; 5 &amp;" in drawn
     assert "x" * 100 not in drawn
-    assert pictures.png(figure)
+    assert pictures.png(scene)
