@@ -137,7 +137,7 @@ class Server:
     distributions: tuple[str, ...]
     """Python distributions whose versions are recorded with every figure."""
     omits: frozenset[str]
-    """What of the contract it leaves out by itself: response headers in lower case, `chunked-request` for chunked bodies."""
+    """What of the contract it leaves out by itself: response headers in lower case, `chunked-request`, `early-answer`."""
     tags: frozenset[str]
     workers: str
     threads: str

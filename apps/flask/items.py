@@ -11,6 +11,7 @@ from werkzeug.routing import BaseConverter
 blueprint = Blueprint("items", __name__, url_prefix="/api/items")
 
 LONGEST_BODY_BYTES = 4096
+LONGEST_READ_BYTES = 65_536
 HIGHEST_ID = 2_147_483_647
 LIMIT = 20
 HIGHEST_LIMIT = 100
@@ -89,6 +90,8 @@ def name_and_quantity() -> tuple[str, int]:
         raise RefusalError(415, {"error": "body: not application/json"})
     body = request.stream.read(LONGEST_BODY_BYTES + 1)
     if len(body) > LONGEST_BODY_BYTES:
+        # To its end: a server may cut a connection off whose body was not read, and the answer be lost with it.
+        request.stream.read(LONGEST_READ_BYTES)
         raise RefusalError(413, {"error": f"body: longer than {LONGEST_BODY_BYTES} bytes"})
     value = json_object(body)
     if value is None:

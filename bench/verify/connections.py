@@ -12,7 +12,7 @@ from bench.verify import items
 from bench.verify.deadline import Deadline
 from bench.verify.endpoints import ENDPOINTS, Endpoint
 from bench.verify.report import shown
-from bench.verify.rule import BrokenError, NotCheckedError, Probe, Rule
+from bench.verify.rule import EARLY_ANSWER, BrokenError, NotCheckedError, Probe, Rule
 from bench.verify.wire import TransportError, Wire
 
 BODY = b"x" * 70_000
@@ -87,6 +87,10 @@ def _is_left_usable(step: Step, second: Endpoint, probe: Probe) -> None:
             first = connection.getresponse()
             first.read()
         except (http.client.HTTPException, OSError) as error:
+            ended = isinstance(error, ConnectionError) and not deadline.passed  # RemoteDisconnected is one, too
+            if ended and step.body and EARLY_ANSWER in probe.omits:
+                wire.count(fault=False)
+                return
             wire.count(fault=True)
             raise TransportError(asked, _described(error, deadline)) from error
         wire.count(fault=False)

@@ -48,7 +48,7 @@ UNKNOWN = ("/", "/nope", "/json/", "/plaintext/more", "/JSON", "/static")
 
 
 def _unknown(method: str, target: str, allowed: tuple[int, ...], probe: Probe) -> None:
-    expect_status(probe.wire.ask(method, target, body=b"x=1" if method == "POST" else None), *allowed)
+    expect_status(probe.ask_early(method, target, body=b"x=1" if method == "POST" else None), *allowed)
 
 
 def _missing(method: str, target: str, allowed: tuple[int, ...] = (404,)) -> Rule:

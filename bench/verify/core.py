@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bench.verify import bodies, connections, constant, database, files, fortune
 from bench.verify.endpoints import ENDPOINTS, Endpoint, shared_rules
 from bench.verify.judge import extra_fault, header_fault
 from bench.verify.report import Check, Report, Skip, shown
-from bench.verify.rule import BrokenError, NotCheckedError, Probe, Rule
+from bench.verify.rule import AnswerLostError, BrokenError, NotCheckedError, Probe, Rule
 from bench.verify.wire import Answer, GaveUpError, TransportError, Wire
 
 OWN_RULES: tuple[Rule, ...] = (
@@ -41,10 +41,11 @@ def verify(
 ) -> Report:
     """Ask a server everything that `apps/CONTRACT.md` says, over TCP or over the socket file `unix`.
 
-    `omits`: response headers that it need not send; also `chunked-request` where it cannot read such bodies. `static`
-    is False where nobody serves /static. `endpoints` (such as `io-db` or `/io-db`) narrows the checking down; None means
-    all. With `database_url`, the application's own, what is read and written is compared with the tables; with
-    `static_dir`, files with files. One request may take `timeout_s`, all together 18 times that.
+    `omits`: response headers that it need not send; `chunked-request` where it cannot read such bodies; `early-answer` and
+    `kept-promise` where it may close a connection too soon. `static` is False where nobody serves /static. `endpoints` (such as
+    `io-db` or `/io-db`) narrows the checking down; None means all. With `database_url`, the application's own, what is read and
+    written is compared with the tables; with `static_dir`, files with files. One request may take `timeout_s`, all together 18
+    times that.
 
     Whatever the server does becomes a line of the report. Raises BenchError for arguments that make no sense, and where
     `database_url` leads to no such tables.
@@ -128,10 +129,7 @@ def _check_each(rules: Iterable[Rule], probe: Probe, log: _Log, *, alone: bool) 
 def _check(rule: Rule, probe: Probe, log: _Log, *, alone: bool) -> bool:
     """Whether the rule holds, as far as it can be checked. Raises GaveUpError."""
     try:
-        if alone:
-            with probe.alone():
-                rule.check(probe)
-        else:
+        with probe.alone() if alone else nullcontext(), suppress(AnswerLostError):
             rule.check(probe)
     except BrokenError as broken:
         log.fail(rule.endpoint, rule.name, rule.expected, str(broken))

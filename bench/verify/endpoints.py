@@ -88,4 +88,4 @@ def _has_type(endpoint: Endpoint, content_type: str, probe: Probe) -> None:
 
 
 def _refuses(endpoint: Endpoint, method: str, probe: Probe) -> None:
-    expect_status(probe.wire.ask(method, endpoint.target, body=endpoint.body(method)), 405)
+    expect_status(probe.ask_early(method, endpoint.target, body=endpoint.body(method)), 405)

@@ -68,7 +68,16 @@ def create(probe: Probe, body: bytes = VALID, media_type: str = JSON) -> Item:
 
 
 def _send(probe: Probe, method: str, target: str, body: bytes, media_type: str | None = JSON) -> Answer:
-    return probe.wire.ask(method, target, body=body, headers={"Content-Type": media_type} if media_type else None)
+    return probe.wire.ask(method, target, body=body, headers=_typed(media_type))
+
+
+def _send_early(probe: Probe, method: str, target: str, body: bytes, media_type: str | None = JSON) -> Answer:
+    """As `_send`, where the answer may come before the body was read."""
+    return probe.ask_early(method, target, body=body, headers=_typed(media_type))
+
+
+def _typed(media_type: str | None) -> dict[str, str] | None:
+    return {"Content-Type": media_type} if media_type else None
 
 
 @contextmanager
@@ -209,11 +218,11 @@ def _is_unknown(item_id: str, probe: Probe) -> None:
 
 def _lacks_method(method: str, probe: Probe) -> None:
     with _made(probe, ("unpatched", 1)) as (item,):
-        expect_status(_send(probe, method, item.target, VALID), 405)
+        expect_status(_send_early(probe, method, item.target, VALID), 405)
 
 
 def _refuses_post(refusal: Refusal, probe: Probe) -> None:
-    answer = _send(probe, "POST", PATH, refusal.body, refusal.media_type)
+    answer = _send_early(probe, "POST", PATH, refusal.body, refusal.media_type)
     for location in answer.values("location"):
         probe.wire.ask("DELETE", location)  # it was taken instead
     _expect(answer, refusal.status, refusal.answer)
@@ -221,10 +230,11 @@ def _refuses_post(refusal: Refusal, probe: Probe) -> None:
 
 def _refuses_put(refusal: Refusal, probe: Probe) -> None:
     with _made(probe, ("unchanged", 1)) as (item,):
-        _expect(_send(probe, "PUT", item.target, refusal.body, refusal.media_type), refusal.status, refusal.answer)
+        answer = _send_early(probe, "PUT", item.target, refusal.body, refusal.media_type)
+        _expect(answer, refusal.status, refusal.answer)
         _expect(probe.get(item.target), 200, item.body)
     # What is wrong with a body is said before the item is looked for.
-    answer = _send(probe, "PUT", f"{PATH}/{ABSENT[0]}", refusal.body, refusal.media_type)
+    answer = _send_early(probe, "PUT", f"{PATH}/{ABSENT[0]}", refusal.body, refusal.media_type)
     _expect(answer, refusal.status, refusal.answer)
 
 

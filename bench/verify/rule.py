@@ -1,13 +1,16 @@
 """What a rule is, and what it may use: the seam between the tables of rules and the one that checks them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from bench.verify.report import shown
-from bench.verify.wire import Answer, Wire
+from bench.verify.wire import Answer, TransportError, Wire
+
+EARLY_ANSWER = "early-answer"
+"""In `omits`: it may end a connection instead of giving an answer that came before the request's whole body was read."""
 
 
 class BrokenError(Exception):
@@ -16,6 +19,10 @@ class BrokenError(Exception):
 
 class NotCheckedError(Exception):
     """A rule cannot be checked here; the message is the reason."""
+
+
+class AnswerLostError(Exception):
+    """An answer that came before the whole body was read was lost, as the manifest says that it may be."""
 
 
 class Tables(Protocol):
@@ -60,6 +67,21 @@ class Probe:
         if target not in self.answers:
             self.answers[target] = self.get(target)
         return self.answers[target]
+
+    def ask_early(
+        self, method: str, target: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """As `wire.ask`, where the answer may come before the whole body was read. Raises AnswerLostError where that may be."""
+        try:
+            answer = self.wire.ask(method, target, body=body, headers=headers)
+        except TransportError as fault:
+            if fault.closed and EARLY_ANSWER in self.omits:
+                self.wire.count(fault=False)
+                raise AnswerLostError from fault
+            raise
+        if answer.status == 502 and EARLY_ANSWER in self.omits:
+            raise AnswerLostError
+        return answer
 
     @property
     def database(self) -> Tables:

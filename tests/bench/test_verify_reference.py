@@ -107,6 +107,31 @@ def test_a_server_that_cannot_read_chunked_requests_has_to_say_so(static_dir, mo
     assert [failure.rule for failure in report.failures] == ["chunked"]
 
 
+def test_answers_before_the_body_may_be_lost_where_the_server_says_so(static_dir):
+    class CutsOff(Site):
+        """As a server that closes on what the application has not read, and then a front before it."""
+
+        status = 0
+
+        def answer(self, request):
+            response = super().answer(request)
+            early = request.body and (response.status in (405, 413, 415) or request.path == "/nope")
+            return Response(status=self.status) if early else response
+
+        def send(self, handler, request, response):
+            if response.status == 0:
+                handler.close_connection = True
+            else:
+                super().send(handler, request, response)
+
+    asked = ["json", "api/items"]
+    with serving(CutsOff(static_dir)) as url:
+        for CutsOff.status in (0, 502):
+            assert verify(url, endpoints=asked, omits={"early-answer"}).failures == ()
+            lost = {failure.rule for failure in verify(url, endpoints=asked).failures}
+            assert lost == ({"transport"} if CutsOff.status == 0 else {"404", "405", "413", "415"})
+
+
 def test_too_long_a_body_may_be_answered_by_closing(static_dir, monkeypatch):
     limit_uploads(monkeypatch)
 

@@ -15,6 +15,7 @@ from endpoints.rows import ItemRow
 data: Any = import_module(settings.DATA_MODULE)
 
 BODY_BYTES_MAX = 4096
+READ_BYTES_MAX = 65_536
 ID_MAX = 2_147_483_647
 LIMIT = 20
 LIMIT_MAX = 100
@@ -93,6 +94,8 @@ def name_and_quantity(request: HttpRequest) -> tuple[str, int]:
         raise RefusalError(415, {"error": "body: not application/json"})
     body = request.read(BODY_BYTES_MAX + 1)
     if len(body) > BODY_BYTES_MAX:
+        # To its end: a server may cut a connection off whose body was not read, and the answer be lost with it.
+        request.read(READ_BYTES_MAX)
         raise RefusalError(413, {"error": f"body: longer than {BODY_BYTES_MAX} bytes"})
     value = json_object(body)
     if value is None:
