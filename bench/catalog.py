@@ -32,7 +32,6 @@ def load(root: Path = ROOT) -> Catalog:
     apps = {path.parent.name: _app(path) for path in sorted(root.glob("apps/*/app.toml"))}
     servers = {path.parent.name: _server(path) for path in sorted(root.glob("deploy/servers/*/server.toml"))}
     fronts = {path.parent.name: _front(path) for path in sorted(root.glob("deploy/fronts/*/front.toml"))}
-    scenarios = {path.stem: _scenario(path) for path in sorted(root.glob("loadtests/scenarios/*.toml"))}
     stacks: dict[str, Stack] = {}
     refused: dict[str, str] = {}
     for app in apps.values():
@@ -47,9 +46,14 @@ def load(root: Path = ROOT) -> Catalog:
     for app in apps.values():
         _check_named(root, app, stacks)
     return Catalog(
-        root=root, apps=apps, servers=servers, fronts=fronts, stacks=stacks, refused=refused,
-        scenarios=dict(sorted(scenarios.items(), key=lambda item: (item[1].order, item[0]))),
+        root=root, apps=apps, servers=servers, fronts=fronts, stacks=stacks, refused=refused, scenarios=scenarios(root),
     )  # fmt: skip
+
+
+def scenarios(root: Path = ROOT) -> dict[str, Scenario]:
+    """Every scenario under `root` by name, in the order in which they run. Raises BenchError as `load` does."""
+    found = [_scenario(path) for path in sorted(root.glob("loadtests/scenarios/*.toml"))]
+    return {one.name: one for one in sorted(found, key=lambda one: (one.order, one.name))}
 
 
 def server_fits(app: App, server: Server) -> bool:

@@ -566,6 +566,38 @@ def compare(
 
 
 @app.command
+def claims(
+    *, only: Stacks = (), quick: Annotated[bool, Parameter(negative=())] = False, cpus: str | None = None, mode: str = "native",
+    seed: int | None = None, results: Path = RESULTS, as_json: Annotated[bool, Parameter("--json")] = False,
+) -> int:  # fmt: skip
+    """Put the claims of loadtests/claims/ to the test, and say what each experiment found by the rule written down before.
+
+    Parameters
+    ----------
+    only
+        Numbers of claims, such as 2,6; all when left out.
+    quick
+        In under 6 minutes: the claims marked for it, 3 replicates of each; of claims named with --only, 3 replicates.
+    cpus
+        Which CPUs each side gets, as server=0-3,db=4,load=5-7 (and front=...); planned from the machine when left out.
+    mode
+        native: on this machine; compose: in containers, load generator and database too.
+    seed
+        Fixes the order of arms and the arrival times; printed and stored.
+    results
+        The folder that holds the runs.
+    as_json
+        Print one JSON object instead of text: claims (id, verdict, effect, low, high, n, controls_ok, reason).
+    """
+    from bench.claims import command
+
+    return command.run(
+        only=_split(only), quick=quick, cpus=cpus, mode=mode, seed=seed, results=results, as_json=as_json,
+        words=["bench", *sys.argv[1:]], prepare=_prepare,
+    )  # fmt: skip
+
+
+@app.command
 def trust(*, blocks: int = 6, seconds: float = 1.5, results: Path = RESULTS) -> int:
     """Take stacks with known differences through the whole pipeline: two equal ones, and two planted 5% and 10% slower.
 

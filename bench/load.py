@@ -8,7 +8,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -86,7 +86,11 @@ class Job:
 
     scenario: str | None = None
     requests: Sequence[Mapping[str, Any]] = ()
-    """Instead of a scenario: method, path and headers of what is sent to each target. Then nothing is stored but the result."""
+    """Instead of a scenario: method, path and headers of what is sent to each target. Then nothing is stored but the result, unless
+    `stored`."""
+    stored: bool = False
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
+    """Of the scenario, instead of its own."""
     mode: Literal["duet", "open", "closed"]
     targets: Sequence[Target]
     seed: int
@@ -159,7 +163,7 @@ def run(
         "requests_path": str(folder / "requests" / f"{name}.parquet"),
         "slices_path": str(folder / "slices" / f"{name}.parquet"), "result_path": str(result_path),
     }  # fmt: skip
-    if job.requests:
+    if job.requests and not job.stored:
         paths |= {"requests_path": None, "slices_path": None}
     job_path.write_text(json.dumps({**_encode(job), **paths}), encoding="utf-8")
     argv = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless",
@@ -234,7 +238,7 @@ def _encode(job: Job) -> dict[str, Any]:
         "beside": dataclasses.asdict(job.beside) if job.beside else None,
     }
     return {
-        "version": 1, "seed": job.seed, "mode": job.mode, "targets": targets, "parameters": {},
+        "version": 1, "seed": job.seed, "mode": job.mode, "targets": targets, "parameters": dict(job.parameters),
         "warmup_s": job.warmup_s, "measure_s": job.measure_s, "timeout_s": job.timeout_s, "arrivals": job.arrivals,
         **{key: value for key, value in optional.items() if value is not None},
     }  # fmt: skip

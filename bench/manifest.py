@@ -4,6 +4,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 
@@ -161,8 +162,17 @@ def _key(where: str | None, key: str) -> str:
 
 def _known(kind: type[msgspec.Struct], where: str | None) -> list[str]:
     """The keys that are right at `where`, a path such as `.process[0]` or `.options[...]`."""
-    part = where.strip(".").split("[")[0].split(".")[0] if where else ""
-    inner: dict[str, type[msgspec.Struct]] = {
-        "process": Process, "workers": Workers, "options": Option, "variants": Variant,
-    }  # fmt: skip
-    return list((inner.get(part, kind)).__struct_fields__)
+    for part in re.findall(r"\.(\w+)", where or ""):
+        field = next((one for one in msgspec.structs.fields(kind) if one.encode_name == part), None)
+        inner = _table(field.type) if field else None
+        if inner is None:
+            break
+        kind = inner
+    return list(kind.__struct_fields__)
+
+
+def _table(hint: Any) -> type[msgspec.Struct] | None:
+    """The kind of table in a type such as `list[Process]` or `Text | None`."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return hint
+    return next((found for inner in get_args(hint) if (found := _table(inner))), None)

@@ -11,21 +11,15 @@ from bench.database import masked, observe
 from bench.deployment import Deployment, application_name
 from bench.launch import Tools
 from bench.machine import describe, find_nginx
-from bench.model import BenchError
+from bench.model import BenchError, Budget
 from bench.plan import CONNECTIONS, Plan, PlannedStack
 from bench.service import Database
 
 
 def header(plan: Plan, command: str, hashes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """`run.json` as it stands before anything was started. `hashes`: see `bench.provenance`."""
+    """`run.json` of a matrix as it stands before anything was started. `hashes`: see `bench.provenance`."""
     return {
-        "profile": plan.profile.name, "seed": plan.seed, "mode": plan.mode, "started": now(), "ended": None, "command": command,
-        "environment": describe(),
-        "placement": {
-            "server": sorted(plan.budget.server_cpus), "front": sorted(plan.budget.cpus("front")), "load": sorted(plan.budget.load_cpus),
-            "load_workers": len(plan.budget.load_cpus) if plan.budget.load_each else 1,
-            "database": sorted(plan.budget.database_cpus), "pinned": plan.budget.pinned, "shared": list(plan.budget.notes),
-        },
+        **common("matrix", plan.profile.name, budget=plan.budget, seed=plan.seed, mode=plan.mode, command=command, hashes=hashes),
         "plan": {
             "blocks": plan.profile.blocks, "copies": plan.profile.copies, "connections": CONNECTIONS,
             "capacity_s": plan.profile.capacity_s, "latency_s": plan.profile.latency_s, "slice_s": plan.profile.slice_s,
@@ -37,8 +31,23 @@ def header(plan: Plan, command: str, hashes: Mapping[str, Any] | None = None) ->
             "stacks": [describe_stack(planned) for planned in plan.stacks],
             "skipped": [{"id": name, "reason": skipped.reason} for name, skipped in plan.skipped.items()],
         },
-        "observed": {}, "verified": {}, "pilot": {}, "notes": list(plan.notes), "hashes": dict(hashes or {}), "parts": [],
-        "elapsed_s": None, "blocks_done": None, "stopped": None,
+        "notes": list(plan.notes), "pilot": {}, "blocks_done": None, "stopped": None,
+    }  # fmt: skip
+
+
+def common(
+    kind: str, profile: str, *, budget: Budget, seed: int, mode: str, command: str, hashes: Mapping[str, Any] | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """What `run.json` of any kind of run says before anything was started."""
+    return {
+        "kind": kind, "profile": profile, "seed": seed, "mode": mode, "started": now(), "ended": None, "command": command,
+        "environment": describe(),
+        "placement": {
+            "server": sorted(budget.server_cpus), "front": sorted(budget.cpus("front")), "load": sorted(budget.load_cpus),
+            "load_workers": len(budget.load_cpus) if budget.load_each else 1,
+            "database": sorted(budget.database_cpus), "pinned": budget.pinned, "shared": list(budget.notes),
+        },
+        "observed": {}, "verified": {}, "notes": list(budget.notes), "hashes": dict(hashes or {}), "parts": [], "elapsed_s": None,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
     results/<run-id>/run.json        what the run is, on what machine, as planned and as observed
                      trials.jsonl    one record for each trial, appended as it ends
+                     claims.jsonl    of a run over claims: one for each claim, arm and replicate
                      requests/ slices/ logs/ configs/ report/
 
 The keys are documented in docs/results.md; `schema` counts their incompatible changes.
@@ -21,6 +22,8 @@ from typing import Any
 from bench.model import BenchError
 
 SCHEMA = 1
+LATEST, LATEST_CLAIMS = "latest", "latest-claims"
+"""The names under which the newest run over the matrix, and the newest over claims, are found."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
@@ -31,6 +34,16 @@ class Run:
     folder: Path
     header: Mapping[str, Any]
     trials: tuple[Mapping[str, Any], ...]
+    damaged: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimsRun:
+    """A stored run over claims as read back: `records` of its `claims.jsonl`, and `damaged` as in `Run`."""
+
+    folder: Path
+    header: Mapping[str, Any]
+    records: tuple[Mapping[str, Any], ...]
     damaged: tuple[str, ...] = field(default=())
 
 
@@ -60,8 +73,8 @@ class RunStore:
         self._lock: int | None = None
 
     @classmethod
-    def create(cls, results: Path, header: Mapping[str, Any]) -> "RunStore":
-        """Make `results/<run-id>/` and point `results/latest` there. Raises BenchError where that cannot be written."""
+    def create(cls, results: Path, header: Mapping[str, Any], *, latest: str = LATEST) -> "RunStore":
+        """Make `results/<run-id>/` and point `results/<latest>` there. Raises BenchError where that cannot be written."""
         run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         store = cls(results / run_id)
         try:
@@ -72,7 +85,7 @@ class RunStore:
             (store.folder / "trials.jsonl").touch()
             partial = results / f".latest-{run_id}"
             partial.symlink_to(run_id)
-            partial.replace(results / "latest")
+            partial.replace(results / latest)
         except OSError as error:
             raise BenchError(
                 f"{store.folder}: cannot be written: {error.strerror}; choose another folder with --results"
@@ -147,8 +160,15 @@ class RunStore:
 
     def append(self, trials: Sequence[Mapping[str, Any]]) -> None:
         """Add the trials of one cell. One write, so that a cut leaves at most one damaged line, the last; such a cell is repeated."""
-        path = self.folder / "trials.jsonl"
-        named = ({"schema": SCHEMA, "run_id": self.run_id, **trial} for trial in trials)
+        self._append("trials.jsonl", trials)
+
+    def append_claims(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Add what came of a claim's arms in one replicate, in one write."""
+        self._append("claims.jsonl", records)
+
+    def _append(self, name: str, records: Sequence[Mapping[str, Any]]) -> None:
+        path = self.folder / name
+        named = ({"schema": SCHEMA, "run_id": self.run_id, **one} for one in records)
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in named)
         try:
             with path.open("ab", buffering=0) as file:
@@ -220,31 +240,44 @@ def read_run(folder: Path) -> Run:
         raise BenchError(
             f"{path}: key 'schema': {header['schema']} was written by a newer version; this one reads up to {SCHEMA}"
         )
-    trials, damaged = _read_trials(folder / "trials.jsonl")
+    trials, damaged = _read_records(folder / "trials.jsonl", _TRIAL_KEYS)
     return Run(folder=folder, header=header, trials=tuple(trials), damaged=tuple(damaged))
 
 
-def _read_trials(path: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
-    trials: list[Mapping[str, Any]] = []
+def read_claims(folder: Path) -> ClaimsRun:
+    """Read a stored run over claims. Raises BenchError as `read_run` does, and where the run is of another kind."""
+    run = read_run(folder)
+    if run.header.get("kind") != "claims":
+        raise BenchError(f"{folder} is no run over claims; `bench claims` makes one")
+    records, damaged = _read_records(folder / "claims.jsonl", _CLAIM_KEYS)
+    return ClaimsRun(folder=folder, header=run.header, records=tuple(records), damaged=tuple(damaged))
+
+
+_TRIAL_KEYS = ("stack", "scenario", "block", "copy", "view", "status")
+_CLAIM_KEYS = ("claim", "arm", "replicate", "status", "metrics")
+
+
+def _read_records(path: Path, keys: Sequence[str]) -> tuple[list[Mapping[str, Any]], list[str]]:
+    records: list[Mapping[str, Any]] = []
     damaged: list[str] = []
     if not path.exists():
-        return trials, [f"{path.name} is missing"]
+        return records, [f"{path.name} is missing"]
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            trial = json.loads(line)
+            record = json.loads(line)
         except ValueError:
-            trial = None
-        if not isinstance(trial, dict):
+            record = None
+        if not isinstance(record, dict):
             damaged.append(f"{path.name}, line {number}: is no JSON object")
             continue
-        missing = [key for key in ("stack", "scenario", "block", "copy", "view", "status") if key not in trial]
+        missing = [key for key in keys if key not in record]
         if missing:
             damaged.append(f"{path.name}, line {number}: key '{missing[0]}' is missing")
-        elif trial.get("schema") != SCHEMA:
-            damaged.append(f"{path.name}, line {number}: key 'schema': {trial.get('schema')} is not {SCHEMA}")
+        elif record.get("schema") != SCHEMA:
+            damaged.append(f"{path.name}, line {number}: key 'schema': {record.get('schema')} is not {SCHEMA}")
         else:
-            trials.append(trial)
-    return trials, damaged
+            records.append(record)
+    return records, damaged
 
 
 def _known(results: Path) -> list[str]:

@@ -85,6 +85,7 @@ def write(job: Job, measured: Measured, table: Table) -> None:
         "recorded": "requests" if beyond is None else "histograms",
         "engine": ENGINE,
         "stopped": measured.stopped,
+        "origin_s": measured.origin_s,
         "workers": _workers(measured, table),
     }
     part = job.result_path.with_name(job.result_path.name + ".part")

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from fakes import NO_SUCH_PROCESS, FakeLauncher
 from made_stacks import Tree, plan, scenario, three_stacks
 from rich.console import Console
 
@@ -22,56 +23,16 @@ from bench.console import Progressing
 from bench.deployment import Deployment
 from bench.launch import Launcher, Tools
 from bench.model import BenchError, Failed, Scenario
-from bench.plan import CONNECTIONS, Plan, PlannedStack
-from bench.render import Endpoint, Rendered
+from bench.plan import CONNECTIONS, Plan
+from bench.render import Endpoint
 from bench.service import Database
-from bench.session import Session, Spawned
+from bench.session import Session
 from bench.store import RunStore, read_run
 from bench.verify import Report
 from bench.verify.report import Check
 
-NO_SUCH_PROCESS = 2**27  # above every pid_max
 JSON, DB, IO = scenario("json"), scenario("db", needs=("db",)), scenario("io", windows=True)
 ANT, BEE, CAT = (f"{name}/plain/direct" for name in ("ant", "bee", "cat"))
-
-
-class FakeLauncher:
-    """Deployments without processes. `broken` stacks do not start; `codes` says by deployment id who has exited, and how."""
-
-    def __init__(self, work: list[Any], tmp_path: Path) -> None:
-        self.work = work
-        self.log = tmp_path / "app.log"
-        self.log.write_text("Traceback\nValueError: no")
-        self.broken: dict[str, Failed] = {}
-        self.codes: dict[str, int] = {}
-        self.up: list[str] = []
-        self.ports = itertools.count(20000)
-
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
-        deployments = [self._deployment(planned, copy, f"{block}{mark}") for planned, copy in wanted]
-        self.work.append(("start", [one.id for one in deployments]))
-        self.up += [one.id for one in deployments]
-        return deployments
-
-    def stop(self, deployments: Sequence[Deployment]) -> None:
-        self.work.append(("stop", [one.id for one in deployments]))
-        for deployment in deployments:
-            self.up.remove(deployment.id)
-
-    def versions(self, deployment: Deployment) -> dict[str, str]:
-        return {"flask": "3.1"}
-
-    def _deployment(self, planned: PlannedStack, copy: int, block: str) -> Deployment:
-        name = f"{block}-{planned.stack.slug}-{copy}"
-        endpoint = Endpoint(host="127.0.0.1", port=next(self.ports))
-        spawned = Spawned(
-            pid=NO_SUCH_PROCESS, started=0.0, role="app", argv=("serve",), log=self.log,
-            popen=cast(Any, SimpleNamespace(poll=lambda: self.codes.get(name))),
-        )  # fmt: skip
-        return Deployment(
-            id=name, planned=planned, copy=copy, spawned=[spawned], failure=self.broken.get(planned.stack.id),
-            rendered=Rendered(commands=(), files={}, folders=(), client=endpoint, servers=(endpoint,)),
-        )  # fmt: skip
 
 
 class FakeLoad:

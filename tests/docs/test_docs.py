@@ -11,7 +11,7 @@ import pytest
 from markdown_pages import code, page
 
 from analysis.charts import discover
-from bench import catalog, manifest
+from bench import catalog, claim, experiments, manifest
 from bench.contract import ENDPOINTS as CONTRACT
 from bench.plan import PROFILES
 from bench.verify import ENDPOINTS
@@ -29,6 +29,10 @@ STRUCTS: dict[str, Any] = {
     "server.toml and front.toml, `[[process]]`": manifest.Process,
     "server.toml and front.toml, `[options.NAME]`": manifest.Option,
     "front.toml": manifest.FrontManifest,
+    "Claim files": claim.Claim,
+    "Claim files, `[[arm]]`": claim.Arm,
+    "Claim files, `[[check]]`": claim.Check,
+    "Claim files, `[[control]]`": claim.Control,
     "Scenario files": scenarios.Scenario,
     "Scenario files, `[check]`": scenarios.CheckTable,
 }
@@ -124,7 +128,9 @@ def toml(value: Any, missing: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
-    return "[]" if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml(one, missing) for one in value)}]"
+    return str(value)
 
 
 def test_the_orchestrator_reads_no_scenario_key_that_the_generator_does_not_know() -> None:
@@ -137,6 +143,13 @@ def test_every_kind_of_check_is_documented_with_its_keys() -> None:
         for row in MANIFESTS.tables("Scenario files, `[check]`")[1]
     }
     assert told == {name: set(kind.__dataclass_fields__) for name, kind in KINDS.items()}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", experiments.kinds())
+def test_every_kind_of_experiment_is_documented_with_its_parameters(name: str) -> None:
+    rows_ = page("docs/claims.md").tables(name)[0]
+    assert {code(row[0])[0]: row[1].strip("`") for row in rows_} == defaults(experiments.kinds()[name].Parameters)
+    assert all(row[2] for row in rows_)
 
 
 def test_every_interface_is_documented_with_its_servers_and_targets() -> None:

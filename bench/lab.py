@@ -1,0 +1,231 @@
+"""What an experiment works with: arms deployed afresh, loaded, acted upon at set times, and watched."""
+
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench import account, load, recorded
+from bench.claim import Claim
+from bench.deployment import Deployment, died, tail
+from bench.launch import Launcher
+from bench.model import BenchError, Budget, Failed
+from bench.plan import PlannedStack
+from bench.sample import Snapshot
+from bench.service import Database
+from bench.session import Session
+from bench.store import RunStore
+
+ACTION_PATIENCE_S = 30.0
+"""How long an action may go on after the load is over."""
+
+Event = Mapping[str, Any]
+"""`name`, and `at_s` on the clock of the recorded requests."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedArm:
+    """One arm of a claim with its stack's numbers resolved; `parameters` are of the kind of experiment."""
+
+    claim: Claim
+    name: str
+    stack: PlannedStack
+    parameters: Any
+
+    @property
+    def place(self) -> int:
+        """Its place among the claim's arms."""
+        return list(self.claim.arms()).index(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What one replicate of an arm gave: a record of `claims.jsonl`, but for what names it."""
+
+    metrics: Mapping[str, float | None]
+    """None: not measured."""
+    events: Sequence[Event] = ()
+    requests: Path | None = None
+    flags: Sequence[str] = ()
+    cpu_s: Mapping[str, float | None] | None = None
+    """By role."""
+    pss_bytes: Mapping[str, int | None] | None = None
+    """By role."""
+
+
+class ArmFailedError(BenchError):
+    """An arm gave no figure; `failed` says why."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.reason)
+        self.failed = failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """Something done while load goes on, `at_s` after the measuring began, in a thread of its own."""
+
+    at_s: float
+    name: str
+    """`NAME-begin` and `NAME-end` are stored as events."""
+    do: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Up:
+    """Arms that are alive at once, by name; and those that are not, with the reason."""
+
+    deployments: Mapping[str, Deployment]
+    failed: Mapping[str, Failed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What came of one load."""
+
+    answer: Mapping[str, Any]
+    """As the generator gave it."""
+    requests: Path
+    snapshots: Sequence[Snapshot]
+    """Before and after the measuring."""
+    events: Sequence[Event]
+
+    def target(self, name: str) -> Mapping[str, Any]:
+        """What the answer says of one target."""
+        found: Mapping[str, Any] = next(one for one in self.answer["targets"] if one["id"] == name)
+        return found
+
+    def accounts(self, deployment: Deployment) -> dict[str, Any]:
+        """What a watched deployment used while it was loaded: see `bench.account`."""
+        return account.accounts(deployment, self.snapshots)
+
+    def rows(self) -> recorded.Rows:
+        """Every request."""
+        return recorded.read(self.requests)
+
+
+@dataclass(kw_only=True)
+class Lab:
+    """One claim's site: where its arms are deployed, and what loads them. `load_with` is as bench.load.run."""
+
+    session: Session
+    store: RunStore
+    launcher: Launcher
+    database: Database
+    load_with: Callable[..., dict[str, Any]]
+    budget: Budget
+    seed: int
+    started: dict[str, int] = field(default_factory=dict)
+    """How often each claim's arms were deployed in a replicate."""
+    seen: dict[str, Deployment] = field(default_factory=dict)
+    """The last deployment of each arm, for what is read back from it."""
+    observe: Callable[[PlannedArm, Deployment], None] = lambda arm, deployment: None
+    """Called with each arm that is up."""
+
+    @contextmanager
+    def deploy(self, arm: PlannedArm, replicate: int) -> Iterator[Deployment]:
+        """One arm, fresh. Raises ArmFailedError where it does not come up."""
+        with self.deploy_all([arm], replicate) as up:
+            if up.failed:
+                raise ArmFailedError(up.failed[arm.name])
+            yield up.deployments[arm.name]
+
+    @contextmanager
+    def deploy_all(self, arms: Sequence[PlannedArm], replicate: int) -> Iterator[Up]:
+        """All these arms at once, fresh; ended when the block is left."""
+        number = arms[0].claim.number
+        key = f"{number}-{replicate}"
+        again = self.started[key] = self.started.get(key, -1) + 1
+        mark = f"c{number:02}{f'n{again}' if again else ''}"
+        deployments = self.launcher.start([(arm.stack, arm.place) for arm in arms], block=replicate, mark=mark)
+        try:
+            by_name = dict(zip((arm.name for arm in arms), deployments, strict=True))
+            self.seen |= by_name
+            for arm in arms:
+                self.observe(arm, by_name[arm.name])
+            yield Up(
+                deployments={name: one for name, one in by_name.items() if one.failure is None},
+                failed={name: one.failure for name, one in by_name.items() if one.failure},
+            )
+        finally:
+            self.launcher.stop(deployments)
+
+    def load(
+        self, job: load.Job, *, name: str, watched: Sequence[Deployment] = (), at: Sequence[Action] = ()
+    ) -> Loaded:
+        """Carry out `job` under a seed of its own, and `at` meanwhile. `name` is unique in the run: see `job_name`.
+
+        Raises BenchError where the generator gives no result, or a watched deployment answered nothing since it had died.
+        """
+        snapshots: list[Snapshot] = []
+        clockwork = _Clockwork(at)
+
+        def ready(pid: int | None) -> None:
+            snapshots.append(account.snapshot(self.database, watched, pid))
+            clockwork.start()
+
+        try:
+            answer = self.load_with(
+                self.session, replace(job, seed=self.seed + zlib.crc32(name.encode())), folder=self.store.folder, name=name,
+                log=self.store.folder / "logs" / "load" / f"{name}.log", cpus=self.budget.pins("generator"),
+                work=self.session.scratch, on_ready=ready, on_progress=lambda done: None,
+                on_measured=lambda pid: snapshots.append(account.snapshot(self.database, watched, pid)),
+            )  # fmt: skip
+        except load.LoadFailedError as error:
+            gone = next(filter(None, map(died, watched)), None)
+            raise ArmFailedError(gone or Failed(reason=str(error), log_tail=tail(error.log))) from None
+        finally:
+            clockwork.finish()
+        return Loaded(
+            answer=answer, requests=self.store.folder / "requests" / f"{name}.parquet", snapshots=snapshots,
+            events=clockwork.events(float(answer["origin_s"])),
+        )  # fmt: skip
+
+
+def job_name(arm: PlannedArm | Claim, replicate: int, part: str) -> str:
+    """The name of a load's files: claim, replicate, arm where it is of one, and which part of the experiment it is."""
+    claim, own = (arm, "") if isinstance(arm, Claim) else (arm.claim, f"{arm.name}-")
+    return f"claim-{claim.number:02}-{replicate}-{own}{part}"
+
+
+class _Clockwork:
+    """Actions at their times, each in a thread, and when they began and ended."""
+
+    def __init__(self, actions: Sequence[Action]) -> None:
+        self._timers = [threading.Timer(one.at_s, self._do, (one,)) for one in actions]
+        self._told: list[tuple[str, float]] = []
+        self._failed: list[BenchError] = []
+        self._started = False
+
+    def start(self) -> None:
+        self._started = True
+        for timer in self._timers:
+            timer.daemon = True
+            timer.start()
+
+    def finish(self) -> None:
+        """Wait until all are done. Raises BenchError where one failed."""
+        if not self._started:
+            return
+        deadline = time.monotonic() + ACTION_PATIENCE_S
+        for timer in self._timers:
+            timer.join(max(deadline - time.monotonic(), 0.0))
+            timer.cancel()
+        if self._failed:
+            raise self._failed[0]
+
+    def events(self, origin_s: float) -> list[Event]:
+        """On the clock whose zero is `origin_s` on this machine's."""
+        return [{"name": name, "at_s": at - origin_s} for name, at in sorted(self._told, key=lambda told: told[1])]
+
+    def _do(self, action: Action) -> None:
+        self._told.append((f"{action.name}-begin", time.perf_counter()))
+        try:
+            action.do()
+        except BenchError as error:
+            self._failed.append(error)
+        self._told.append((f"{action.name}-end", time.perf_counter()))
