@@ -763,6 +763,7 @@ def setup() -> int:
     if made := prepared.made:
         rest = f"left out: {', '.join(prepared.absent)}" if prepared.absent else "everything works offline from here"
         print(f"setup: done, {made} environment{'s' if made > 1 else ''} made; {rest}")
+    environments.prepare_programs(lambda text: print(f"setup: {text}", flush=True))
     return 0
 
 

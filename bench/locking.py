@@ -16,7 +16,10 @@ def lock(catalog: Catalog, say: Callable[[str], None]) -> list[str]:
     against one list of the newest versions that fit everything together.
     """
     root = catalog.root
-    own = [root / "requirements" / f"{name}.in" for name in ("uv", "tool", "dev", "peers", *LANGUAGES)]
+    own = [
+        root / "requirements" / f"{name}.in"
+        for name in ("uv", "tool", "dev", "peers", "valkey", "supervisor", *LANGUAGES)
+    ]
     apps = [
         app.folder / "requirements.in" for app in catalog.apps.values() if (app.folder / "requirements.in").exists()
     ]

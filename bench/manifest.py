@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -36,6 +36,7 @@ class AppManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     core: list[str] = []
     full: list[str] = []
     missing: list[str] = []
+    optional: list[Literal["fault", "fanout", "report", "async"]] = []
     variants: dict[str, Variant] = {}
 
 

@@ -85,6 +85,8 @@ class App:
     """`server/front` pairs with the tag `full` though their server or front is tagged `extra`."""
     missing: frozenset[str]
     """Endpoints of the contract that it does not have."""
+    optional: frozenset[str]
+    """Optional endpoints that it has: `fault`, `fanout`, `report`, `async`; see the contract."""
     variants: Mapping[str, Variant]
     version: str | None = None
     """Instead of the pinned versions: that of the framework, or a package and its version; see `bench.versions`."""

@@ -4,7 +4,7 @@ The ways (on this machine, in containers) differ only in the `Site`: where thing
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
@@ -45,6 +45,8 @@ class Site:
     """The front's own folder; below `folder` where None."""
     config: Path | None = None
     """The front's configuration; in its own folder where None."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """What else the application's environment holds: what switches optional endpoints on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +169,7 @@ def _environment(planned: PlannedStack, site: Site) -> dict[str, str]:
     return {
         "PATH": f"{site.env_dir / 'bin'}:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(site.folder),
         "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1",
-        "DB_POOL_MAX": str(planned.pool_max), "STATIC_DIR": str(site.static_dir), **database, **own,
+        "DB_POOL_MAX": str(planned.pool_max), "STATIC_DIR": str(site.static_dir), **database, **own, **site.extra,
     }  # fmt: skip
 
 

@@ -30,6 +30,15 @@ def make_app() -> web.Application:
     app.add_routes(handlers.routes)
     app.add_routes(records.routes)
     app.add_routes(items.routes)
+    if os.environ.get("FAULT_SECRET"):
+        import fault_routes
+
+        app.add_routes(fault_routes.routes)
+    if os.environ.get("UPSTREAM_URL"):
+        import fanout
+
+        app.cleanup_ctx.append(fanout.hold_session)
+        app.add_routes(fanout.routes)
     static = Path(os.environ.get("STATIC_DIR", "static"))
     if static.is_dir():  # add_static() refuses a folder that is absent; its files are then unknown paths.
         app.router.add_route("*", "/static", not_a_file_name)

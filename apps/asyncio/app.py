@@ -40,6 +40,10 @@ OPEN_ROUTES: list[tuple[re.Pattern[bytes], dict[str, Endpoint]]] = [
     ),
     (re.compile(rb"/static/(.+)", re.DOTALL), {"GET": Endpoint(handlers.static)}),
 ]
+if os.environ.get("FAULT_SECRET"):
+    import fault_routes
+
+    OPEN_ROUTES.append((re.compile(rb"/fault/([a-z]+)"), fault_routes.METHODS))
 
 
 def not_found(request: Request) -> Response:

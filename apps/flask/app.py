@@ -1,6 +1,9 @@
 """The contract on Flask: `application` is the WSGI callable, `create_app()` builds a new one."""
 
 import json
+import os
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import basic
@@ -27,6 +30,13 @@ def bad_parameter(error: BadParameterError) -> tuple[dict[str, str], int]:
     return {"error": str(error)}, 400
 
 
+def optional_modules() -> Iterator[Any]:
+    """Those whose endpoints exist only where the environment asks for them; else they are not even imported."""
+    for variable, name in (("FAULT_SECRET", "fault_routes"), ("UPSTREAM_URL", "fanout"), ("BROKER_URL", "reports")):
+        if os.environ.get(variable):
+            yield import_module(name)
+
+
 def create_app() -> Flask:
     # Without `static_folder=None` Flask adds a `/static` route of its own; bodies.py has the contract's.
     app = Flask(__name__, static_folder=None)
@@ -36,6 +46,8 @@ def create_app() -> Flask:
     app.register_error_handler(items.RefusalError, items.refuse)
     app.url_map.converters["item_id"] = items.ItemIdConverter
     for module in (basic, data, items, work, bodies):
+        app.register_blueprint(module.blueprint)
+    for module in optional_modules():
         app.register_blueprint(module.blueprint)
     return app
 

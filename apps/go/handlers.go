@@ -42,6 +42,9 @@ func routes() http.Handler {
 	mux.HandleFunc("GET /blob", blob)
 	mux.Handle("GET /static/{name}", staticFiles(cmp.Or(os.Getenv("STATIC_DIR"), "static")))
 	mux.HandleFunc("GET /whoami", whoami)
+	if secret := os.Getenv("FAULT_SECRET"); secret != "" {
+		faultRoutes(mux, secret)
+	}
 	return unredirected(mux)
 }
 

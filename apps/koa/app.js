@@ -33,6 +33,11 @@ router.post('/api/items', items.create)
 router.get(ITEM, items.open)
 router.put(ITEM, items.edit)
 router.delete(ITEM, items.remove)
+if (process.env.FAULT_SECRET) {
+  const { fault } = require('./faults')
+  router.get('/fault/:name', fault)
+  router.post('/fault/:name', fault)
+}
 
 const app = new Koa()
 app.use(refusals)

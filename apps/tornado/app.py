@@ -171,6 +171,14 @@ class ContractApplication(Application):
             ("/static/(.+)", Static, {"path": os.environ.get("STATIC_DIR", "static")}),
             ("/whoami", WhoAmI),
         ]
+        if os.environ.get("FAULT_SECRET"):
+            import fault_handler
+
+            routes += fault_handler.routes
+        if os.environ.get("UPSTREAM_URL"):
+            import fanout
+
+            routes += fanout.routes
         super().__init__(
             routes,
             default_handler_class=NotFound,

