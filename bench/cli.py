@@ -20,6 +20,8 @@ from bench import catalog, database, environments, plan, session, store
 from bench.model import BenchError, Stack
 
 RESULTS = catalog.ROOT / "results"
+SLACK_S = 60.0
+"""The report, and what guesses of this kind are wrong by."""
 
 app = App(
     name="bench", help="Deploys Python web stacks on this machine, checks that they answer alike, loads them, and reports.",
@@ -110,7 +112,7 @@ def run(
     as_json
         Print one JSON object at the end; what the run says while it goes is on standard error.
     """
-    from bench import provenance, request
+    from bench import estimate, pace, provenance, request
     from bench import run as job
     from bench.console import Progressing
 
@@ -131,8 +133,10 @@ def run(
         _, absent = _prepare(found, [one.stack for one in made.stacks], quiet=quiet or as_json)
         made = plan.without(made, absent)
     began = time.monotonic()
-    cells = job.planned_seconds(made, made.cells())
-    _announce(told, made, sum(cells.values()), folder)
+    if folder is None:
+        pace.refuse_too_short(made)
+    cells = estimate.planned_seconds(made, made.cells(), pace.expected_s(made)[1])
+    _announce(told, made, folder)
     outcome = job.Outcome()
     interrupted: KeyboardInterrupt | None = None
     with _served(results, told) if live else nullcontext() as viewer:
@@ -201,23 +205,27 @@ def _outcome(outcome: Any, figures: Any, took_s: float, *, reported: bool) -> di
     }  # fmt: skip
 
 
-def _announce(console: Console, made: plan.Plan, load_s: float, resumed: Path | None) -> None:
+def _announce(console: Console, made: plan.Plan, resumed: Path | None) -> None:
     """What is about to be done, and how long it should take."""
+    from bench import pace
     from bench.console import readable
     from bench.machine import placement
-    from bench.run import overhead_s
 
     chosen = made.profile
     blocks = f"{chosen.blocks} block{'s' if chosen.blocks > 1 else ''} x {chosen.copies} cop{'ies' if chosen.copies > 1 else 'y'}"
-    takes_s = load_s + overhead_s(made)
+    takes_s, share = pace.expected_s(made)
     console.print(
         f"{f'resuming {resumed.name}: ' if resumed else ''}{len(made.stacks)} stacks x {len(made.scenarios)} scenarios, {blocks}, "
-        f"seed {made.seed}; about {readable(takes_s)}"
+        f"seed {made.seed}; about {readable(takes_s)}{' in all' if resumed else ''}"
     )
     if chosen.precision is not None:
         until = f", until {readable(chosen.budget_s)} have passed" if chosen.budget_s else ""
         console.print(f"then further blocks for what is wider than {chosen.precision:.1%} to either side{until}")
-    if chosen.budget_s is not None and takes_s > chosen.budget_s:
+    if share < 1:
+        console.print(
+            f"note: each is loaded for {share:.0%} of the profile's time, so that the blocks fit into the budget"
+        )
+    if chosen.budget_s is not None and takes_s > chosen.budget_s + SLACK_S:
         console.print(
             f"note: the budget of {readable(chosen.budget_s)} is less than these blocks need; it ends after those that fit"
         )
@@ -610,7 +618,7 @@ def trust(*, blocks: int = 6, seconds: float = 1.5, results: Path = RESULTS) -> 
     results
         The folder that holds the runs.
     """
-    from bench import run as job
+    from bench import estimate
     from bench import trust as known
     from bench.console import Progressing
 
@@ -618,7 +626,7 @@ def trust(*, blocks: int = 6, seconds: float = 1.5, results: Path = RESULTS) -> 
         print(f"note: {line}", file=sys.stderr)
     found = known.measure(
         results=results, blocks=blocks, seconds=seconds,
-        progress=lambda made: Progressing(job.planned_seconds(made, made.cells()), console=console),
+        progress=lambda made: Progressing(estimate.planned_seconds(made, made.cells()), console=console),
     )  # fmt: skip
     words = [f"{stack}={factor!r}" for stack, factor in found.truth.items()]
     return subprocess.run(

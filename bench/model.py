@@ -242,6 +242,11 @@ class Scenario:
     """How many hold its load, where a sweep says so; None: as the plan or its pilot chooses."""
 
     @property
+    def waits_s(self) -> float:
+        """How long each request waits without work; 0 where it does not."""
+        return float(self.parameters.get("ms", 0)) / 1000 if "waiting" in self.tags else 0.0
+
+    @property
     def source(self) -> str:
         """By what name the load generator finds its file; `name` tells the runs of a sweep apart."""
         return self.path.stem

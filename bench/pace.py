@@ -1,4 +1,8 @@
-"""How long a run goes on: the planned blocks, then further ones for what is still wide, as long as the time allows."""
+"""How long a run goes on: the planned blocks, then further ones for what is still wide, as long as the time allows.
+
+Where the time is too short for the planned blocks, they get shorter, down to `LEAST_SHARE` of the planned load: fewer blocks would have no
+intervals at all.
+"""
 
 import json
 import subprocess
@@ -8,9 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench import estimate
 from bench.catalog import ROOT
+from bench.model import BenchError
 from bench.plan import Cell, Plan
 
+LEAST_SHARE = 0.5
+"""Of its planned load a deployment gets at least so much."""
+LATE = 0.03
+"""Planned blocks may end later than the budget by this share of it; others not at all."""
 Ask = Callable[[Path, float], Mapping[str, Any]]
 """From a run's folder and the precision asked for to what `python -m analysis precision` answers."""
 
@@ -28,6 +38,28 @@ def ask(folder: Path, precision: float) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def expected_s(plan: Plan) -> tuple[float, float]:
+    """How long the planned blocks and the report take, and the share of the planned load that each deployment gets for it."""
+    first, later = plan.block_cells(0), plan.block_cells(1)
+    share = _share(plan, plan.profile.blocks, spent_s=estimate.once_s(plan), speed=1.0)
+    blocks_s = _takes_s(plan, first, share) + (plan.profile.blocks - 1) * _takes_s(plan, later, share)
+    run_s = estimate.once_s(plan) + blocks_s
+    if plan.profile.load_until_s is not None:
+        run_s = min(run_s, plan.profile.load_until_s)
+    return run_s + estimate.report_s(plan), share
+
+
+def refuse_too_short(plan: Plan) -> None:
+    """Raises BenchError where the time is not enough for a single block."""
+    budget_s = plan.profile.budget_s
+    least_s = estimate.once_s(plan) + _takes_s(plan, plan.block_cells(0), LEAST_SHARE)
+    if budget_s is not None and least_s > budget_s:
+        raise BenchError(
+            f"a time budget of {budget_s:.0f} s is too short: one block of these stacks and scenarios takes about {least_s:.0f} s; "
+            "give more with --time-budget, or choose fewer with --stacks and --scenarios"
+        )
+
+
 @dataclass(kw_only=True)
 class Pace:
     """Decides what the next block holds. `why` says in words why there is none."""
@@ -37,47 +69,75 @@ class Pace:
     now_s: Callable[[], float]
     """Seconds since the run began, those before it was resumed included."""
     ask: Ask = ask
-    ended_s: list[float] = field(default_factory=list)
-    """When each block of this session ended."""
-    cells: list[int] = field(default_factory=list)
-    """How many cells each of them had."""
     why: str = ""
+    share: float = 1.0
+    """Of the planned load that each deployment of the next block gets."""
+    speed: float = 1.0
+    """How long the last block took, over what was expected of it."""
+    blocks: int = 0
+    """How many this session has done."""
+    began_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began_s = self.now_s()
 
     def next(self, block: int) -> list[Cell]:
         """The cells of block number `block`; none when the run is over."""
         profile = self.plan.profile
-        planned = self.plan.block_cells(block)
         if block >= profile.blocks:
             if profile.precision is None:
                 self.why = f"{block} block{'s' if block > 1 else ''}, as planned"
                 return []
-            wide = self._wide(profile.precision)
-            if not wide:
-                self.why = f"every interval is within {profile.precision:.1%} to either side"
-                return []
-            planned = self.plan.block_cells(block, wide)
-        if self.ended_s and profile.budget_s is not None:
-            takes_s = self._block_s() * len(planned) / max(self.cells[-1], 1)
-            if self.now_s() + takes_s > profile.budget_s:
-                self.why = f"the next block would end after the time budget of {profile.budget_s:.0f} s"
-                return []
-        return planned
+            return self._further(block, profile.precision)
+        spent_s = self.now_s() + (0.0 if self.blocks else estimate.once_s(self.plan))
+        self.share = _share(self.plan, profile.blocks - block, spent_s=spent_s, speed=self.speed)
+        planned = self.plan.block_cells(block)
+        return planned if self._fits(planned, LATE) or not self.blocks else self._over()
 
     def ended(self, cells: Sequence[Cell]) -> None:
         """One block is over."""
-        self.ended_s.append(self.now_s())
-        self.cells.append(len(cells))
+        expected_s = _takes_s(self.plan, cells, self.share) + (0.0 if self.blocks else estimate.once_s(self.plan))
+        self.speed = (self.now_s() - self.began_s) / expected_s
+        self.began_s, self.blocks = self.now_s(), self.blocks + 1
 
-    def _block_s(self) -> float:
-        """What the last block took; the first one also set things up, so the shorter of the two is nearer."""
-        starts = [0.0, *self.ended_s]
-        return (
-            min(end - start for start, end in zip(starts[-3:], self.ended_s[-2:], strict=False))
-            if self.ended_s
-            else 0.0
-        )
+    def _further(self, block: int, precision: float) -> list[Cell]:
+        """Of the scenarios that are still wide as many as there is time for, the widest first."""
+        self.share = 1.0
+        wide = self._wide(precision)
+        if not wide:
+            self.why = f"every interval is within {precision:.1%} to either side"
+        chosen: list[str] = []
+        for name in wide:
+            if self._fits(self.plan.block_cells(block, {*chosen, name})):
+                chosen.append(name)
+        return self.plan.block_cells(block, chosen) if chosen or not wide else self._over()
 
-    def _wide(self, precision: float) -> set[str]:
+    def _fits(self, cells: Sequence[Cell], late: float = 0.0) -> bool:
+        budget_s = self.plan.profile.budget_s
+        ends_s = self.now_s() + self.speed * _takes_s(self.plan, cells, self.share)
+        return budget_s is None or ends_s <= (1 + late) * budget_s
+
+    def _over(self) -> list[Cell]:
+        self.why = f"the next block would end after the time budget of {self.plan.profile.budget_s:.0f} s"
+        return []
+
+    def _wide(self, precision: float) -> list[str]:
         found = self.ask(self.folder, precision).get("wide", [])
         names = {scenario.name for scenario in self.plan.scenarios}
-        return {str(one) for one in found} & names if isinstance(found, list) else set()
+        return [str(one) for one in found if str(one) in names] if isinstance(found, list) else []
+
+
+def _share(plan: Plan, blocks: int, *, spent_s: float, speed: float) -> float:
+    """Of the planned load that lets so many blocks end within the budget; 1 where there is time enough."""
+    if plan.profile.budget_s is None:
+        return 1.0
+    cells = plan.block_cells(plan.profile.blocks - 1)
+    whole_s, none_s = (speed * _takes_s(plan, cells, share) for share in (1.0, 0.0))
+    if whole_s <= none_s:  # nothing in it can be made shorter
+        return 1.0
+    rest_s = (plan.profile.budget_s - spent_s) / blocks
+    return min(1.0, max(LEAST_SHARE, (rest_s - none_s) / (whole_s - none_s)))
+
+
+def _takes_s(plan: Plan, cells: Sequence[Cell], share: float) -> float:
+    return sum(estimate.planned_seconds(plan, cells, share).values()) + estimate.deploying_s(plan)

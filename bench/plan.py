@@ -20,6 +20,14 @@ CONNECTIONS = 8
 turns the two ends of a slice are too much of it (see docs/measuring.md)."""
 WAITING_CONNECTIONS = 64
 """Where requests wait without work, what counts is how many a stack can hold at once; these scenarios run in long windows."""
+WAITS = 5
+"""So many waits of a waiting scenario a window holds at least: with fewer, what its two ends cut is too much of it."""
+LATENCY_SHARE = 0.5
+"""Latency is read at one rate for all stacks of a scenario: this share of what the slowest of them can do."""
+ENOUGH = 20
+"""Requests in an open loop with fewer of which there is not even a median: 10 on either side of it."""
+SHORTEST_S = 0.2
+"""A trial shorter than this says nothing; it is skipped instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +47,8 @@ class Profile:
     latency_s: float
     warmup_s: float
     slice_s: float
+    window_s: float
+    """Load in one go of what is too slow for slices, in the closed loop."""
     pilot_s: float | None = None
     """Time for each number of connections that is tried, stack and scenario; None: no pilot, `CONNECTIONS` for all."""
     ceiling: bool = True
@@ -49,6 +59,10 @@ class Profile:
     """Percent of each stack's own capacity at which its latency is read too, beside the rate that is the same for all."""
     precision: float | None = None
     """After `blocks`, scenarios whose intervals are wider than this to either side get further blocks while there is time."""
+    sweep: tuple[str, ...] = ()
+    """Beside the stacks, the core over these values, as `--sweep` takes them."""
+    swept_scenarios: tuple[str, ...] = ()
+    """The only ones in which swept stacks are loaded."""
     budget_s: float | None = None
     """No further block is begun that would end later than this."""
 
@@ -57,25 +71,27 @@ PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         name="smoke", description="does everything work? half a second for each trial: its figures mean nothing",
         stacks=("default",), scenarios=("plaintext", "db"), latency=("plaintext", "db"), blocks=1, copies=1,
-        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1, ceiling=False,
+        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1, window_s=0.5, ceiling=False,
     ),
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
         stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"),
         latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
-        capacity_s=2.5, latency_s=2.4, warmup_s=0.3, slice_s=0.1, load_until_s=104.0,
+        capacity_s=2.5, latency_s=2.4, warmup_s=0.3, slice_s=0.1, window_s=2.5, load_until_s=104.0,
     ),
     "standard": Profile(
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
         stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
         latency=("db", "io"), blocks=6, copies=2,
-        capacity_s=0.5, latency_s=1.0, warmup_s=0.1, slice_s=0.1, pilot_s=0.2, own_loads=(80,), precision=0.03,
-        budget_s=1800.0,
+        capacity_s=0.4, latency_s=0.6, warmup_s=0.1, slice_s=0.1, window_s=0.6, pilot_s=0.2, own_loads=(80,), precision=0.03,
+        budget_s=1710.0,
     ),
     "full": Profile(
         name="full", description="every stack on every scenario, unattended for many hours; go on with --resume after an interruption",
-        stacks=("full",), scenarios=("*",), latency=("plaintext", "json", "db", "fortunes", "io"), blocks=10, copies=2,
-        capacity_s=1.0, latency_s=3.0, warmup_s=0.2, slice_s=0.1, pilot_s=0.4, own_loads=(50, 80, 95),
+        stacks=("full",), scenarios=("*", "io-256-connections", "io-1024-connections"),
+        latency=("plaintext", "json", "db", "fortunes", "io"), blocks=10, copies=2, sweep=("workers=1,2,4",),
+        swept_scenarios=("json", "db", "cpu", "io"), capacity_s=1.0, latency_s=2.0,
+        warmup_s=0.2, slice_s=0.1, window_s=1.5, pilot_s=0.4, own_loads=(50, 80, 95),
     ),
 }  # fmt: skip
 
@@ -150,13 +166,16 @@ class Plan:
         return [(first, *others[number::count]) for number in range(count)]
 
     def block_cells(self, block: int, scenarios: Collection[str] | None = None) -> list[Cell]:
-        """One block: group by group, all scenarios in order (those that write last), capacity before latency; or only `scenarios`."""
+        """One block: group by group, all scenarios in order (those that write last), capacity before latency.
+
+        Or only the capacity of `scenarios`, as in blocks beyond the planned ones, which are there to make its intervals narrow.
+        """
         return [
             Cell(block=block, group=group, scenario=scenario, view=view)
             for group in range(len(self.groups()))
             for scenario in self.scenarios
             if scenarios is None or scenario.name in scenarios
-            for view in self.views(scenario)
+            for view in (self.views(scenario) if scenarios is None else ("capacity",))
         ]
 
     def cells(self) -> list[Cell]:
@@ -168,6 +187,29 @@ class Plan:
         if scenario.connections:
             return scenario.connections
         return WAITING_CONNECTIONS if view != "capacity" or "waiting" in scenario.tags else CONNECTIONS
+
+    def measure_s(self, cell: Cell, share: float = 1.0) -> float:
+        """How long each deployment is loaded in `cell`; `share` of that where time is short."""
+        profile, scenario = self.profile, cell.scenario
+        if not cell.is_capacity:
+            return share * profile.latency_s
+        if not scenario.windows:
+            return max(1, round(share * profile.capacity_s / profile.slice_s)) * profile.slice_s
+        return max(share * profile.window_s, WAITS * scenario.waits_s)
+
+    def warmup_s(self, cell: Cell) -> float:
+        """How long each is loaded before. A server that holds few of many waiting clients takes seconds to be rid of them: the beginning of
+        the window, which is not counted, warms it up as well.
+        """
+        return 0.0 if cell.is_capacity and cell.scenario.waits_s else self.profile.warmup_s
+
+    def is_piloted(self, scenario: Scenario) -> bool:
+        """Whether a number of connections is tried for it: what is too slow for slices is too slow for a short trial too."""
+        return self.profile.pilot_s is not None and not (scenario.windows or scenario.journey or scenario.connections)
+
+    def is_enough(self, rate_rps: float) -> bool:
+        """Whether an open loop at this rate holds enough requests for a percentile."""
+        return rate_rps * self.profile.latency_s >= ENOUGH
 
     def views(self, scenario: Scenario) -> tuple[View, ...]:
         """How one scenario is looked at. Where none of the profile's own scenarios was asked for, all get both views."""

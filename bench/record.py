@@ -48,6 +48,7 @@ def common(
             "database": sorted(budget.database_cpus), "pinned": budget.pinned, "shared": list(budget.notes),
         },
         "observed": {}, "verified": {}, "notes": list(budget.notes), "hashes": dict(hashes or {}), "parts": [], "elapsed_s": None,
+        "sampling_cpu_s": None,
     }  # fmt: skip
 
 

@@ -35,8 +35,11 @@ def fresh(
     picked = versions.beside(found, catalog.select_stacks(found, stacks or chosen.stacks), with_)
     if mode == "compose" and (other := next((one for one in picked if one.app.version), None)):
         raise BenchError(f"{other.id}: other versions are measured on this machine only; leave --mode compose out")
-    asked = catalog.select_scenarios(found, scenarios or chosen.scenarios)
-    swept = sweeping.sweep(found, picked, asked, sweeping.axes(found, sweep))
+    asked = catalog.select_scenarios(found, scenarios) if scenarios else sweeping.scenarios(found, chosen.scenarios)
+    if sweep or stacks:
+        swept = sweeping.sweep(found, picked, asked, sweeping.axes(found, sweep))
+    else:
+        swept = sweeping.beside(found, picked, asked, over=chosen.sweep, only=chosen.swept_scenarios)
     budget = place(machine_of(mode)[0], cpus)
     if load_workers:
         budget = replace(budget, load_each=True)

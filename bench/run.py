@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import account, ceiling, load, pace, pilot, record, trial
+from bench import account, ceiling, estimate, load, pace, pilot, record, trial
 from bench.catalog import ROOT
 from bench.ceiling import Ceiling
+from bench.clock import Clock
 from bench.connections import most_together
 from bench.console import Progressing
 from bench.contract import DATABASE_ENDPOINTS, verify_deployment
@@ -21,7 +22,7 @@ from bench.deployment import Deployment, died, tail
 from bench.launch import Launcher, free_port, nginx_user
 from bench.machine import find_nginx
 from bench.model import BenchError, Failed, Scenario, Skipped
-from bench.plan import CONNECTIONS, Cell, Plan
+from bench.plan import CONNECTIONS, ENOUGH, LATENCY_SHARE, SHORTEST_S, Cell, Plan
 from bench.sample import Snapshot
 from bench.service import Database
 from bench.session import Session
@@ -29,21 +30,8 @@ from bench.site import Site, open_site
 from bench.store import Earlier, RunStore
 from bench.verify import Report
 
-LATENCY_SHARE = 0.5
-"""Latency is read at one rate for all stacks of a scenario: this share of what the slowest of them can do."""
-SHORTEST_S = 0.2
-"""A trial shorter than this says nothing; it is skipped instead."""
-JOB_OVERHEAD_S = 3.0
-"""Starting the load process, opening connections, draining, writing: a first guess of what each job takes beside its measured
-time, replaced by what this run's own jobs took."""
-BLOCK_OVERHEAD_S = 6.0
-"""Restoring data, ending deployments: for each group of each block."""
-START_S = 0.6
-"""For each deployment, on one server CPU."""
-VERIFY_S = 4.0
-"""For each stack, once."""
-WINDOW_S = 1.5
-"""Length of a window for services too slow to be loaded in slices."""
+SHARE_NOTED = 0.05
+"""A change of the load's share that a reader is told."""
 
 
 @dataclass(kw_only=True)
@@ -75,6 +63,10 @@ class Context:
     overheads_s: list[float] = field(default_factory=list)
     after_block: Callable[[Path], object] | None = None
     """Called with the run's folder when all cells of a block are stored and its deployments have ended: nothing is measured meanwhile."""
+    share: float = 1.0
+    """Of the planned load that each deployment gets: less where the blocks would not fit into the budget."""
+    sampling: account.Sampling = field(default_factory=account.Sampling)
+    clock: Clock = field(default_factory=Clock)
     ask: pace.Ask = pace.ask
     """Asks the analysis how wide intervals are; tests put another in its place."""
     earlier: Earlier = field(default_factory=Earlier)
@@ -89,7 +81,7 @@ class Context:
 
     def keep(self, unit: Sequence[Mapping[str, Any]]) -> None:
         """Store all trials of one cell at once, so that a cut leaves a cell whole or to be repeated; say how they came out."""
-        stored = trial.unit(unit, part=self.earlier.parts)
+        stored = trial.unit(unit, part=self.earlier.parts, hashes=self.store.header.get("hashes") or {})
         self.store.append(stored)
         self.trials.extend(stored)
         self.progress.kept(stored)
@@ -147,7 +139,10 @@ def execute(
         raise
     finally:
         offset_s = context.offset_s if context else 0.0
-        kept = {"verified": context.verified} if context else {}
+        kept: dict[str, Any] = {}
+        if context:
+            cpu_s = (store.header.get("sampling_cpu_s") or 0.0) + context.sampling.cpu_s
+            kept = {"verified": context.verified, "sampling_cpu_s": round(cpu_s, 3)}
         store.update({"status": status, "ended": record.now(), "elapsed_s": round(offset_s, 1), **kept})
         store.close()
 
@@ -163,16 +158,33 @@ def run_blocks(context: Context) -> None:
     while cells := paced.next(block):
         left = [cell for cell in cells if cell.name not in context.earlier.cells]
         if left:
-            context.progress.plan(planned_seconds(context.plan, left))
+            set_share(context, block, paced.share)
+            context.progress.plan(estimate.planned_seconds(context.plan, left, context.share))
             for group in range(len(context.plan.groups())):
                 run_block(context, block, group, [cell for cell in left if cell.group == group])
             paced.ended(left)
             if context.after_block:
                 context.after_block(context.store.folder)
+            if jumped := context.clock.jumped():
+                note(context, jumped)
         block += 1
     context.store.update({"blocks_done": block, "stopped": paced.why})
     if context.plan.profile.precision is not None:
         context.progress.say(f"stopped after {block} blocks: {paced.why}")
+
+
+def set_share(context: Context, block: int, share: float) -> None:
+    """Load for `share` of the planned time from this block on; a share far from the last one is noted."""
+    if abs(share - context.share) >= SHARE_NOTED:
+        said = f"From block {block + 1} on each deployment is loaded for {share:.0%} of the planned time"
+        note(context, f"{said}, so that the planned blocks end in time.")
+    context.share = share
+
+
+def note(context: Context, text: str) -> None:
+    """What a reader must know of this run: said, and stored."""
+    context.progress.say(f"note: {text}")
+    context.store.update({"notes": [*context.store.header.get("notes", []), text]})
 
 
 def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -> None:
@@ -238,7 +250,7 @@ def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
             context.progress.say(f"  no null server: {error}")
     if profile.pilot_s is None:
         return
-    for scenario in [one for one in plan.scenarios if not (one.journey or one.connections or "waiting" in one.tags)]:
+    for scenario in [one for one in plan.scenarios if plan.is_piloted(one)]:
         fit = [
             one for one in ready
             if f"{one.planned.stack.id} {scenario.name}" not in plan.skipped
@@ -293,10 +305,13 @@ def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment]) ->
     advance = context.progress.cell(cell.name, f"block {cell.block + 1}{planned}  {scenario.name} {cell.view}")
     unfit = {one.id: why for one in deployments if (why := _unfit(context, cell, one))}
     ready = [one for one in deployments if one.id not in unfit]
+    rates = _rates(context, cell, ready)
+    unfit |= {name: _too_few(plan, rate) for name, rate in rates.items() if not plan.is_enough(rate)}
+    ready = [one for one in ready if one.id not in unfit]
     measured: dict[str, Mapping[str, Any]] = {}
     if ready:
         try:
-            measured = _measure(context, cell, ready, advance)
+            measured = _measure(context, cell, ready, rates, advance)
         except _NotMeasured as error:
             unfit |= {one.id: error.why for one in ready}
     offset_s = context.offset_s
@@ -315,13 +330,22 @@ class _NotMeasured(Exception):
         self.why = why
 
 
+def _too_few(plan: Plan, rate_rps: float) -> Skipped:
+    return Skipped(
+        reason=f"{plan.profile.latency_s:g} s at {rate_rps:.3g} requests a second hold fewer than the {ENOUGH} that a median takes"
+    )
+
+
 def _measure(
-    context: Context, cell: Cell, ready: Sequence[Deployment], advance: Callable[[float], None]
+    context: Context,
+    cell: Cell,
+    ready: Sequence[Deployment],
+    rates: Mapping[str, float],
+    advance: Callable[[float], None],
 ) -> dict[str, Mapping[str, Any]]:
     """The records of one cell, by deployment. Raises _NotMeasured."""
     plan, scenario = context.plan, cell.scenario
     measure_s = _measure_s(context, cell, len(ready) + (context.ceiling is not None))
-    rates = _rates(context, cell, ready)
     if measure_s < SHORTEST_S:
         raise _NotMeasured(
             Skipped(reason=f"no time left: load stops {plan.profile.load_until_s:.0f} s after the start")
@@ -343,9 +367,7 @@ def run_job(
 ) -> dict[str, Mapping[str, Any]]:  # fmt: skip
     """Load the deployments, keep accounts of what they use meanwhile; the record of each, by id. `rates` is empty for a closed loop."""
     plan, profile, scenario = context.plan, context.plan.profile, cell.scenario
-    slice_s = WINDOW_S if scenario.windows else profile.slice_s
-    if scenario.windows and cell.is_capacity:
-        measure_s = max(measure_s, WINDOW_S)
+    slice_s = measure_s if scenario.windows else profile.slice_s
     started, offset_s = record.now(), context.offset_s
     snapshots: list[Snapshot] = []
     targets = [
@@ -361,16 +383,16 @@ def run_job(
         context.session,
         load.Job(
             scenario=scenario.source, mode="open" if rates else "duet", seed=plan.seed + cell.seed, targets=targets,
-            warmup_s=profile.warmup_s, measure_s=measure_s, slice_s=None if rates else slice_s,
+            warmup_s=plan.warmup_s(cell), measure_s=measure_s, slice_s=None if rates else slice_s,
             workers=load.each(plan.budget),
         ),
         folder=context.store.folder, name=cell.name, log=context.store.folder / "logs" / "load" / f"{cell.name}.log",
         cpus=plan.budget.pins("generator"), work=context.session.scratch,
-        on_ready=lambda pid: snapshots.append(account.snapshot(context.database, ready, pid)),
-        on_measured=lambda pid: snapshots.append(account.snapshot(context.database, ready, pid)),
+        on_ready=lambda pid: snapshots.append(context.sampling(account.snapshot, context.database, ready, pid)),
+        on_measured=lambda pid: snapshots.append(context.sampling(account.snapshot, context.database, ready, pid)),
         on_progress=advance,
     )  # fmt: skip
-    context.overheads_s.append(context.offset_s - offset_s - len(targets) * (measure_s + profile.warmup_s))
+    context.overheads_s.append(context.offset_s - offset_s - len(targets) * (measure_s + plan.warmup_s(cell)))
     by_id = {target["id"]: target for target in answer["targets"]}
     records: dict[str, Mapping[str, Any]] = {}
     for deployment in ready:
@@ -381,7 +403,7 @@ def run_job(
             records[deployment.id] = trial.without_figures(named, ended, offset_s=offset_s)
             continue
         stored = trial.measured(
-            named, deployment, found, accounts=account.accounts(deployment, snapshots), generator=answer["generator"],
+            named, deployment, found, accounts=context.sampling(account.accounts, deployment, snapshots), generator=answer["generator"],
             slice_s=None if rates else slice_s, rate_rps=rates.get(deployment.id), started=started, offset_s=offset_s,
             ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"),
         )  # fmt: skip
@@ -435,38 +457,6 @@ def write_report(folder: Path, say: Callable[[str], None], *, language: str = "e
     return run.returncode == 0
 
 
-def planned_seconds(plan: Plan, cells: Sequence[Cell]) -> dict[str, float]:
-    """How long each cell should take, by its name, for the time that is shown as left."""
-    groups = plan.groups()
-
-    def seconds(cell: Cell) -> float:
-        targets = len(groups[cell.group]) * plan.profile.copies + (plan.profile.ceiling and cell.is_capacity)
-        each = plan.profile.capacity_s if cell.is_capacity else plan.profile.latency_s
-        if cell.scenario.windows and cell.is_capacity:
-            each = max(each, WINDOW_S)
-        return JOB_OVERHEAD_S + targets * (each + plan.profile.warmup_s)
-
-    planned = {cell.name: seconds(cell) for cell in cells}
-    limit, total = plan.profile.load_until_s, sum(planned.values())
-    return planned if limit is None or total <= limit else {name: one * limit / total for name, one in planned.items()}
-
-
-def overhead_s(plan: Plan) -> float:
-    """What a run takes beside its load: starting and ending deployments, restoring data, verifying, and the pilot."""
-    profile, groups = plan.profile, plan.groups()
-    deployments = len(plan.stacks) * profile.copies
-    pilot_s = 0.0
-    if profile.pilot_s is not None:
-        tried = [one for one in plan.scenarios if not (one.journey or one.connections or "waiting" in one.tags)]
-        each = len(plan.stacks) * len(pilot.CANDIDATES) * (profile.pilot_s + profile.warmup_s)
-        pilot_s = len(tried) * (JOB_OVERHEAD_S + each)
-    return (
-        profile.blocks * (BLOCK_OVERHEAD_S * len(groups) + START_S * deployments)
-        + VERIFY_S * len(plan.stacks)
-        + pilot_s
-    )
-
-
 def _unfit(context: Context, cell: Cell, deployment: Deployment) -> Failed | Skipped | None:
     stack = deployment.planned.stack
     skipped = context.plan.skipped.get(f"{stack.id} {cell.scenario.name}")
@@ -486,15 +476,17 @@ def _unfit(context: Context, cell: Cell, deployment: Deployment) -> Failed | Ski
 
 def _measure_s(context: Context, cell: Cell, targets: int) -> float:
     """The profile's time for each target, or less where the run must end by a set time."""
-    profile = context.plan.profile
-    wanted = profile.capacity_s if cell.is_capacity else profile.latency_s
+    plan, profile = context.plan, context.plan.profile
+    wanted = plan.measure_s(cell, context.share)
     if profile.load_until_s is None:
         return wanted
     rest = profile.load_until_s - context.offset_s
-    cells = [one.name for one in context.plan.cells()]
+    cells = [one.name for one in plan.cells()]
     left = len(cells) - cells.index(cell.name)
-    overhead_s = sum(context.overheads_s) / len(context.overheads_s) if context.overheads_s else JOB_OVERHEAD_S
-    return min(wanted, (rest / left - overhead_s) / targets - profile.warmup_s)
+    known_s = context.overheads_s
+    guess_s = estimate.JOB_OVERHEAD_S + targets * estimate.TARGET_OVERHEAD_S
+    overhead_s = sum(known_s) / len(known_s) if known_s else guess_s
+    return min(wanted, (rest / left - overhead_s) / targets - plan.warmup_s(cell))
 
 
 def _rates(context: Context, cell: Cell, ready: Sequence[Deployment]) -> dict[str, float]:

@@ -121,6 +121,7 @@ class Session:
         )
         self._spawned.append(spawned)
         self._record()
+        _pass_on_niceness(popen.pid)
         return spawned
 
     def enter[T](self, resource: contextlib.AbstractContextManager[T]) -> T:
@@ -183,6 +184,15 @@ class Session:
         self._lock.truncate()
         self._lock.write(json.dumps(state))
         self._lock.flush()
+
+
+def _pass_on_niceness(pid: int) -> None:
+    """Give our nice value to the new session's scheduling group. Linux may weigh sessions against each other as if all were equally nice
+    (autogrouping, sched(7)): then `nice -n -10 bench run` would say nothing about the stacks that it starts.
+    """
+    if own := os.nice(0):
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(own), encoding="ascii")
 
 
 def members(pid: int, started: float) -> list[psutil.Process]:

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench import stackid
@@ -68,11 +68,38 @@ def sweep(
     return Swept(stacks=list(made.values()), scenarios=loads, left_out=left_out)
 
 
+def beside(
+    catalog: Catalog, stacks: Sequence[Stack], asked: Sequence[Scenario], *, over: Sequence[str], only: Sequence[str]
+) -> Swept:
+    """`stacks`, and beside them the core over some values, loaded in the scenarios `only`: a profile's own sweep."""
+    if not over:
+        return Swept(stacks=list(stacks), scenarios=list(asked), left_out={})
+    known = {stack.id for stack in stacks}
+    values = axes(catalog, over)
+    core = [stack for stack in stacks if "core" in stack.tags and _sweepable(stack, values)]
+    extra = [stack for stack in sweep(catalog, core, asked, values).stacks if stack.id not in known] if core else []
+    elsewhere = [one.name for one in asked if one.name not in only]
+    reason = f"swept stacks are loaded in {', '.join(only)} only"
+    left_out = {f"{stack.id} {name}": reason for stack in extra for name in elsewhere}
+    return Swept(stacks=[*stacks, *extra], scenarios=list(asked), left_out=left_out)
+
+
+def _sweepable(stack: Stack, over: Iterable[str]) -> bool:
+    return all(name in {**stack.server.options, **stack.front.options} for name in over if name != CONNECTIONS)
+
+
 def scenario(catalog: Catalog, name: str) -> Scenario:
     """The scenario of that name, one made by a sweep over connections too. Raises BenchError where there is none."""
     held = _HELD.fullmatch(name)
     (found,) = select_scenarios(catalog, [held["name"] if held else name])
     return _held(found, int(held["count"])) if held else found
+
+
+def scenarios(catalog: Catalog, names: Sequence[str]) -> list[Scenario]:
+    """Those of a profile: names, patterns and tags, and numbers of connections as a sweep makes them. In the order in which they run."""
+    held = [name for name in names if _HELD.fullmatch(name) and name not in catalog.scenarios]
+    found = select_scenarios(catalog, [name for name in names if name not in held])
+    return sorted([*found, *(scenario(catalog, name) for name in held)], key=lambda one: one.order)
 
 
 def _with(catalog: Catalog, stack: Stack, given: Mapping[str, str]) -> Stack:

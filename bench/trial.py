@@ -1,6 +1,7 @@
 """One trial's record: what was measured of one deployment in one scenario, or why nothing was. Keys: docs/results.md."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from bench.deployment import Deployment
@@ -31,9 +32,23 @@ def identity(plan: Plan, cell: Cell, deployment_id: str, stack_id: str, copy: in
     }  # fmt: skip
 
 
-def unit(records: Sequence[Mapping[str, Any]], *, part: int) -> list[dict[str, Any]]:
-    """The records of one cell, each with how many they are, so that a cell that was cut off is known as one."""
-    return [{**one, "part": part, "cell_trials": len(records)} for one in records]
+def unit(
+    records: Sequence[Mapping[str, Any]], *, part: int, hashes: Mapping[str, Any] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """The records of one cell, each with how many they are, so that a cell that was cut off is known as one, and what it was made with.
+
+    `hashes`: see `bench.provenance`.
+    """
+    return [{**one, "part": part, "cell_trials": len(records), "hashes": _hashes(one, hashes)} for one in records]
+
+
+def _hashes(record: Mapping[str, Any], of: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the files that this trial depends on: a record says by itself what it belongs to."""
+    stack = (of.get("stacks") or {}).get(record["stack"]) or {}
+    return {
+        "contract": of.get("contract"), "suite": of.get("suite"), "scenario": (of.get("scenarios") or {}).get(record["scenario"]),
+        **{part: stack.get(part) for part in ("app", "server", "front", "environment")},
+    }  # fmt: skip
 
 
 _FIGURES = """

@@ -16,8 +16,12 @@ from loadtests.recorder import Window, clock
 from loadtests.stages import Stage
 
 STORM = 64
-"""So many connections open at once, the rest soon after: a crowd in one instant overruns a listening queue, which no server chose."""
+"""Of a large crowd so many open at once, the next soon after: a crowd in one instant overruns a listening queue, which no server chose."""
 STORM_GAP_S = 0.005
+FEW, STEPS, STEP_GAP_S = 8, 8, 0.01
+"""In a warm-up `FEW` open at once, or an eighth of them where that is more, every `STEP_GAP_S`: all are open within 0.08 s. Python's
+`socketserver`, and so Django's development server, queues 10; a client that finds the queue full tries again after 1 s, then 3 s
+(tcp(7), tcp_syn_retries)."""
 
 
 class ClosedLoop:
@@ -59,8 +63,9 @@ class ClosedLoop:
         self._pool.drive(self)
         connections = self._pool.connections
         self._active = len(connections)
-        if stages or self._think_s or self._parts * sum(not one.is_open for one in connections) > STORM:
-            self._begin_in_turns(window, connections)
+        closed, warm = self._parts * sum(not one.is_open for one in connections), window.phase == "warm"
+        if stages or self._think_s or closed > (FEW if warm else STORM):
+            self._begin_in_turns(window, connections, *(_gently(closed) if warm else (STORM, STORM_GAP_S)))
         else:
             for connection in connections:
                 connection.submit(clock())
@@ -96,13 +101,13 @@ class ClosedLoop:
             self._window.read_cpu(now_s)
         self._leave()
 
-    def _begin_in_turns(self, window: Window, connections: Sequence[Connection]) -> None:
+    def _begin_in_turns(self, window: Window, connections: Sequence[Connection], at_once: int, gap_s: float) -> None:
         self._alarm = Alarm(self._ring)
         self._place = {connection: self._part + self._parts * place for place, connection in enumerate(connections)}
         for connection, place in self._place.items():
             # Thinking users do not all begin with their thought at the same point.
             first_s = self._pause_s() * self._rng.random() if self._think_s else 0.0
-            after_s = max(first_s, place // STORM * STORM_GAP_S, _joins_s(self._stages, place))
+            after_s = max(first_s, place // at_once * gap_s, _joins_s(self._stages, place))
             heapq.heappush(self._due, (window.start_s + after_s, next(self._number), connection))
         self._ring()
 
@@ -141,6 +146,11 @@ class ClosedLoop:
         self._active -= 1
         if not self._active:
             self._drained.set()
+
+
+def _gently(closed: int) -> tuple[int, float]:
+    """How many of so many connections are opened at once in a warm-up, and how long after each other."""
+    return (max(FEW, -(-closed // STEPS)), STEP_GAP_S) if closed <= STORM * STEPS else (STORM, STORM_GAP_S)
 
 
 def _joins_s(stages: Sequence[Stage], place: int, from_s: float = 0.0) -> float:

@@ -120,16 +120,16 @@ class Session:
         )  # fmt: skip
 
     def turn_s(self, target: int) -> float | None:
-        """See `Crew`; the drain included, by Little's law."""
-        warm = [window for window in self.recorder.windows if window.target == target and window.phase == "warm"]
-        if not warm:
+        """See `Crew`; what ended in the drain included."""
+        windows = self.recorder.windows
+        warm = next((one for one, each in enumerate(windows) if each.target == target and each.phase == "warm"), None)
+        if warm is None:
             return None
-        (window,) = warm
-        rows = self.recorder.windows
-        following = rows.index(window) + 1
-        end = rows[following].row if following < len(rows) else self.recorder.rows
-        asked = max(end - window.row, 1)
-        return len(self.pools[target].connections) * max(window.drained_s - window.start_s, 0.0) / asked
+        end = windows[warm + 1].row if warm + 1 < len(windows) else self.recorder.rows
+        rows = self.recorder.since(windows[warm].row)[: end - windows[warm].row]
+        took_s = rows["end_s"] - rows["start_s"]
+        took_s = took_s[np.isfinite(took_s)]
+        return float(took_s.mean()) if len(took_s) else windows[warm].drained_s - windows[warm].start_s
 
     def window(
         self, target: int, phase: Phase, number: int, seconds: float, lead: float, start_s: float | None = None

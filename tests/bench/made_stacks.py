@@ -109,7 +109,7 @@ def profile(**changes: Any) -> Profile:
     """One block, one copy, a second each."""
     values = {
         "name": "tiny", "description": "", "stacks": (), "scenarios": (), "latency": (), "blocks": 1, "copies": 1, "capacity_s": 1.0,
-        "latency_s": 1.0, "warmup_s": 0.1, "slice_s": 0.05, "ceiling": False,
+        "latency_s": 1.0, "warmup_s": 0.1, "slice_s": 0.05, "window_s": 1.0, "ceiling": False,
     }  # fmt: skip
     return Profile(**{**values, **changes})
 

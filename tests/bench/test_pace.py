@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
 
-from bench import pace
+from bench import estimate, pace
+from bench.model import BenchError
 from bench.plan import Plan
 
 
@@ -30,21 +32,23 @@ def paced(made: Plan, *answers: list[str], now: list[float]) -> tuple[pace.Pace,
 
 
 def through(one: pace.Pace, now: list[float], seconds: float) -> list[list[str]]:
-    """The scenarios of each block until there is none, each cell taking `seconds`."""
+    """What each block holds, until there is none, each cell taking `seconds` of load."""
     blocks: list[list[str]] = []
     while cells := one.next(len(blocks)):
-        blocks.append(sorted({cell.scenario.name for cell in cells}))
-        now[0] += seconds * len(cells)
+        blocks.append(sorted(f"{cell.scenario.name}{'' if cell.is_capacity else ' latency'}" for cell in cells))
+        now[0] += one.share * seconds * len(cells)
         one.ended(cells)
         assert len(blocks) < 50
     return blocks
 
 
-def test_only_what_is_wide_gets_further_blocks_until_all_is_narrow(made: Plan) -> None:
+BOTH = ["db", "db latency", "json", "json latency"]
+
+
+def test_only_what_is_wide_gets_further_blocks_of_its_capacity_until_all_is_narrow(made: Plan) -> None:
     now = [0.0]
     one, asked = paced(made, ["json", "db"], ["db"], ["db"], [], now=now)
-    both = ["db", "json"]
-    assert through(one, now, 0.5) == [both, both, both, ["db"], ["db"]]
+    assert through(one, now, 0.5) == [BOTH, BOTH, ["db", "json"], ["db"], ["db"]]
     assert asked == [0.03] * 4
     assert one.why == "every interval is within 3.0% to either side"
 
@@ -52,21 +56,78 @@ def test_only_what_is_wide_gets_further_blocks_until_all_is_narrow(made: Plan) -
 def test_no_block_begins_that_would_end_too_late(made: Plan) -> None:
     now = [0.0]
     one, _ = paced(made, *[["json", "db"]] * 20, now=now)
-    assert len(through(one, now, 5.0)) == 5  # a block has 4 cells: 20 s
+    blocks = through(one, now, 5.0)
+    assert now[0] <= 100.0
+    assert now[0] + 2 * 5.0 * 2 > 100.0, "another one would not have fitted"
+    assert blocks[:2] == [BOTH, BOTH]
     assert one.why == "the next block would end after the time budget of 100 s"
 
 
-def test_a_smaller_block_still_fits_where_a_whole_one_does_not(made: Plan) -> None:
-    now = [0.0]
-    one, _ = paced(made, *[["json", "db"]] * 2, *[["db"]] * 20, now=now)
-    assert through(one, now, 5.5) == [["db", "json"]] * 4 + [["db"]]
+def test_of_what_is_wide_the_widest_that_fits_is_taken(made: Plan) -> None:
+    now = [85.0]
+    one, _ = paced(made, *[["json", "db"]] * 3, now=now)
+    one.blocks = 2
+    assert [cell.name for cell in one.next(2)] == ["2-json-capacity"]
+    now[0] = 80.0
+    assert [cell.name for cell in one.next(2)] == ["2-json-capacity", "2-db-capacity"]
+    now[0] = 90.0
+    assert one.next(2) == []
+    assert one.why == "the next block would end after the time budget of 100 s"
+
+
+def test_blocks_get_shorter_rather_than_fewer(made: Plan) -> None:
+    """On a machine where everything takes 1.5 times as long as was thought."""
+    made = replace(made, profile=replace(made.profile, blocks=6, budget_s=240.0))
+    now = [1.5 * estimate.once_s(made)]
+    one, _ = paced(made, *[["json", "db"]] * 20, now=now)
+    one.began_s = 0.0
+    shares = []
+    while cells := one.next(len(shares)):
+        shares.append(one.share)
+        planned = estimate.planned_seconds(made, cells, one.share).values()
+        now[0] += 1.5 * (sum(planned) + estimate.deploying_s(made))
+        one.ended(cells)
+    assert len(shares) == 6
+    assert shares[0] == 1.0
+    assert all(0.5 <= share < 1.0 for share in shares[1:])
+    assert 0.9 * 240 <= now[0] <= 1.03 * 240
 
 
 def test_a_budget_too_short_for_the_planned_blocks_ends_after_those_that_fit(made: Plan) -> None:
     now = [0.0]
     one, asked = paced(made, now=now)
-    assert len(through(one, now, 20.0)) == 1
+    assert len(through(one, now, 24.0)) == 1
     assert asked == []
+
+
+def test_a_run_that_is_resumed_counts_its_blocks_from_then(made: Plan) -> None:
+    now = [50.0]
+    one, _ = paced(made, [], now=now)
+    one.next(1)
+    now[0] += 20.0
+    one.ended(made.block_cells(1))
+    assert one.speed < 1.0, "the 50 s before are no part of this block"
+
+
+def test_the_time_is_said_before(tree: Tree) -> None:
+    made = plan(three_stacks(tree), [scenario("json")], blocks=6, budget_s=1000.0)
+    takes_s, share = pace.expected_s(made)
+    job_s = estimate.JOB_OVERHEAD_S + 3 * (1.0 + 0.1 + estimate.TARGET_OVERHEAD_S)
+    blocks_s = 6 * (2 * job_s + estimate.BLOCK_OVERHEAD_S + 3 * estimate.START_S)
+    assert share == 1.0
+    assert takes_s == pytest.approx(estimate.DATABASE_S + 3 * estimate.VERIFY_S + blocks_s + estimate.report_s(made))
+    short, less = pace.expected_s(replace(made, profile=replace(made.profile, budget_s=takes_s - 20)))
+    assert 0.5 < less < 1.0
+    assert short - estimate.report_s(made) == pytest.approx(takes_s - 20, rel=0.01)
+
+
+def test_a_budget_too_short_for_one_block_is_one_clear_line(made: Plan) -> None:
+    pace.refuse_too_short(made)
+    pace.refuse_too_short(replace(made, profile=replace(made.profile, budget_s=None)))
+    with pytest.raises(
+        BenchError, match=r"^a time budget of 9 s is too short: one block of these .* takes about \d+ s; give more"
+    ):
+        pace.refuse_too_short(replace(made, profile=replace(made.profile, budget_s=9.0)))
 
 
 def test_without_a_precision_the_plan_is_all(tree: Tree) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from made_stacks import Tree, budget, plan, profile, scenario, three_stacks
 
-from bench import catalog
+from bench import catalog, sweep
 from bench.model import BenchError, Skipped
 from bench.plan import (
     CONNECTIONS,
@@ -138,7 +138,7 @@ def test_latency_is_read_where_the_profile_says_and_everywhere_if_nothing_of_tha
 @pytest.mark.parametrize("name", list(PROFILES))
 def test_updates_run_last_in_every_block_of_every_profile(real: catalog.Catalog, name: str) -> None:
     chosen = PROFILES[name]
-    asked = catalog.select_scenarios(real, [*chosen.scenarios, "updates"])
+    asked = sweep.scenarios(real, [*chosen.scenarios, "updates"])
     made = make(chosen, catalog.select_stacks(real, chosen.stacks), asked, budget(), seed=1)
     for block, group in itertools.product(range(chosen.blocks), range(len(made.groups()))):
         cells = [cell.scenario.name for cell in made.cells() if (cell.block, cell.group) == (block, group)]

@@ -34,8 +34,8 @@ def test_the_header_holds_machine_placement_and_plan(made: Plan) -> None:
     found = record.header(made, "bench run --profile tiny")
     assert json.loads(json.dumps(found)) == found
     assert found.keys() == {
-        "profile", "seed", "mode", "started", "ended", "command", "environment", "placement", "plan", "observed", "verified", "pilot",
-        "notes", "hashes", "parts", "elapsed_s", "blocks_done", "stopped",
+        "kind", "profile", "seed", "mode", "started", "ended", "command", "environment", "placement", "plan", "observed", "verified",
+        "pilot", "notes", "hashes", "parts", "elapsed_s", "blocks_done", "stopped", "sampling_cpu_s",
     }  # fmt: skip
     assert (found["profile"], found["seed"], found["mode"], found["ended"]) == ("tiny", 7, "native", None)
     assert found["placement"] == {

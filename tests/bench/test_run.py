@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +18,14 @@ from fakes import NO_SUCH_PROCESS, FakeLauncher
 from made_stacks import Tree, plan, scenario, three_stacks
 from rich.console import Console
 
-from bench import ceiling, environments, load, record, run, site
+from bench import ceiling, environments, estimate, load, record, run, site
 from bench.ceiling import Ceiling
+from bench.clock import Clock
 from bench.console import Progressing
 from bench.deployment import Deployment
 from bench.launch import Launcher, Tools
 from bench.model import BenchError, Failed, Scenario
-from bench.plan import CONNECTIONS, Plan
+from bench.plan import CONNECTIONS, SHORTEST_S, WAITS, Plan
 from bench.render import Endpoint
 from bench.service import Database
 from bench.session import Session
@@ -123,7 +125,7 @@ def world(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         context = run.Context(
             plan=made, session=cast(Session, SimpleNamespace(scratch=tmp_path)), launcher=cast(Launcher, launcher),
             store=RunStore.create(tmp_path / "results", {"profile": "tiny"}), database=database or Database(),
-            progress=Progressing(run.planned_seconds(made, made.cells()), console=Console(file=out, width=500)),
+            progress=Progressing(estimate.planned_seconds(made, made.cells()), console=Console(file=out, width=500)),
             began=clock[0], trials=[], load=generator,
         )  # fmt: skip
         world = World(work=work, clock=clock, launcher=launcher, load=generator, said=out, context=context)
@@ -222,18 +224,81 @@ def test_latency_is_read_at_half_of_what_the_slowest_can_do(world: Callable[...,
 
 
 def test_a_slow_service_is_offered_at_least_one_request_a_second(world: Callable[..., World]) -> None:
-    one = world()
+    one = world(latency_s=20.0)
     one.load.rps = {"0-ant--plain--direct-0": 0.8}
     run.run_blocks(one.context)
     assert rates(one.load.jobs[1]) == {1.0}
 
 
 def test_slow_services_are_loaded_in_windows(world: Callable[..., World]) -> None:
-    one = world([IO], capacity_s=0.6)
+    one = world([IO], capacity_s=0.6, window_s=1.5)
     run.run_blocks(one.context)
     capacity, latency = one.load.jobs
-    assert (capacity.slice_s, capacity.measure_s) == (run.WINDOW_S, run.WINDOW_S)
+    assert (capacity.slice_s, capacity.measure_s) == (1.5, 1.5)
     assert (latency.slice_s, latency.measure_s) == (None, 1.0)
+
+
+def test_what_waits_is_loaded_without_a_warm_up_for_some_waits_at_least(world: Callable[..., World]) -> None:
+    waiting = replace(IO, tags=frozenset({"waiting"}), parameters={"ms": 300})
+    one = world([waiting], window_s=0.6)
+    one.load.rps = {"0-ant--plain--direct-0": 50.0}
+    run.run_blocks(one.context)
+    capacity, latency = one.load.jobs
+    assert (capacity.warmup_s, capacity.measure_s, capacity.slice_s) == (0.0, WAITS * 0.3, WAITS * 0.3)
+    assert latency.warmup_s == 0.1
+
+
+def test_an_open_loop_too_slow_for_a_median_is_skipped_and_says_so(world: Callable[..., World]) -> None:
+    one = world([JSON], own_loads=(80,))
+    one.load.rps = {"0-ant--plain--direct-0": 24.0, "0-bee--plain--direct-0": 25.0, "0-cat--plain--direct-0": 26.0}
+    run.run_blocks(one.context)
+    one.check_complete()
+    assert [len(job.targets) for job in one.load.jobs] == [3, 2]
+    assert one.of(ANT)[1:] == [("json", "latency", "skipped"), ("json", "latency-80", "skipped")]
+    assert one.of(BEE)[1:] == [("json", "latency", "skipped"), ("json", "latency-80", "measured")]
+    assert one.reasons(BEE) == {None, "1 s at 12 requests a second hold fewer than the 20 that a median takes"}
+
+
+def test_blocks_that_would_end_too_late_are_loaded_for_less_and_that_is_noted(world: Callable[..., World]) -> None:
+    one = world([JSON, DB], blocks=3, budget_s=110.0)
+    one.load.overhead_s = 5.0
+
+    def verify(name: str) -> None:
+        one.clock[0] += estimate.once_s(one.context.plan) if name == "0-json-capacity" else 0.0
+
+    one.load.before = verify
+    run.run_blocks(one.context)
+    assert len({trial["block"] for trial in one.trials}) == 3
+    lengths = [job.measure_s for job in one.load.jobs]
+    assert lengths[0] == 1.0
+    assert 0.5 <= lengths[-1] < 1.0
+    notes = one.context.store.header["notes"]
+    assert re.fullmatch(
+        r"From block [23] on each deployment is loaded for \d\d% of the planned time, so that .*", notes[0]
+    )
+    assert f"note: {notes[0]}" in one.said.getvalue()
+
+
+def test_a_clock_that_is_set_meanwhile_changes_no_figure_and_is_noted(world: Callable[..., World]) -> None:
+    one = world([JSON], blocks=2)
+    days = iter([0.0, -3600.0, -3600.0])
+    one.context.clock = Clock(lambda: next(days))
+    run.run_blocks(one.context)
+    one.check_complete()
+    (noted,) = one.context.store.header["notes"]
+    assert noted.startswith("The clock was set back by 3600 s during the run: ")
+
+
+def test_a_record_says_by_itself_what_it_was_made_with(world: Callable[..., World]) -> None:
+    one = world([JSON])
+    parts = {"app": "a1", "server": "5e", "front": "f0", "environment": None}
+    one.context.store.update({
+        "hashes": {"contract": "c0", "suite": "50", "scenarios": {"json": "7a"}, "stacks": {ANT: parts}},
+    })  # fmt: skip
+    run.run_blocks(one.context)
+    for trial in read_run(one.context.store.folder).trials:
+        own = parts if trial["stack"] == ANT else dict.fromkeys(parts)
+        assert trial["hashes"] == {"contract": "c0", "suite": "50", "scenario": "7a", **own}
 
 
 # Failures are values
@@ -400,17 +465,18 @@ def test_what_the_plan_skips_is_recorded_as_skipped(world: Callable[..., World],
 
 
 def test_a_run_that_must_end_by_a_set_time_shortens_its_windows(world: Callable[..., World]) -> None:
-    one = world([JSON, DB], load_until_s=20.0)
+    one = world([JSON, DB], load_until_s=14.0)
+    one.load.overhead_s = 0.5
     began = one.clock[0]
     run.run_blocks(one.context)
     one.check_complete()
     measured = [job.measure_s for job in one.load.jobs]
-    first = (20.0 / 4 - run.JOB_OVERHEAD_S) / 3 - 0.1
+    first = (14.0 / 4 - estimate.JOB_OVERHEAD_S - 3 * estimate.TARGET_OVERHEAD_S) / 3 - 0.1
     assert measured[0] == pytest.approx(first)
-    assert all(run.SHORTEST_S <= seconds <= 1.0 for seconds in measured)
+    assert all(SHORTEST_S <= seconds <= 1.0 for seconds in measured)
     # What jobs really take beside their time is learned: the first guess was too long, so that time is given back.
     assert measured[-1] > first
-    assert one.clock[0] - began <= 20.0 + 1e-6
+    assert one.clock[0] - began <= 14.0 + 1e-6
 
 
 def test_a_run_with_time_enough_is_not_shortened(world: Callable[..., World]) -> None:
@@ -433,9 +499,11 @@ def test_what_has_no_time_left_is_skipped_and_says_so(world: Callable[..., World
 
 
 def test_planned_seconds_count_windows_copies_and_the_start_of_each_job(world: Callable[..., World]) -> None:
-    made = world([JSON, IO], blocks=2, copies=2, capacity_s=0.5, latency_s=2.0).context.plan
-    short, long, window = (run.JOB_OVERHEAD_S + 6 * (seconds + 0.1) for seconds in (0.5, 2.0, run.WINDOW_S))
-    assert run.planned_seconds(made, made.block_cells(1)) == pytest.approx(
+    made = world([JSON, IO], blocks=2, copies=2, capacity_s=0.5, latency_s=2.0, window_s=1.5).context.plan
+    short, long, window = (
+        estimate.JOB_OVERHEAD_S + 6 * (seconds + 0.1 + estimate.TARGET_OVERHEAD_S) for seconds in (0.5, 2.0, 1.5)
+    )
+    assert estimate.planned_seconds(made, made.block_cells(1)) == pytest.approx(
         {"1-json-capacity": short, "1-json-latency": long, "1-io-capacity": window, "1-io-latency": long}
     )
 
@@ -641,7 +709,7 @@ def test_the_report_is_made_by_a_process_of_its_own(
 
 
 def test_a_share_of_its_own_capacity_is_each_deployments_own(world: Callable[..., World]) -> None:
-    one = world([JSON], own_loads=(50, 80))
+    one = world([JSON], own_loads=(50, 80), latency_s=20.0)
     one.load.rps = {"0-ant--plain--direct-0": 500.0, "0-bee--plain--direct-0": 0.0, "0-cat--plain--direct-0": 1.0}
     run.run_blocks(one.context)
     one.check_complete()

@@ -265,6 +265,13 @@ def test_a_process_leads_a_session_of_its_own_and_sees_only_its_environment(live
     assert "HOME" not in names[0]
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="no scheduling groups here")
+def test_a_new_session_is_as_nice_as_we_are(live: Session, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "nice", lambda more: 7)
+    spawned = spawn(live, [*PYTHON, "import time; time.sleep(1000)"], log)
+    assert Path(f"/proc/{spawned.pid}/autogroup").read_text().split("nice")[1].strip() == "7"
+
+
 def test_a_command_that_is_not_there_is_one_clear_line(live: Session, log: Path) -> None:
     with pytest.raises(BenchError, match=r"^cannot start /no/such/server: No such file or directory$"):
         spawn(live, ["/no/such/server", "--x"], log)

@@ -3,7 +3,8 @@
 import pytest
 from made_stacks import plan
 
-from bench import catalog
+from bench import catalog, request
+from bench.catalog import select_stacks
 from bench.model import BenchError
 from bench.plan import CONNECTIONS
 from bench.sweep import axes, sweep
@@ -59,7 +60,7 @@ def test_connections_make_scenarios_with_names_of_their_own_and_no_latency() -> 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["worker=1,2"], "--sweep worker=1,2: unknown axis 'worker'. Did you mean workers?"),
+        (["worker=1,2"], "--sweep worker=1,2: unknown axis 'worker'. Did you mean workers or retry?"),
         (["workers"], "--sweep workers: expected different values, as in workers=1,2,4"),
         (["workers=2,2"], "--sweep workers=2,2: expected different values, as in workers=1,2,4"),
         (["workers=1", "workers=2"], "--sweep workers=2: 'workers' is swept already; give all its values at once"),
@@ -72,3 +73,26 @@ def test_a_mistake_is_one_clear_line(given: list[str], says: str) -> None:
     with pytest.raises(BenchError) as caught:
         sweep(FOUND, [SYNC], [DB], axes(FOUND, given))
     assert str(caught.value) == says
+
+
+def test_the_full_profile_has_crowds_of_waiting_clients_and_the_core_over_numbers_of_workers() -> None:
+    made = request.fresh(FOUND, profile="full", stacks=(), scenarios=(), mode="native", seed=1)
+    held = {one.name: made.connections(one, "capacity") for one in made.scenarios if "waiting" in one.tags}
+    assert held == {"io": 64, "io-256-connections": 256, "io-1024-connections": 1024, "io-db": 64}
+    assert {"cached-queries", "upload", "blob", "static-1kb", "static-100kb", "static-10mb", "items"} <= {
+        one.name for one in made.scenarios
+    }
+    swept = [one for one in made.stacks if "workers" in one.stack.options]
+    counts = {one.workers for one in swept if one.stack.id.startswith("flask/gunicorn-sync+workers=")}
+    assert counts == {1, 2, 4}
+    loaded = [one.name for one in made.scenarios if f"{swept[0].stack.id} {one.name}" not in made.skipped]
+    assert loaded == ["json", "db", "cpu", "io"]
+    whole = {one.stack.id for one in made.stacks} - {one.stack.id for one in swept}
+    assert whole == {one.id for one in select_stacks(FOUND, ["full"])}
+    db = next(one for one in made.scenarios if one.name == "db")
+    assert made.views(db) == ("capacity", "latency", "latency-50", "latency-80", "latency-95")
+
+
+def test_stacks_that_are_named_are_not_swept_by_the_profile() -> None:
+    made = request.fresh(FOUND, profile="full", stacks=["core"], scenarios=(), mode="native", seed=1)
+    assert {one.stack.id for one in made.stacks} == {one.id for one in select_stacks(FOUND, ["core"])}

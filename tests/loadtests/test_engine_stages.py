@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted_servers import GOOD
+from scripted_servers import GOOD, HANG
 
+from loadtests import closed
 from loadtests import job as job_file
 from loadtests import stages as engine_stages
 from loadtests.closed import _joins_s
@@ -155,6 +156,26 @@ def test_a_crowd_of_connections_opens_by_and_by(serve: Any, load: Any) -> None:
     assert outcome.first["errors"] == {}
     first = np.sort(outcome.table.rows["start_s"])[:64]
     assert len(first) == 64
+
+
+def test_a_warm_up_opens_connections_a_few_at_a_time(serve: Any, load: Any) -> None:
+    server = serve(lambda number: [HANG])
+    outcome = load(server.port, mode="duet", warmup_s=0.1, slice_s=0.1, measure_s=0.1, connections=32, timeout_s=0.3)
+    began_s = outcome.measured.recorder.windows[0].start_s
+    after_s = np.sort(outcome.measured.recorder.since(0)["start_s"])[:32] - began_s
+    for group in range(4):  # none sooner; later where the machine is busy
+        assert after_s[8 * group] >= 0.01 * group - 1e-6
+    assert after_s[-1] < 0.1
+    assert closed._gently(1024) == (64, 0.005), "a large crowd opens no slower than after the warm-up"
+    assert closed._gently(256) == (32, 0.01)
+
+
+def test_lateness_of_few_requests_touches_no_percentile_but_the_last() -> None:
+    late = Durations()
+    for number in range(1000):
+        late.add(0.005 if number % 50 == 0 else 0.00001)  # one in fifty
+    assert _unsafe({"p50": 1.0, "p90": 3.0, "p99": 11.0, "p99_9": None}, late) == ["p99"]
+    assert _unsafe({"p50": 1.0, "p90": 3.0, "p99": 60.0, "p99_9": None}, late) == []
 
 
 def test_a_percentile_that_is_mostly_the_generators_lateness_is_named() -> None:
