@@ -30,11 +30,17 @@ BOUNDED = frozenset({"sync", "threads"})
 """Worker models that hold one waiting request for each of their threads; the others hold any number."""
 
 
-def planned_seconds(plan: Plan, cells: Sequence[Cell], share: float = 1.0) -> dict[str, float]:
-    """How long each cell should take, by its name, with `share` of the profile's load."""
-    planned = {cell.name: _seconds(plan, cell, share) for cell in cells}
+def planned_seconds(plan: Plan, cells: Sequence[Cell], share: float = 1.0, slow: float = 1.0) -> dict[str, float]:
+    """How long each cell should take, by its name, with `share` of the profile's load, and `slow` times what the rest is known to take."""
+    parts = {cell.name: _parts(plan, cell, share) for cell in cells}
+    planned = {name: load_s + slow * rest_s for name, (load_s, rest_s) in parts.items()}
     limit, total = plan.profile.load_until_s, sum(planned.values())
     return planned if limit is None or total <= limit else {name: one * limit / total for name, one in planned.items()}
+
+
+def block_s(plan: Plan, cells: Sequence[Cell], share: float, slow: float) -> float:
+    """A block of these cells, without what is done once."""
+    return sum(planned_seconds(plan, cells, share, slow).values()) + slow * deploying_s(plan)
 
 
 def once_s(plan: Plan) -> float:
@@ -61,21 +67,21 @@ def _pilot_s(plan: Plan) -> float:
     return sum(each for scenario in plan.scenarios if plan.is_piloted(scenario))
 
 
-def _seconds(plan: Plan, cell: Cell, share: float) -> float:
+def _parts(plan: Plan, cell: Cell, share: float) -> tuple[float, float]:
+    """The load of a cell, which takes its time on any machine, and the rest of it."""
     stacks = [one for one in plan.groups()[cell.group] for _ in range(plan.profile.copies)]
     loaded = [one for one in stacks if f"{one.stack.id} {cell.scenario.name}" not in plan.skipped]
-    null = bool(plan.profile.ceiling and cell.is_capacity and not cell.scenario.windows)
-    each = plan.measure_s(cell, share) + plan.warmup_s(cell) + TARGET_OVERHEAD_S
-    if not cell.scenario.waits_s:
-        return JOB_OVERHEAD_S + (len(loaded) + null) * each
-    connections = plan.connections(cell.scenario, cell.view)
-    rates = {one.stack.id: holds(one, cell.scenario, connections) / cell.scenario.waits_s for one in loaded}
-    if not cell.is_capacity:
-        equal = min(rates.values(), default=0.0) * LATENCY_SHARE
-        shares = [rates[one.stack.id] * cell.own_share if cell.own_share else equal for one in loaded]
-        return JOB_OVERHEAD_S + each * sum(plan.is_enough(rate) for rate in shares)
-    drains = sum(min(connections / rates[one.stack.id], TIMEOUT_S) for one in loaded)
-    return JOB_OVERHEAD_S + len(loaded) * each + drains
+    each_s, drains_s = plan.measure_s(cell, share) + plan.warmup_s(cell), 0.0
+    targets = len(loaded) + bool(plan.profile.ceiling and cell.is_capacity and not cell.scenario.windows)
+    if cell.scenario.waits_s:
+        connections = plan.connections(cell.scenario, cell.view)
+        rates = [holds(one, cell.scenario, connections) / cell.scenario.waits_s for one in loaded]
+        if cell.is_capacity:
+            drains_s = sum(min(connections / rate, TIMEOUT_S) for rate in rates)
+        else:
+            equal = min(rates, default=0.0) * LATENCY_SHARE
+            targets = sum(plan.is_enough(cell.own_share * rate if cell.own_share else equal) for rate in rates)
+    return targets * each_s + drains_s, JOB_OVERHEAD_S + targets * TARGET_OVERHEAD_S
 
 
 def holds(planned: PlannedStack, scenario: Scenario, connections: int) -> int:

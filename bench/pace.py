@@ -17,7 +17,8 @@ from bench.catalog import ROOT
 from bench.model import BenchError
 from bench.plan import Cell, Plan
 
-LEAST_SHARE = 0.5
+SHARES = tuple(1.0 - step / 20 for step in range(11))
+LEAST_SHARE = SHARES[-1]
 """Of its planned load a deployment gets at least so much."""
 LATE = 0.03
 """Planned blocks may end later than the budget by this share of it; others not at all."""
@@ -40,10 +41,8 @@ def ask(folder: Path, precision: float) -> Mapping[str, Any]:
 
 def expected_s(plan: Plan) -> tuple[float, float]:
     """How long the planned blocks and the report take, and the share of the planned load that each deployment gets for it."""
-    first, later = plan.block_cells(0), plan.block_cells(1)
-    share = _share(plan, plan.profile.blocks, spent_s=estimate.once_s(plan), speed=1.0)
-    blocks_s = _takes_s(plan, first, share) + (plan.profile.blocks - 1) * _takes_s(plan, later, share)
-    run_s = estimate.once_s(plan) + blocks_s
+    share = _share(plan, plan.profile.blocks, spent_s=estimate.once_s(plan), slow=1.0)
+    run_s = estimate.once_s(plan) + plan.profile.blocks * estimate.block_s(plan, plan.block_cells(0), share, 1.0)
     if plan.profile.load_until_s is not None:
         run_s = min(run_s, plan.profile.load_until_s)
     return run_s + estimate.report_s(plan), share
@@ -52,7 +51,7 @@ def expected_s(plan: Plan) -> tuple[float, float]:
 def refuse_too_short(plan: Plan) -> None:
     """Raises BenchError where the time is not enough for a single block."""
     budget_s = plan.profile.budget_s
-    least_s = estimate.once_s(plan) + _takes_s(plan, plan.block_cells(0), LEAST_SHARE)
+    least_s = estimate.once_s(plan) + estimate.block_s(plan, plan.block_cells(0), LEAST_SHARE, 1.0)
     if budget_s is not None and least_s > budget_s:
         raise BenchError(
             f"a time budget of {budget_s:.0f} s is too short: one block of these stacks and scenarios takes about {least_s:.0f} s; "
@@ -72,8 +71,8 @@ class Pace:
     why: str = ""
     share: float = 1.0
     """Of the planned load that each deployment of the next block gets."""
-    speed: float = 1.0
-    """How long the last block took, over what was expected of it."""
+    slow: float = 1.0
+    """How long all that is not load took in the last block, over what was expected; known from the second block on."""
     blocks: int = 0
     """How many this session has done."""
     began_s: float = field(init=False)
@@ -90,14 +89,15 @@ class Pace:
                 return []
             return self._further(block, profile.precision)
         spent_s = self.now_s() + (0.0 if self.blocks else estimate.once_s(self.plan))
-        self.share = _share(self.plan, profile.blocks - block, spent_s=spent_s, speed=self.speed)
+        self.share = _share(self.plan, profile.blocks - block, spent_s=spent_s, slow=self.slow)
         planned = self.plan.block_cells(block)
         return planned if self._fits(planned, LATE) or not self.blocks else self._over()
 
     def ended(self, cells: Sequence[Cell]) -> None:
         """One block is over."""
-        expected_s = _takes_s(self.plan, cells, self.share) + (0.0 if self.blocks else estimate.once_s(self.plan))
-        self.speed = (self.now_s() - self.began_s) / expected_s
+        load_s, whole_s = (estimate.block_s(self.plan, cells, self.share, slow) for slow in (0.0, 1.0))
+        if self.blocks:  # the first one also did what is done once
+            self.slow = max((self.now_s() - self.began_s - load_s) / (whole_s - load_s), 0.0)
         self.began_s, self.blocks = self.now_s(), self.blocks + 1
 
     def _further(self, block: int, precision: float) -> list[Cell]:
@@ -114,7 +114,7 @@ class Pace:
 
     def _fits(self, cells: Sequence[Cell], late: float = 0.0) -> bool:
         budget_s = self.plan.profile.budget_s
-        ends_s = self.now_s() + self.speed * _takes_s(self.plan, cells, self.share)
+        ends_s = self.now_s() + estimate.block_s(self.plan, cells, self.share, self.slow)
         return budget_s is None or ends_s <= (1 + late) * budget_s
 
     def _over(self) -> list[Cell]:
@@ -127,17 +127,10 @@ class Pace:
         return [str(one) for one in found if str(one) in names] if isinstance(found, list) else []
 
 
-def _share(plan: Plan, blocks: int, *, spent_s: float, speed: float) -> float:
-    """Of the planned load that lets so many blocks end within the budget; 1 where there is time enough."""
+def _share(plan: Plan, blocks: int, *, spent_s: float, slow: float) -> float:
+    """The most of the planned load with which so many blocks end within the budget."""
     if plan.profile.budget_s is None:
         return 1.0
-    cells = plan.block_cells(plan.profile.blocks - 1)
-    whole_s, none_s = (speed * _takes_s(plan, cells, share) for share in (1.0, 0.0))
-    if whole_s <= none_s:  # nothing in it can be made shorter
-        return 1.0
-    rest_s = (plan.profile.budget_s - spent_s) / blocks
-    return min(1.0, max(LEAST_SHARE, (rest_s - none_s) / (whole_s - none_s)))
-
-
-def _takes_s(plan: Plan, cells: Sequence[Cell], share: float) -> float:
-    return sum(estimate.planned_seconds(plan, cells, share).values()) + estimate.deploying_s(plan)
+    cells, rest_s = plan.block_cells(plan.profile.blocks - 1), plan.profile.budget_s - spent_s
+    fitting = (one for one in SHARES if blocks * estimate.block_s(plan, cells, one, slow) <= rest_s)
+    return next(fitting, LEAST_SHARE)
