@@ -22,6 +22,8 @@ from bench.model import BenchError, Stack
 RESULTS = catalog.ROOT / "results"
 SLACK_S = 60.0
 """The report, and what guesses of this kind are wrong by."""
+INTERRUPTED = 130
+"""Exit code."""
 
 app = App(
     name="bench", help="Deploys Python web stacks on this machine, checks that they answer alike, loads them, and reports.",
@@ -40,7 +42,7 @@ def main() -> None:
         code = 2
     except KeyboardInterrupt:
         print("bench: interrupted; nothing is left running", file=sys.stderr)
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
@@ -380,7 +382,7 @@ def load(
         generators=_generators(load_cpus, remote_workers, bind, port),
     )  # fmt: skip
     print(json.dumps(found, indent=1) if as_json else text(url, found))
-    return 0 if found["requests"] else 1
+    return INTERRUPTED if found["stopped"] else 0 if found["requests"] else 1
 
 
 @app.command
@@ -432,7 +434,7 @@ def duet(
         allowed=allow_host, commands=start, generators=_generators(load_cpus, remote_workers, bind, port),
     )  # fmt: skip
     print(json.dumps(found, indent=1) if as_json else text(found, started=bool(start)))
-    return 0 if all(target["requests"] for target in found["targets"]) else 1
+    return INTERRUPTED if found["stopped"] else 0 if all(target["requests"] for target in found["targets"]) else 1
 
 
 @app.command(name="load-worker")

@@ -149,9 +149,10 @@ class LoadFailedError(BenchError):
 def run(
     session: Session, job: Job, *, folder: Path, name: str, log: Path, cpus: Collection[int],
     on_ready: Callable[[int | None], None], on_measured: Callable[[int | None], None], on_progress: Callable[[float], None],
-    work: Path, inside: Inside | None = None,
+    work: Path, inside: Inside | None = None, keep: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Carry out `job` and return its result as `loadtests` wrote it.
+    """Carry out `job` and return its result as `loadtests` wrote it. With `keep`, Ctrl-C while it measures ends it early: what was recorded
+    until then is the result, and its `stopped` is true.
 
     `on_ready` is called with the process's id when connections are open and warm and before anything is measured,
     `on_measured` when the last slice is over and before anything is written: the generator waits for both. Requests and slices
@@ -185,24 +186,29 @@ def run(
     wait_s = job.workers.wait_s if job.workers else 0.0
     deadline = Deadline(time.monotonic() + START_DEADLINE_S + wait_s + allowance_s)
     try:
-        for event in _events(spawned, deadline):
-            kind = str(event.get("event"))
-            if kind == "progress":
-                on_progress(float(event.get("done", 0.0)))
-            elif kind == "error":
-                raise LoadFailedError(f"the load generator: {event.get('message')}", log)
-            elif kind in answers:
-                pid = inside.generator_pid(job_path) if inside is not None else spawned.pid
-                placement.check([pid] if pid else [], cpus, "the load generator")
-                answers.pop(kind)(pid)
-                deadline.at = time.monotonic() + (allowance_s if kind == "ready" else end_deadline_s)
-                _reply(spawned, replies[kind])
-            elif kind == "done":
-                if answers:
-                    raise LoadFailedError("the load generator was stopped before it had measured", log)
-                break
-        else:
-            raise LoadFailedError(f"the load generator ended early ({_exit(spawned)}); see {log.name}", log)
+        try:
+            for event in _events(spawned, deadline):
+                kind = str(event.get("event"))
+                if kind == "progress":
+                    on_progress(float(event.get("done", 0.0)))
+                elif kind == "error":
+                    raise LoadFailedError(f"the load generator: {event.get('message')}", log)
+                elif kind in answers:
+                    pid = inside.generator_pid(job_path) if inside is not None else spawned.pid
+                    placement.check([pid] if pid else [], cpus, "the load generator")
+                    answers.pop(kind)(pid)
+                    deadline.at = time.monotonic() + (allowance_s if kind == "ready" else end_deadline_s)
+                    _reply(spawned, replies[kind])
+                elif kind == "done":
+                    if answers:
+                        raise LoadFailedError("the load generator was stopped before it had measured", log)
+                    break
+            else:
+                raise LoadFailedError(f"the load generator ended early ({_exit(spawned)}); see {log.name}", log)
+        except KeyboardInterrupt:
+            if not keep or "ready" in answers:
+                raise
+            _cut_short(spawned)
         with contextlib.suppress(Exception):
             spawned.popen.wait(timeout=EXIT_PATIENCE_S)
         if inside is not None:
@@ -215,6 +221,16 @@ def run(
     finally:
         session.stop([spawned])
     return result
+
+
+def _cut_short(spawned: Spawned) -> None:
+    """Have the process stop and write what it has."""
+    assert spawned.popen.stdin is not None
+    with contextlib.suppress(OSError):
+        spawned.popen.stdin.close()
+    for event in _events(spawned, Deadline(time.monotonic() + END_DEADLINE_S)):
+        if event.get("event") == "done":
+            return
 
 
 def _encode(job: Job) -> dict[str, Any]:

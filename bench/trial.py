@@ -78,7 +78,8 @@ def measured(
 ) -> dict[str, Any]:  # fmt: skip
     """The record of a trial from the generator's answer for its target and the accounts kept beside it.
 
-    Without one correct answer it is a failed trial: there is no rate to state. Errors beside correct answers are kept and flagged.
+    Without one correct answer, or where it fell silent, it is a failed trial: there is no rate to state. Errors beside correct answers are
+    kept and flagged.
     """
     kept = {
         key: answer[key] for key in ("requests", "errors", "bytes", "seconds", "rps", "connections", "window_requests")
@@ -98,6 +99,12 @@ def measured(
             "reason": f"no request was answered correctly: {kinds}" + (f"; {first}" if first else ""),
             "rps": None,
             "latency_ms": None,
+        }
+    elif answer.get("left_out"):
+        record |= {
+            "status": "failed",
+            "reason": f"stopped answering after {answer['requests']} requests; {next(iter(answer['problems']), '')}",
+            "rps": None,
         }
     return record
 

@@ -6,7 +6,7 @@ hundred bytes.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,20 @@ SPILL_ROWS = 1 << 12
 
 @dataclass(slots=True)
 class Account:
-    """What requests of one window add up to. `requests` are right and in time; `answered` have a status; `bytes` are of `requests`."""
+    """What requests of one window add up to. `requests` are right and in time, `bytes` are theirs; `answered` have a status; `received`
+    are the bytes of all.
+    """
 
     requests: int = 0
     answered: int = 0
     bytes: int = 0
     last_end_s: float = -math.inf
     faults: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Fault), np.int64))
+    received: int = 0
+
+    def copy(self) -> "Account":
+        """One to add to without changing this one."""
+        return replace(self, faults=self.faults.copy())
 
     def add(self, rows: NDArray[np.void], window: Window) -> None:
         """Add `rows`, all of them `window`'s."""
@@ -37,6 +44,7 @@ class Account:
         self.requests += int(right.sum())
         self.answered += int((rows["status"] > 0).sum())
         self.bytes += int(rows["bytes"][right].sum())
+        self.received += int(rows["bytes"].sum())
         self.last_end_s = max(self.last_end_s, float(rows["end_s"].max()))
         self.faults += np.bincount(rows["fault"], minlength=len(Fault))
 
@@ -62,6 +70,8 @@ class Beyond:
         self.accounts: dict[int, Account] = {}
         self.latency: dict[int, Histogram] = {}
         """By target, over all seconds."""
+        self.failing: dict[int, Histogram] = {}
+        """By target, how long those took whose latency does not count: Locust's own statistics show them too."""
         self.seconds: list[Second] = []
         self._open: dict[int, tuple[int, Histogram]] = {}
         self._window = 0
@@ -89,6 +99,9 @@ class Beyond:
     def _add(self, rows: NDArray[np.void], window: Window) -> None:
         self.accounts.setdefault(self._window, Account()).add(rows, window)
         timed = timed_rows(rows)
+        if len(timed) < len(rows):
+            failed = rows[(rows["fault"] != Fault.OK) & (rows["fault"] != Fault.TIMEOUT)]
+            self.failing.setdefault(window.target, Histogram()).add(failed["end_s"] - failed["intended_s"])
         if not len(timed):
             return
         took_s = timed["end_s"] - timed["intended_s"]

@@ -18,7 +18,7 @@ from loadtests import results
 from loadtests.control import Control, Stopped, emit, take_stdout
 from loadtests.errors import LoadError
 from loadtests.session import Session
-from loadtests.stats_feed import feed
+from loadtests.stats_feed import feed, feed_beyond
 from loadtests.workers.leader import Leader
 
 BAD_JOB, FAILED = 2, 1
@@ -58,6 +58,15 @@ class JobRun:
             for number, target in enumerate(job.targets):
                 rows = table.rows[table.measuring & (table.target == number)]
                 feed(environment.stats, rows, name=target.id, method=measured.request.method)
+                if (beyond := measured.recorder.beyond) is not None:
+                    feed_beyond(
+                        environment.stats,
+                        beyond,
+                        table.windows,
+                        target=number,
+                        name=target.id,
+                        method=measured.request.method,
+                    )
             results.write(job, measured, table)
             control.emit("done", stopped=measured.stopped)
         except Stopped:

@@ -31,6 +31,9 @@ class Crew(Protocol):
     def turn_s(self, target: int) -> float | None:
         """How long a request to this target took in the warm-up; None where there was none."""
 
+    def silent(self, target: int) -> bool:
+        """Whether nothing asked of this target in its last window was answered in as long as an answer may take."""
+
     def start_measuring(self) -> None:
         """What was counted so far was the warm-up."""
 
@@ -49,7 +52,7 @@ class Crew(Protocol):
 
 def conduct(crew: Crew, control: Control) -> Measured:
     """Carry out the crew's job. Blocks the calling greenlet only; `Stopped` thrown into it ends the job with what is recorded."""
-    stopped, crowd = False, crowd_of(crew.job)
+    stopped, crowd, left_out = False, crowd_of(crew.job), set[int]()
     try:
         gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
         crew.begin()
@@ -66,7 +69,7 @@ def conduct(crew: Crew, control: Control) -> Measured:
         progress: Any = gevent.get_hub().loop.timer(_PROGRESS_S, _PROGRESS_S)
         progress.start(lambda: control.emit("progress", **crew.progress()))
         try:
-            _measure(crew)
+            _measure(crew, left_out)
         finally:
             progress.stop()
             crew.stop_measuring()
@@ -85,6 +88,9 @@ def conduct(crew: Crew, control: Control) -> Measured:
         if crowd is not None:
             crowd.close()
     measured = crew.finish(stopped=stopped)
+    for target in left_out:
+        measured.sides[target].left_out = True
+        measured.sides[target].problems.insert(0, f"no answer within {crew.job.timeout_s:g} s: left out from then on")
     if crowd is not None:
         measured.beside, measured.arrival = crowd.summary(), int(crew.job.warmup_s > 0)
     return measured
@@ -97,14 +103,19 @@ def _gather(crew: Crew, crowd: Crowd) -> None:
     crowd.settle()
 
 
-def _measure(crew: Crew) -> None:
+def _measure(crew: Crew, left_out: set[int]) -> None:
+    """Window after window. Whoever falls silent in a duet is `left_out` from then on: to wait for it in each slice would take too long."""
     job, targets = crew.job, range(len(crew.job.targets))
     if job.mode == "duet":
         assert job.slice_s is not None
         rounds = max(1, round(job.measure_s / job.slice_s))
         times = duet.multiples(job.slice_s, rounds, [crew.turn_s(target) for target in targets])
         for number, (target, length) in enumerate(duet.visits(len(targets), rounds, job.seed, times)):
+            if target in left_out:
+                continue
             crew.window(target, "measure", number, length * job.slice_s, job.lead)
+            if crew.silent(target):
+                left_out.add(target)
     else:
         for target in targets:
             crew.window(target, "measure", target, job.measure_s, 0.0)

@@ -8,12 +8,23 @@ TURNS = 10
 """A slice holds at least so many turns of each connection: with fewer, what the two ends of a slice cut is too much of it."""
 
 
+ALIKE = 2.0
+"""Whose turns differ by a smaller factor are loaded for the same time at once: a ratio of near equals must not come from unlike slices."""
+
+
 def multiples(slice_s: float, rounds: int, turn_s: Sequence[float | None]) -> list[int]:
     """How many slices' time each target is loaded at once, from the time that one turn (request and answer) of it takes; None: unknown.
 
     It then takes part in one of so many rounds only, so that all targets get the same time.
     """
-    return [min(max(1, math.ceil(TURNS * turn / slice_s - 1e-9)), rounds) if turn else 1 for turn in turn_s]
+    found = [1] * len(turn_s)
+    known = sorted(((turn, target) for target, turn in enumerate(turn_s) if turn), reverse=True)
+    slowest_s = math.inf
+    for turn, target in known:
+        if turn * ALIKE <= slowest_s:
+            slowest_s = turn
+        found[target] = min(max(1, math.ceil(TURNS * slowest_s / slice_s - 1e-9)), rounds)
+    return found
 
 
 def visits(targets: int, rounds: int, seed: int, times: Sequence[int]) -> list[tuple[int, int]]:

@@ -62,6 +62,13 @@ class Histogram:
         value = self._hdr.get_value_from_index(index)
         return float(self._hdr.get_highest_equivalent_value(value)) / 1e6
 
+    def values_s(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Durations in seconds, to three digits, from short to long, and how often each was counted."""
+        used = np.flatnonzero(self.counts)
+        lowest = [self._hdr.get_value_from_index(int(index)) for index in used]
+        middles = [(value + self._hdr.get_highest_equivalent_value(value)) / 2e6 for value in lowest]
+        return np.array(middles, np.float64), self.counts[used]
+
     def encode(self) -> bytes:
         """In HdrHistogram's own V2 format, compressed, in base64: any of its ports reads it. Values are microseconds."""
         np.frombuffer(self._hdr.counts, np.int64)[:] = self.counts

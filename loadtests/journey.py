@@ -25,7 +25,7 @@ from loadtests.client import Answer, Client, Gate
 from loadtests.errors import LoadError
 from loadtests.pool import Pool
 from loadtests.recorder import Recorder
-from loadtests.stats_feed import StepFeed
+from loadtests.stats_feed import StepFeed, complete_files
 from loadtests.steps import Steps
 
 __all__ = ["Answer", "Client", "Engine", "EngineUser", "Gate"]
@@ -109,5 +109,11 @@ def _check_hosts(environment: Environment, **_: Any) -> None:
         sys.exit(_MISUSED)
 
 
+def _at_the_end(environment: Environment, **_: Any) -> None:
+    own: Any = environment.events
+    own.quitting.add_listener(lambda **_: complete_files(environment))
+
+
 _hooks: Any = events
 _hooks.init.add_listener(_check_hosts)
+_hooks.init.add_listener(_at_the_end)

@@ -24,6 +24,7 @@ from loadtests import scenario
 from loadtests.by_hand import Load, PooledUser
 from loadtests.by_job import BAD_JOB, prepare
 from loadtests.errors import LoadError
+from loadtests.stats_feed import complete_files
 
 __all__ = ["PooledUser"]
 
@@ -50,6 +51,7 @@ def on_init(environment: Environment, **_: Any) -> None:
     gevent.get_hub().loop.update_now()  # else timers count from before the imports, and --run-time is cut short
     options: Any = environment.parsed_options
     own: Any = environment.events
+    own.quitting.add_listener(lambda **_: complete_files(environment))  # the first one given is the last one called
     if options.forkloop_job:
         job_run = prepare(environment, Path(options.forkloop_job))
         own.quitting.add_listener(lambda **_: job_run.finish())

@@ -42,6 +42,8 @@ class Side:
     """Open loop: how late each arrival was handed out."""
     queued: int | None = None
     """Open loop: arrivals that found no connection free."""
+    left_out: bool = False
+    """duet: it fell silent, and was not loaded any more."""
 
 
 @dataclass(slots=True, kw_only=True)

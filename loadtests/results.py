@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from loadtests import parquet
 from loadtests.beyond import Account, Beyond, timed_rows
-from loadtests.durations import Durations
+from loadtests.durations import Durations, Histogram
 from loadtests.errors import FAULT_NAMES, Fault
 from loadtests.job import Job
 from loadtests.measured import Measured
@@ -59,7 +60,7 @@ class Table:
     def _accounts(self, starts: list[int], beyond: Beyond | None) -> list[Account]:
         accounts = []
         for number, window in enumerate(self.windows):
-            account = beyond.accounts.get(number, Account()) if beyond is not None else Account()
+            account = beyond.accounts.get(number, Account()).copy() if beyond is not None else Account()
             rows = self.rows[starts[number] : starts[number + 1]]
             if len(rows) and window.phase == "measure":
                 account.add(rows, window)
@@ -138,12 +139,13 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         "window_requests": sum(account.answered for account in accounts),
         "slices": len(windows),
         "generator_cpu": _generator_cpu(windows),
-        "parts": _parts(job, mine),
+        "parts": _parts(job, measured, table, mine),
         "offered_rps": late.count / job.measure_s if late is not None else None,
         "queued": side.queued,
         "late_ms": lateness_ms(late) if late is not None else None,
         "latency_ms": latency,
         "late": _unsafe(latency, late) if late is not None and latency else None,
+        "left_out": side.left_out,
         "steps": _steps(measured, table, number),
         "stages": _stages(job, measured, table, number) if job.stages else None,
     }
@@ -230,7 +232,8 @@ def _latency_ms(table: Table, measured: Measured, number: int) -> dict[str, floa
     beyond = measured.recorder.beyond
     if beyond is None or number not in beyond.latency:
         return latency_ms(rows)
-    histogram, timed = beyond.latency[number], timed_rows(rows)
+    histogram, timed = Histogram(), timed_rows(rows)
+    histogram.absorb(beyond.latency[number].pack())
     histogram.add(timed["end_s"] - timed["intended_s"])
     found: dict[str, float | int | None] = {
         name: histogram.percentile_s(p) * 1000 if _enough(histogram.total, p) else None
@@ -243,11 +246,17 @@ def _enough(samples: int, p: float) -> bool:
     return samples >= round(10 / (1 - p), 6)
 
 
-def _parts(job: Job, mine: Sequence[tuple[Window, Account]]) -> list[dict[str, float]] | None:
-    """Duet: requests and seconds of consecutive parts of the run, `PARTS` at most: the replicates of a comparison."""
+def _parts(
+    job: Job, measured: Measured, table: Table, mine: Sequence[tuple[Window, Account]]
+) -> list[dict[str, float]] | None:
+    """Duet: requests and seconds of consecutive parts of the run: the replicates of a comparison, `PARTS` or as many as there are slices of
+    the target that has fewest.
+    """
     if job.mode != "duet":
         return None
-    bounds = np.linspace(0, len(mine), min(PARTS, len(mine)) + 1).round().astype(int).tolist()
+    slices = Counter(window.target for window in table.windows if window.phase == "measure")
+    fewest = min((slices[number] for number, side in enumerate(measured.sides) if not side.left_out), default=0)
+    bounds = np.linspace(0, len(mine), min(PARTS, fewest) + 1).round().astype(int).tolist()
     return [
         {
             "requests": sum(account.requests for _, account in mine[begin:end]),

@@ -56,6 +56,7 @@ class Session:
             for target, request in zip(job.targets, self.requests, strict=True)
         ]
         self.loops: list[Loop] = []
+        self._silent = [False] * len(self.pools)
         self._meter: Meter | None = None
         self._generator: dict[str, object] | None = None
 
@@ -131,6 +132,10 @@ class Session:
         took_s = took_s[np.isfinite(took_s)]
         return float(took_s.mean()) if len(took_s) else windows[warm].drained_s - windows[warm].start_s
 
+    def silent(self, target: int) -> bool:
+        """See `Crew`."""
+        return self._silent[target]
+
     def window(
         self, target: int, phase: Phase, number: int, seconds: float, lead: float, start_s: float | None = None
     ) -> float:
@@ -145,11 +150,13 @@ class Session:
         window = self.recorder.open(
             target=target, phase=phase, slice=number, start_s=start_s, seconds=seconds, keeps_late=is_open, lead_s=lead * seconds,
         )  # fmt: skip
+        ended = loop.ended
         if isinstance(loop, OpenLoop):
             loop.run(window, self._due(target, phase, seconds, (self.job.seed, target, len(self.recorder.windows))))
         else:
             loop.run(window, self.job.stages if phase == "measure" else ())
         window.drained_s = clock()
+        self._silent[target] = loop.ended == ended and window.drained_s - start_s >= self.job.timeout_s
         window.read_cpu(window.drained_s)
         return max(began_s - start_s, 0.0)
 

@@ -24,7 +24,7 @@ def duet(
     urls: Sequence[str], *, connections: int | None, seconds: float, slice_ms: float, timeout_s: float, margin: float,
     allowed: Collection[str], commands: Sequence[str] = (), generators: Generators | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Compare `urls` and return what `--json` prints. `seconds` is the time of load, all servers together.
+    """Compare `urls` and return what `--json` prints. `seconds` is the time of load, all servers together; Ctrl-C ends it early.
 
     Without `connections` it tries how many the servers take, first. Raises BenchError.
     """
@@ -59,7 +59,7 @@ def duet(
                     connections, _ = tried(session, places, timeout_s=timeout_s, generators=generators)
                 result = measure(
                     session, places, mode="duet", connections=connections, seconds=per_place_s, timeout_s=timeout_s,
-                    slice_s=slice_ms / 1000, seed=number, generators=generators,
+                    slice_s=slice_ms / 1000, seed=number, generators=generators, keep=not commands,
                 )  # fmt: skip
             results.append(result)
     return summary(list(urls), results, margin)
@@ -70,7 +70,9 @@ def summary(urls: list[str], results: Sequence[dict[str, Any]], margin: float) -
     columns = [[result["targets"][number] for result in results] for number in range(len(urls))]
     # The replicate is a fresh start where there are several; else a stretch of the run, long against what neighbours share.
     parts = [
-        [part for answer in column for part in ([answer] if len(results) > 1 else answer["parts"])]
+        []
+        if any(answer["left_out"] for answer in column)
+        else [part for answer in column for part in ([answer] if len(results) > 1 else answer["parts"])]
         for column in columns
     ]
     pairs = list(itertools.combinations(range(len(urls)), 2))
@@ -82,6 +84,7 @@ def summary(urls: list[str], results: Sequence[dict[str, Any]], margin: float) -
             "rps": count / time_s if time_s else None,
             "requests": count,
             "errors": _added(column),
+            "left_out": any(answer["left_out"] for answer in column),
             "problems": list(dict.fromkeys(problem for answer in column for problem in answer["problems"])),
         }
         for url, count, time_s, column in zip(urls, requests, total_s, columns, strict=True)
@@ -91,7 +94,8 @@ def summary(urls: list[str], results: Sequence[dict[str, Any]], margin: float) -
         for a, b in pairs
     ]
     return {
-        "targets": targets, "ratios": ratios, "connections": columns[0][0]["connections"], "margin": margin, "seconds": sum(total_s),
+        "targets": targets, "ratios": ratios, "stopped": any(result["stopped"] for result in results),
+        "connections": columns[0][0]["connections"], "margin": margin, "seconds": sum(total_s),
         "slices": sum(answer["slices"] for column in columns for answer in column),
     }  # fmt: skip
 
@@ -99,10 +103,10 @@ def summary(urls: list[str], results: Sequence[dict[str, Any]], margin: float) -
 def ratio(first: Sequence[Any], second: Sequence[Any], *, margin: float, comparisons: int = 1) -> dict[str, Any]:
     """a's rate over b's, with an interval: Student's t on the replicates' log ratios, all comparisons together at 95% (Bonferroni).
 
-    Null where a replicate of either has no right answer.
+    Null where a replicate of either has no right answer, or they do not belong to each other in pairs.
     """
     usable = all(part["requests"] and part["seconds"] for part in (*first, *second))
-    if not usable or len(first) < 2:
+    if not usable or not 2 <= len(first) == len(second):
         return {"ratio": None, "low": None, "high": None, "resolved": False}
     logs = [
         math.log(a["requests"] / a["seconds"]) - math.log(b["requests"] / b["seconds"])
@@ -134,6 +138,8 @@ def text(found: dict[str, Any], *, started: bool) -> str:
             verdict = f"{pair['ratio']:.4f}  95% interval {pair['low']:.4f} to {pair['high']:.4f}  "
             verdict += "resolved" if pair["resolved"] else "not resolved"
         lines.append(f"{a} / {b}  {verdict}")
+    if found["stopped"]:
+        lines.append(f"Stopped early, after {found['seconds']:.1f} s of slices.")
     lines.append(f"{found['connections']} connections to each.")
     lines.append(f"Resolved: the whole interval is beyond 1 by more than {found['margin']:.1%}.")
     if started:
@@ -148,6 +154,11 @@ def _why_none(a: str, b: str, found: dict[str, Any]) -> str:
     none = [letter for letter in (a, b) if not found["targets"][ord(letter) - ord("A")]["requests"]]
     if none:
         return f"no ratio: {' and '.join(none)} gave no right answer"
+    silent = [letter for letter in (a, b) if found["targets"][ord(letter) - ord("A")]["left_out"]]
+    if silent:
+        return f"no ratio: {' and '.join(silent)} fell silent"
+    if found["stopped"]:
+        return "no ratio: too short a time"
     return "no ratio: some part of the run has no right answer; longer --slice-ms?"
 
 

@@ -33,8 +33,8 @@ def load(
 ) -> dict[str, Any]:  # fmt: skip
     """Load `url` and return what `--json` prints. Without `connections` a closed loop tries how many it takes.
 
-    Stages: see `parse_stages`. `beside`: what `beside.parse` takes, `text` and the options. Without `generators` one process loads.
-    Raises BenchError.
+    Ctrl-C while it measures ends it early. Stages: see `parse_stages`. `beside`: what `beside.parse` takes, `text` and the options.
+    Without `generators` one process loads. Raises BenchError.
     """
     for name, value in (
         ("--connections", connections),
@@ -72,9 +72,9 @@ def load(
         result = measure(
             session, [place], mode="open" if is_open else "closed", connections=connections, seconds=seconds,
             timeout_s=timeout_s, rate_rps=rate_rps, arrivals="constant" if arrivals == "constant" else "poisson", think_s=think_s,
-            stages=stages, beside=crowd, generators=generators,
+            stages=stages, beside=crowd, generators=generators, keep=True,
         )  # fmt: skip
-    return summary(result["targets"][0], result.get("beside"), result["workers"])
+    return summary(result["targets"][0], result.get("beside"), result["workers"], stopped=result["stopped"])
 
 
 def parse_stages(option: str, text: str) -> list[tuple[float, float, float]]:
@@ -108,8 +108,8 @@ def _stages(
 
 
 def summary(
-    answer: dict[str, Any], beside: dict[str, Any] | None, workers: Sequence[dict[str, Any]] | None = None
-) -> dict[str, Any]:
+    answer: dict[str, Any], beside: dict[str, Any] | None, workers: Sequence[dict[str, Any]] | None = None, *, stopped: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """The keys of `bench load --json`. Latency is null throughout in a closed loop, which hides stalls."""
     latency = answer["latency_ms"] or {}
     kept = {key: answer[key] for key in ("requests", "seconds", "rps", "offered_rps", "errors")}
@@ -118,7 +118,7 @@ def summary(
         **kept, "latency_ms": {key: latency.get(key) for key in PERCENTILES}, "generator_cpu": busy,
         "generator_bound": busy is not None and busy > BUSY, "late": answer["late"], "stages": answer["stages"],
         "connections": answer["connections"], "problems": answer["problems"], "beside": beside,
-        "workers": [_worker(one) for one in workers] if workers else None,
+        "workers": [_worker(one) for one in workers] if workers else None, "stopped": stopped,
     }  # fmt: skip
 
 
@@ -132,6 +132,8 @@ def _worker(told: dict[str, Any]) -> dict[str, Any]:
 def text(url: str, found: dict[str, Any]) -> str:
     """For a person; within 80 columns, but for the URL."""
     lines = [url, f"  {found['rps'] or 0:,.1f} requests/s: {found['requests']:,} answered in {found['seconds']:.2f} s"]
+    if found["stopped"]:
+        lines.append("  stopped early: this is what had been measured until then")
     errors = ", ".join(f"{count:,} x {kind}" for kind, count in found["errors"].items())
     lines.append(f"  failed: {errors or 'none'}")
     lines += problems(found["problems"])

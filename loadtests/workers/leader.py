@@ -51,6 +51,7 @@ class Leader:
         self._guard_s = GUARD_S
         self._turns_s: dict[int, float] = {}
         self._ended: dict[int, int] = {}
+        self._silent: dict[int, bool] = {}
         self._missed: list[list[float]] = []
 
     def run(self, control: Control) -> Measured:
@@ -96,11 +97,17 @@ class Leader:
             self._guard_s = min(max(self._guard_s, GUARD_S + 1.5 * late_s), MOST_GUARD_S)
             if answer["turn_s"] is not None:
                 self._turns_s[target] = max(self._turns_s.get(target, 0.0), float(answer["turn_s"]))
-        self._ended[target] = sum(int(answer["ended"]) for answer in answers)
+        ended = sum(int(answer["ended"]) for answer in answers)
+        self._silent[target] = ended == self._ended.get(target, 0) and window.drained_s - start_s >= self.job.timeout_s
+        self._ended[target] = ended
 
     def turn_s(self, target: int) -> float | None:
         """See `Crew`: the slowest worker's."""
         return self._turns_s.get(target)
+
+    def silent(self, target: int) -> bool:
+        """See `Crew`."""
+        return self._silent.get(target, False)
 
     def start_measuring(self) -> None:
         """See `Crew`."""

@@ -130,10 +130,12 @@ def _beyond(planned: Sequence[Window], parcels: Sequence[Parcel]) -> Beyond | No
         for number, one in parcel.beyond.accounts.items():
             into = merged.accounts.setdefault(number, Account())
             into.requests, into.answered = into.requests + one.requests, into.answered + one.answered
-            into.bytes, into.faults = into.bytes + one.bytes, into.faults + one.faults
+            into.bytes, into.received = into.bytes + one.bytes, into.received + one.received
+            into.faults = into.faults + one.faults
             into.last_end_s = max(into.last_end_s, one.last_end_s - _shift_s(planned, parcel, number))
-        for target, histogram in parcel.beyond.latency.items():
-            merged.latency.setdefault(target, Histogram()).absorb(histogram.pack())
+        for own, into_ in ((parcel.beyond.latency, merged.latency), (parcel.beyond.failing, merged.failing)):
+            for target, histogram in own.items():
+                into_.setdefault(target, Histogram()).absorb(histogram.pack())
         for second in parcel.beyond.seconds:
             ahead_s = _ahead_s(planned, parcel, second.target)
             merged.seconds.append(replace(second, second=second.second - ahead_s))

@@ -98,22 +98,25 @@ def _pack_beyond(beyond: Beyond) -> dict[str, Any]:
     beyond.close()
     return {
         "accounts": [
-            [window, one.requests, one.answered, one.bytes, one.last_end_s, one.faults.tolist()]
+            [window, one.requests, one.answered, one.bytes, one.last_end_s, one.faults.tolist(), one.received]
             for window, one in beyond.accounts.items()
         ],
         "latency": [[target, histogram.pack()] for target, histogram in beyond.latency.items()],
+        "failing": [[target, histogram.pack()] for target, histogram in beyond.failing.items()],
         "seconds": [[one.target, one.second, one.count, one.histogram] for one in beyond.seconds],
     }
 
 
 def _unpack_beyond(told: Mapping[str, Any]) -> Beyond:
     beyond = Beyond(first=0)
-    for window, requests, answered, size, last_end_s, faults in told["accounts"]:
+    for window, requests, answered, size, last_end_s, faults, received in told["accounts"]:
         if len(faults) != len(Fault):
             raise ValueError("another version's kinds of failure")
-        beyond.accounts[int(window)] = Account(requests, answered, size, last_end_s, np.array(faults, np.int64))
-    for target, packed in told["latency"]:
-        beyond.latency[int(target)] = Histogram()
-        beyond.latency[int(target)].absorb(packed)
+        beyond.accounts[int(window)] = Account(
+            requests, answered, size, last_end_s, np.array(faults, np.int64), received
+        )
+    for name in ("latency", "failing"):
+        for target, packed in told[name]:
+            getattr(beyond, name).setdefault(int(target), Histogram()).absorb(packed)
     beyond.seconds = [Second(*one) for one in told["seconds"]]
     return beyond

@@ -7,10 +7,10 @@ import threading
 import time
 
 KIND, AFTER_MS = sys.argv[1], int((sys.argv[2:] or ["0"])[0])
-"""banner: says what is not HTTP; endless: a body without an end; dies: AFTER_MS from its first request; turns: answers take 50 ms, one at
-a time; well: as it should.
+"""banner: says what is not HTTP; endless: a body without an end; dies: AFTER_MS from its first request; hushes: answers nobody from
+AFTER_MS after its first request on; turns: answers take 50 ms, one at a time; well: as it should.
 """
-turn, doom = threading.Lock(), threading.Event()
+turn, doom, hushed = threading.Lock(), threading.Event(), threading.Event()
 
 
 def serve(sock: socket.socket) -> None:
@@ -22,6 +22,11 @@ def serve(sock: socket.socket) -> None:
             if KIND == "dies" and not doom.is_set():
                 doom.set()
                 threading.Timer(AFTER_MS / 1000, os._exit, (1,)).start()
+            if KIND == "hushes" and not doom.is_set():
+                doom.set()
+                threading.Timer(AFTER_MS / 1000, hushed.set).start()
+            if hushed.is_set():
+                continue
             if KIND == "endless":
                 sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
                 while True:

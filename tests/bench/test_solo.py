@@ -119,7 +119,7 @@ def test_load_of_one_server(url: str) -> None:
     common: dict[str, Any] = {"connections": 4, "seconds": 0.4, "unix": None, "timeout_s": 5.0, "allowed": ()}
     closed = load(url, rate_rps=None, **common)
     keys = ["requests", "seconds", "rps", "offered_rps", "errors", "latency_ms", "generator_cpu", "generator_bound"]
-    keys += ["late", "stages", "connections", "problems", "beside", "workers"]
+    keys += ["late", "stages", "connections", "problems", "beside", "workers", "stopped"]
     assert list(closed) == keys
     assert closed["workers"] is None
     assert closed["requests"] > 0
@@ -257,8 +257,10 @@ def test_duet_of_two_servers(url: str) -> None:
     found = duet(
         [url, url], connections=2, seconds=0.8, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
     )  # fmt: skip
-    assert list(found) == ["targets", "ratios", "connections", "margin", "seconds", "slices"]
-    assert [list(target) for target in found["targets"]] == [["url", "rps", "requests", "errors", "problems"]] * 2
+    assert list(found) == ["targets", "ratios", "stopped", "connections", "margin", "seconds", "slices"]
+    assert [list(target) for target in found["targets"]] == [
+        ["url", "rps", "requests", "errors", "left_out", "problems"]
+    ] * 2
     assert [list(pair) for pair in found["ratios"]] == [["a", "b", "ratio", "low", "high", "resolved"]]
     assert found["slices"] == 40
     assert found["seconds"] == pytest.approx(0.8 * 0.8), "a fifth of every slice is not counted"

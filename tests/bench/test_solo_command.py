@@ -1,9 +1,13 @@
 """`bench load` and `bench duet` as typed, on targets that are wrong, bad, slow or dying: one clear line or a count, and always an end."""
 
+import http.server
+import itertools
 import json
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -137,8 +141,61 @@ def test_a_partner_that_dies_in_a_duet_does_not_take_the_other_along(server: Ser
     assert died["errors"]["connect"] > 0
     assert died["problems"] == ["cannot connect: Connection refused"]
     assert (lived["errors"], lived["problems"]) == ({}, [])
-    assert lived["requests"] > died["requests"]
+    assert lived["requests"] > 0
     assert found["ratios"][0]["ratio"] is None
+
+
+def test_a_partner_that_falls_silent_in_a_duet_is_left_out(server: Server) -> None:
+    """In each of its slices it would be waited for as long as a request may take: here 50 times half a second."""
+    silent, good = server("hushes", 900), server("well")
+    done = bench("duet", silent, good, "--seconds", "2", "--slice-ms", "20", "--connections", "2", "--timeout", "0.5")
+    assert done.returncode == 0
+    first, why = done.stdout.splitlines()[0], done.stdout.splitlines()[2]
+    assert first.endswith(("failed: 2 x timeout", "failed: 4 x timeout"))
+    assert why == "    no answer within 0.5 s: left out from then on"
+    assert "A / B  no ratio: A fell silent" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["load", "duet"])
+def test_ctrl_c_keeps_what_was_measured(command: str) -> None:
+    """Once it measures: the warm-up of `load` is 50 requests, that of `duet` one path and then the other."""
+    paths: list[str] = []
+    enough = threading.Event()
+
+    class Counting(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 65536
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+            paths.append(self.path)
+            if len(paths) > 60 if command == "load" else len(list(itertools.groupby(paths[-5000:]))) > 4:
+                enough.set()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Counting) as counting:
+        threading.Thread(target=counting.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{counting.server_address[1]}/"
+        words = ["--rate", "50", "--arrivals", "constant", url]
+        words = words if command == "load" else [f"{url}a", f"{url}b", "--slice-ms", "50"]
+        argv = [BENCH, command, *words, "--connections", "1", "--seconds", "600", "--json"]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert enough.wait(50)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=50)
+        counting.shutdown()
+    assert (process.returncode, err) == (130, "")
+    found = json.loads(out)
+    assert found["stopped"] is True
+    assert 0 < found["seconds"] < 600
+    requests = [found["requests"]] if command == "load" else [one["requests"] for one in found["targets"]]
+    assert sum(requests) > 0
+    assert found.get("errors", {}) == {}
 
 
 def test_a_rate_that_cannot_be_reached_is_said_with_what_was(server: Server) -> None:

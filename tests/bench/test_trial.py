@@ -75,6 +75,13 @@ def test_a_measured_trial_holds_the_generators_figures_and_the_accounts(named: d
     assert record["offset_s"] == 12.346
 
 
+def test_who_fell_silent_has_no_rate(named: dict[str, Any]) -> None:
+    why = "no answer within 10 s: left out from then on"
+    record = measured(named, answer(errors={"timeout": 32}, left_out=True, problems=[why]))
+    assert (record["status"], record["rps"], record["requests"]) == ("failed", None, 120)
+    assert record["reason"] == f"stopped answering after 120 requests; {why}"
+
+
 @pytest.mark.parametrize(
     ("errors", "share", "flags"),
     [

@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hdrh.histogram import HdrHistogram
+from locust.stats import RequestStats
 from scripted_servers import GOOD, head
 
 from loadtests import beyond, recorder
+from loadtests.stats_feed import feed, feed_beyond
 
 
 @pytest.fixture
@@ -62,6 +64,25 @@ def test_totals_are_those_of_the_server(mode: str, serve: Any, load: Any) -> Non
     assert [each.get_total_count() for each in decoded] == [row["count"] for row in rows]
     right = sum(server.requests - (server.requests + 8) // 9 for server in servers)
     assert sum(row["count"] for row in rows) + pq.read_table(outcome.job.requests_path)["error"].null_count == right
+    shown = RequestStats()
+    for number, server in enumerate(servers):
+        own = outcome.table.rows[outcome.table.measuring & (outcome.table.target == number)]
+        feed(shown, own, name=f"t{number}", method="GET")
+        feed_beyond(
+            shown,
+            outcome.measured.recorder.beyond,
+            outcome.table.windows,
+            target=number,
+            name=f"t{number}",
+            method="GET",
+        )
+        entry, failed = shown.get(f"t{number}", "GET"), (server.requests + 8) // 9
+        assert (entry.num_requests, entry.num_failures) == (server.requests, failed)
+        assert sum(entry.response_times.values()) == server.requests
+        assert entry.total_content_length == 13 * (server.requests - failed)
+        assert 0 < entry.min_response_time < entry.avg_response_time < entry.max_response_time
+    assert shown.total.num_requests == sum(server.requests for server in servers)
+    assert sum(one.occurrences for one in shown.errors.values()) == shown.total.num_failures
     if mode == "open":
         assert outcome.targets[1]["latency_ms"]["samples"] == outcome.targets[1]["requests"]
         assert outcome.targets[1]["latency_ms"]["p50"] > 0

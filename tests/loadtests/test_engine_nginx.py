@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bench.machine import find_nginx
 from loadtests.job import Inline
 
@@ -47,12 +49,13 @@ def nginx(folder: Path) -> Any:
         process.wait(20)
 
 
-def test_totals_are_those_of_the_access_log(tmp_path: Path, load: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("mode", ["duet", "closed", "open"])
+def test_totals_are_those_of_the_access_log(mode: str, tmp_path: Path, load: Callable[..., Any]) -> None:
     """Over connections that the server closes after 37 requests, right and wrong answers, warm-up, slices and drains."""
     with nginx(tmp_path) as port:
         outcome = load(
-            port, port, mode="duet", measure_s=0.3, warmup_s=0.1, slice_s=0.05, connections=8,
-            scenario=None, request=(Inline(path="/"), Inline(path="/missing")), requests_path=None, slices_path=None,
+            port, port, mode=mode, measure_s=0.3, warmup_s=0.1, slice_s=0.05, rate_rps=1500.0, connections=8, scenario=None,
+            request=(Inline(path="/"), Inline(path="/missing")), requests_path=None, slices_path=None,
         )  # fmt: skip
     logged = [line.split() for line in (tmp_path / "access.log").read_text().splitlines()]
     rows = outcome.table.rows

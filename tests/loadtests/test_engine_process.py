@@ -1,10 +1,16 @@
 """The engine's own process: Locust, its events on standard output, its words on standard input, and how it ends."""
 
+import contextlib
+import csv
+import http.client
 import json
+import re
 import select
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,7 +149,7 @@ def test_a_job_from_ready_to_done(engines: dict[str, Engine]) -> None:
         assert target["requests"] == sum(row["phase"] == "measure" for row in mine)
         assert target["window_requests"] == sum(row["phase"] != "warm" for row in mine)
         assert target["bytes"] == target["requests"] * len(BODY)
-        assert target["slices"] == 4
+        assert 1 <= target["slices"] <= 4, "fewer and longer ones where a busy machine is slow"
         assert target["connects"] == 0, "they were opened while warming up"
         assert target["latency_ms"] is None
     assert not list(engine.folder.glob("*.part"))
@@ -184,44 +190,67 @@ def test_a_bad_job_is_one_clear_line_and_exit_2(engines: dict[str, Engine]) -> N
     assert b"Traceback" not in (engine.folder / "log").read_bytes()
 
 
-def test_by_hand_locust_shows_the_totals_that_the_server_counted(tmp_path: Path) -> None:
-    """One request in nine fails: Locust's own statistics agree with the server's count but for what was in flight at the end."""
-    server = ScriptedServer(lambda number: [GOOD] if number % 9 else [head(0, status=b"500 Oops")])
+def web_totals(port: int, server: ScriptedServer) -> tuple[int, int]:
+    """Requests and failures as the web UI has them when the run is over and the last rows are in."""
+    deadline = time.monotonic() + 40
+    while True:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        with contextlib.suppress(OSError):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/stats/requests")
+            told = json.loads(connection.getresponse().read())
+            connection.close()
+            total = told["stats"][-1]
+            if told["state"] == "stopped" and server.requests - total["num_requests"] <= 5:
+                return total["num_requests"], total["num_failures"]
+
+
+def test_by_hand_locust_shows_the_same_totals_everywhere(tmp_path: Path) -> None:
+    """One request in nine fails. JSON, console, CSV and HTML say the same without a web UI as with one, and so does the web UI; the
+    server differs by what was in flight at the end.
+    """
+    servers = [ScriptedServer(lambda number: [GOOD] if number % 9 else [head(0, status=b"500 Oops")]) for _ in range(2)]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    web = ["--autostart", "--autoquit", "60", "--web-host", "127.0.0.1", "--web-port", str(port)]
+    started = []
+    for number, (server, words) in enumerate(zip(servers, (["--headless"], web), strict=True)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        argv = [*LOCUST[:-1], *words, "--host", f"http://127.0.0.1:{server.port}", "-u", "5", "-r", "5"]
+        argv += ["-t", "1s", "--json", "--csv", "s", "--html", "s.html"]
+        started.append(subprocess.Popen(argv, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     try:
-        done = subprocess.run(
-            [
-                *LOCUST,
-                "--host",
-                f"http://127.0.0.1:{server.port}",
-                "-u",
-                "5",
-                "-r",
-                "5",
-                "-t",
-                "1s",
-                "--json",
-                "--csv",
-                "s",
-                "--html",
-                "s.html",
-            ],
-            cwd=tmp_path,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        shown = web_totals(port, servers[1])
+        started[1].send_signal(signal.SIGINT)
+        said = [one.communicate(timeout=60) for one in started]
     finally:
-        server.close()
-    (entry,) = json.loads(done.stdout)
-    assert (entry["method"], entry["name"]) == ("GET", "/plaintext")
-    assert 0 <= server.requests - entry["num_requests"] <= 5
-    assert abs(entry["num_failures"] - entry["num_requests"] / 9) <= 5
-    assert entry["num_requests"] == sum(entry["response_times"].values()) == sum(entry["num_reqs_per_sec"].values())
-    assert entry["num_failures"] == sum(entry["num_fail_per_sec"].values())
-    assert entry["total_content_length"] == (entry["num_requests"] - entry["num_failures"]) * len(BODY)
-    assert entry["min_response_time"] > 0
-    assert done.returncode == 1, "as Locust does when requests have failed"
-    assert b"Traceback" not in done.stderr
-    failures = (tmp_path / "s_failures.csv").read_text().splitlines()
-    assert failures[1].split(",")[:3] == ["GET", "/plaintext", "status"]
-    assert "/plaintext" in (tmp_path / "s.html").read_text()
+        for one in started:
+            one.kill()
+            one.communicate()
+        for server in servers:
+            server.close()
+    for number, (server, (out, err)) in enumerate(zip(servers, said, strict=True)):
+        (entry,) = json.loads(out)
+        assert (entry["method"], entry["name"]) == ("GET", "/plaintext")
+        requests, failures = totals = (entry["num_requests"], entry["num_failures"])
+        assert 0 <= server.requests - requests <= 5
+        assert abs(failures - requests / 9) <= 5
+        assert requests == sum(entry["response_times"].values()) == sum(entry["num_reqs_per_sec"].values())
+        assert failures == sum(entry["num_fail_per_sec"].values())
+        assert entry["total_content_length"] == (requests - failures) * len(BODY)
+        assert entry["min_response_time"] > 0
+        (row, total) = csv.DictReader((tmp_path / str(number) / "s_stats.csv").read_text().splitlines())
+        for one in (row, total):
+            assert (int(one["Request Count"]), int(one["Failure Count"])) == totals
+        (failed,) = csv.DictReader((tmp_path / str(number) / "s_failures.csv").read_text().splitlines())
+        assert (failed["Name"], failed["Error"], int(failed["Occurrences"])) == ("/plaintext", "status", failures)
+        page = (tmp_path / str(number) / "s.html").read_text()
+        assert set(re.findall(r'"num_requests": (\d+)', page)) == {str(requests)}
+        assert set(re.findall(r'"num_failures": (\d+)', page)) == {str(failures)}
+        console = re.findall(r"Aggregated +(\d+) +(\d+)\(", err)
+        assert console[-1] == (str(requests), str(failures))
+        assert "Traceback" not in err
+    assert shown == totals
+    assert started[0].returncode == 1, "as Locust does when requests have failed"

@@ -19,7 +19,7 @@ import msgpack
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from scripted_servers import GOOD, HANG
+from scripted_servers import GOOD, HANG, head
 
 from loadtests import job as job_file
 from loadtests import recorder, results
@@ -156,7 +156,7 @@ def test_connections_join_in_stages_over_all_workers(serve: Any, load: Any) -> N
 def test_what_is_not_kept_one_by_one_adds_up_too(serve: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two hands in this process, one clock 100 s ahead of the other: the record is that of one process."""
     monkeypatch.setattr(recorder, "BLOCK_ROWS", 16)
-    server = serve(lambda number: [GOOD])
+    server = serve(lambda number: [GOOD] if number % 10 else [head(0, status=b"500 Oops")])
     job = Job(
         version=1, mode="open", scenario="plaintext", measure_s=0.4, rate_rps=500.0, keep_requests=40, requests_path=tmp_path / "r.parquet",
         slices_path=None, result_path=tmp_path / "result.json",
@@ -192,15 +192,19 @@ def test_what_is_not_kept_one_by_one_adds_up_too(serve: Any, monkeypatch: pytest
     )  # fmt: skip
     results.write(job, measured, results.Table(measured))
     (told,) = json.loads(job.result_path.read_text())["targets"]
-    assert told["requests"] == told["window_requests"] == server.requests == 200
-    assert told["latency_ms"]["samples"] == 200
+    assert told["window_requests"] == server.requests == 200
+    assert (told["requests"], told["errors"], told["latency_ms"]["samples"]) == (180, {"status": 20}, 180)
     assert told["seconds"] == pytest.approx(0.4, abs=0.1)
     assert told["offered_rps"] == 500.0
     rows = gathered.since(0)
     assert ((rows["intended_s"] >= start_s) & (rows["intended_s"] < start_s + 0.4)).all()
     kept = pq.read_table(tmp_path / "r.parquet")
     histograms = pq.read_table(tmp_path / "r.histograms.parquet")
-    assert kept.num_rows + sum(histograms["count"].to_pylist()) == 200
+    beyond, failed = gathered.beyond, len(kept) - kept["error"].null_count
+    assert beyond is not None
+    assert kept.num_rows - failed + sum(histograms["count"].to_pylist()) == 180
+    assert failed + beyond.failing[0].total == 20
+    assert beyond.accounts[0].received + sum(kept["bytes"].to_pylist()) == 13 * 180
     assert all(-1 <= second <= 1 for second in histograms["second_s"].to_pylist()), "on one clock"
 
 
