@@ -1,19 +1,28 @@
 """The engine against other generators, and against known truths: `make bench-engine`.
 
 All load nginx with a constant, 64 connections; nginx has one CPU, the generator another. They take turns, and medians are compared. Then
-the open loop: how late it is at 1,000 requests/s, and what 5,000 requests/s over 5,000 connections cost. Then truths: a stall's
-percentiles, latency beside h2load's, planted and absent differences.
+what each part of the hot path costs, and the open loop: how late it is at 1,000 requests/s, and what 5,000 requests/s over 5,000
+connections and 10,000 idle connections cost. Then truths: a stall's percentiles, latency beside h2load's, planted and absent differences.
+Where a goal was set, it is said whether it was met; nothing fails for it.
 """
 
 import argparse
 import statistics
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from loadtests.benchmarks import peers, truth
-from loadtests.benchmarks.setting import Setting, engine, nginx_up
+from loadtests.benchmarks.setting import ROOT, Setting, engine, nginx_up, pinned
 
-PARTS = ("peers", "open", "latency", "stall", "duets", "memory", "memory-open")
+PARTS = ("peers", "profile", "open", "idle", "latency", "stall", "duets", "memory", "memory-open")
+WHOLE = PARTS[:7]
+"""What runs unless it is chosen: all that takes minutes."""
+TIMES = {"wrk": 0.5, "k6": 3.0, "FastHttpUser": 10.0}
+"""How many times another generator's rate ours is to be, at least."""
+LATE_P50_MS, MOST_SHARE = 0.2, 0.4
+IDLE = 10_000
 
 
 def main() -> None:
@@ -22,7 +31,7 @@ def main() -> None:
     parser.add_argument("--nginx", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--only", default="peers,open,latency,stall,duets", help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--only", default=",".join(WHOLE), help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--planted", type=int, default=2, help="duets with a planted difference")
     parser.add_argument("--equal", type=int, default=4, help="duets of equal servers")
     parser.add_argument("--duet-seconds", type=float, default=30.0)
@@ -35,8 +44,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, nginx_up(options.nginx, Path(name)) as setting:
         if "peers" in parts:
             compare(setting, options.rounds, options.seconds)
+        if "profile" in parts:
+            hot_path(setting)
         if "open" in parts:
             open_loop(setting, options.rounds, options.seconds)
+        if "idle" in parts:
+            idle(setting, options.rounds)
         if "latency" in parts:
             truth.agreement(setting, options.rounds)
         if "stall" in parts:
@@ -77,23 +90,56 @@ def compare(setting: Setting, rounds: int, seconds: float) -> None:
     print(f"{'generator':<14} {'median/s':>10} {'least':>10} {'most':>10}  engine is x times")
     for name, kept in found.items():
         middle = statistics.median(kept)
-        print(f"{name:<14} {middle:>10,.0f} {min(kept):>10,.0f} {max(kept):>10,.0f}  {ours / middle:.2f}", flush=True)
+        times = ours / middle
+        goal = f"  goal: {TIMES[name]:g}, {said(times >= TIMES[name])}" if name in TIMES else ""
+        print(f"{name:<14} {middle:>10,.0f} {min(kept):>10,.0f} {max(kept):>10,.0f}  {times:.2f}{goal}", flush=True)
+
+
+def hot_path(setting: Setting) -> None:
+    """In a process of its own, where nothing else is."""
+    for keep in ("2000000", "1"):
+        print("kept one by one:" if keep != "1" else "beyond what is kept:", flush=True)
+        argv = [sys.executable, "-m", "loadtests.benchmarks.hot_path", f"--port={setting.port}", f"--keep={keep}"]
+        subprocess.run(pinned(argv, setting.load_cpus), cwd=ROOT, check=True)
 
 
 def open_loop(setting: Setting, rounds: int, seconds: float) -> None:
     """Lateness, and the cost of many connections."""
     late = [engine(setting, seconds, mode="open", rate_rps=1000.0)["late_ms"] for _ in range(rounds)]
     p50, p99 = (statistics.median(one[name] for one in late) for name in ("p50", "p99"))
-    print(f"open loop, 1,000/s: handed out late by p50 {p50:.3f} ms, p99 {p99:.3f} ms", flush=True)
+    print(
+        f"open loop, 1,000/s: handed out late by p50 {p50:.3f} ms, p99 {p99:.3f} ms; "
+        f"goal: p50 below {LATE_P50_MS} ms, {said(p50 < LATE_P50_MS)}", flush=True
+    )  # fmt: skip
     shares, errors = [], 0
     for _ in range(rounds):
         many = engine(setting, 2 * seconds, 5000, mode="open", rate_rps=5000.0, warmup_s=2.0)
         shares.append(many["generator_cpu"])
         errors += sum(many["errors"].values())
+    share = statistics.median(shares)
     print(
-        f"open loop, 5,000/s over 5,000 connections: {statistics.median(shares):.0%} of a CPU "
-        f"({min(shares):.0%} to {max(shares):.0%}), {errors} errors", flush=True
+        f"open loop, 5,000/s over 5,000 connections: {share:.0%} of a CPU ({min(shares):.0%} to {max(shares):.0%}), {errors} errors; "
+        f"goal: below {MOST_SHARE:.0%}, {said(share < MOST_SHARE)}", flush=True
     )  # fmt: skip
+
+
+def idle(setting: Setting, rounds: int) -> None:
+    """Probes at 200 requests/s, alone and beside idle connections."""
+    crowd = {"kind": "idle", "count": IDLE, "path": "/"}
+    for name, beside in (("alone", None), (f"beside {IDLE:,} idle connections", crowd)):
+        found = [engine(setting, 5.0, 8, mode="open", rate_rps=200.0, beside=beside) for _ in range(rounds)]
+        p50, p99 = (statistics.median(one["latency_ms"][key] for one in found) for key in ("p50", "p99"))
+        share = statistics.median(one["generator_cpu"] for one in found)
+        held = f", {min(one['beside']['held'] for one in found):,} or more held" if beside else ""
+        errors = sum(sum(one["errors"].values()) for one in found)
+        print(
+            f"200/s {name}: p50 {p50:.3f} ms, p99 {p99:.3f} ms, {share:.1%} of a CPU, {errors} errors{held}", flush=True
+        )
+
+
+def said(met: bool) -> str:
+    """For the reader."""
+    return "met" if met else "NOT met"
 
 
 if __name__ == "__main__":

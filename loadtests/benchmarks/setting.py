@@ -85,7 +85,7 @@ def pinned(argv: Sequence[str], cpus: frozenset[int]) -> list[str]:
 def engine(
     setting: Setting, seconds: float, connections: int = 64, port: int | None = None, **keys: Any
 ) -> dict[str, Any]:
-    """One job of our own, everything checked and recorded; returns its target's result."""
+    """One job of our own, everything checked and recorded; returns its target's result, with the job's `beside`."""
     folder = setting.folder
     job = {
         "version": 1, "mode": "closed", "measure_s": seconds, "warmup_s": 0.5, "request": {"path": "/"}, "slices_path": None,
@@ -101,5 +101,5 @@ def engine(
         process.stdin.write(b"go\nend\n")
         process.stdin.flush()
         process.wait()
-    answer: dict[str, Any] = json.loads((folder / "result.json").read_text())["targets"][0]
-    return answer
+    result = json.loads((folder / "result.json").read_text())
+    return {**result["targets"][0], "beside": result["beside"]}
