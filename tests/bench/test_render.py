@@ -60,7 +60,11 @@ HTTP11 = (
     MODE, "--socket-timeout=75", "--post-buffering=65536",
     "--route-if=ishigher:${CONTENT_LENGTH};0 addheader:Connection: close",
 )  # fmt: skip
-ROUTER = ("--http-keepalive=75", "--http-timeout=75", "--http-processes=1", "--http-buffer-size=32768", MODE)
+BUFFERED = "--post-buffering=65536"
+ROUTER = (
+    "--http-keepalive=75", "--http-timeout=75", "--http-processes=1", "--http-buffer-size=32768", BUFFERED, MODE,
+    "--response-route-if=equal:${uwsgi[status]};204 addheader:Connection: close",
+)  # fmt: skip
 SYNC = ("--worker-class=sync", "--workers=3")
 THREADS = ("--worker-class=gthread", "--workers=2", "--threads=16")
 GEVENT = ("--worker-class=gevent", "--workers=3", "--worker-connections=1000")
@@ -136,7 +140,7 @@ EXPECTED: dict[str, list[list[str]]] = {
         f"flask/uwsgi-{name}/{front}": [uwsgi(FLASK, *how, last=(f"--{option}={bind}", *last))]
         for front, bind in (("direct", "127.0.0.1:20001"), ("nginx", "/run/s/app-0.sock"))
         for name, how, option, last in (
-            ("http-socket", PROCESSES, "http-socket", (MODE, "--add-header=Connection: close")),
+            ("http-socket", PROCESSES, "http-socket", (MODE, "--add-header=Connection: close", BUFFERED)),
             ("http11", ("--processes=2", "--threads=32"), "http11-socket", HTTP11),
             ("router", PROCESSES, "http", ROUTER),
         )
@@ -273,7 +277,9 @@ def test_nothing_in_a_rendered_stack_is_left_to_be_guessed(real: catalog.Catalog
         made = rendered(real, name, cpus)
         for command in made.commands:
             for word in command.argv:
-                told = re.sub(r"\$\{[A-Z_]+\}", "", word)  # uWSGI's own variables, which it fills for each request
+                told = re.sub(
+                    r"\$\{[A-Z_]+\}|\$\{uwsgi\[status\]\}", "", word
+                )  # uWSGI's own variables, which it fills for each request
                 assert not re.search(r"[{}]|\bauto\b|nproc|cpu_count|0\.0\.0\.0", told), (name, word)
             assert command.argv[0].startswith("/"), name
             assert command.cwd.is_absolute()
