@@ -4,6 +4,8 @@ const byId = (id) => document.getElementById(id);
 const all = (selector) => [...document.querySelectorAll(selector)];
 const nothing = () => ({ base: null, metric: null, scale: "log", sort: null, theme: "system", lang: null, facets: {} });
 
+const offered = (key, value) => all(`[data-facet="${key}"] option`).some((one) => one.value === value);
+
 function parse(hash) {
   const state = nothing(), unknown = [];
   if (!hash.includes("=")) return { state, unknown, anchor: hash };
@@ -11,12 +13,12 @@ function parse(hash) {
   for (const [key, value] of new URLSearchParams(hash)) {
     if (key === "v") { if (value !== "1") unknown.push(`v=${value}`); }
     else if (key === "at") anchor = value;
-    else if (FACETS.includes(key)) state.facets[key] = value;
+    else if (FACETS.includes(key) && offered(key, value)) state.facets[key] = value;
     else if (key === "base" && data.stacks.some((one) => one.id === value)) state.base = value;
-    else if (key === "metric" && value in data.metrics) state.metric = value;
+    else if (key === "metric" && Object.hasOwn(data.metrics, value)) state.metric = value;
     else if (key === "scale" && ["log", "linear"].includes(value)) state.scale = value;
     else if (key === "theme" && ["system", "light", "dark"].includes(value)) state.theme = value;
-    else if (key === "lang" && value in data.words) state.lang = value;
+    else if (key === "lang" && Object.hasOwn(data.words, value)) state.lang = value;
     else if (key === "sort" && /^(name|\d+)(-up)?$/.test(value)) state.sort = value;
     else unknown.push(`${key}=${value}`);
   }
@@ -183,24 +185,45 @@ document.addEventListener("click", async (event) => {
 
 // The box with the exact values: on pointing, on tapping, and on focus with the keyboard.
 const tip = byId("tip");
-function point(cell) {
-  if (!cell) { tip.hidden = true; return; }
-  const row = cell.closest("tr"), metric = cell.classList.contains("against") ? "capacity" : painted.metric;
-  const found = column(metric, cell.dataset.scenario);
-  if (!found) { tip.hidden = true; return; }
-  tip.textContent = told(metric, found, Number(row.dataset.stack), painted.base);
+const TOLD = "td.heat[data-scenario], tr[data-stack] > .rail, svg [data-stack]";
+let told_of = null;
+function point(place) {
+  const text = place ? textOf(place) : "";
+  told_of = text ? place : null;
+  tip.hidden = !text;
+  if (!text) return;
+  tip.textContent = text;
+  set_beside(place);
+}
+
+function set_beside(place) {
   tip.hidden = false;
-  const box = cell.getBoundingClientRect(), own = tip.getBoundingClientRect();
+  const box = place.getBoundingClientRect(), own = tip.getBoundingClientRect();
   const left = Math.min(Math.max(8, box.left + box.width / 2 - own.width / 2), innerWidth - own.width - 8);
   const above = box.top - own.height - 8;
   tip.style.left = `${left}px`;
   tip.style.top = `${above > 8 ? above : box.bottom + 8}px`;
+  tip.hidden = box.bottom < 0 || box.top > innerHeight;
 }
-const pointed = (event) => (event.target.closest ? event.target.closest("td.heat[data-scenario]") : null);
+
+function textOf(place) {
+  if (place.closest("svg")) {  // a mark of a picture: its title, which would otherwise appear a second time, after a while
+    const title = place.querySelector("title");
+    if (title) { place.dataset.tip = title.textContent; title.remove(); }
+    return place.dataset.tip || "";
+  }
+  const row = place.closest("tr"), table = row.closest("table"), scenario = place.dataset.scenario || table.dataset.of;
+  const metric = table === heat ? painted.metric : place.classList.contains("against") ? "capacity" : table.dataset.metric;
+  const found = column(metric, scenario);
+  return found ? told(metric, found, Number(row.dataset.stack), painted.base) : "";
+}
+
+const pointed = (event) => (event.target.closest ? event.target.closest(TOLD) : null);
 document.addEventListener("pointerover", (event) => point(pointed(event)));
 document.addEventListener("pointerdown", (event) => point(pointed(event)));
-document.addEventListener("focusin", (event) => point(pointed(event)));
-document.addEventListener("scroll", () => point(null), { passive: true, capture: true });
+document.addEventListener("focusin", (event) => { if (pointed(event)) point(pointed(event)); });
+document.addEventListener("focusout", (event) => { if (event.target === told_of) point(null); });
+document.addEventListener("scroll", () => { if (told_of) set_beside(told_of); }, { passive: true, capture: true });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") point(null);
   const cell = pointed(event), step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
@@ -229,6 +252,11 @@ root.dataset.js = "";
 if (heatCells.length) heatCells[0][0].tabIndex = 0;
 if (matchMedia("(max-width: 700px)").matches) document.querySelector("#tools details").open = false;
 addEventListener("hashchange", follow);
-addEventListener("beforeprint", () => { for (const one of all("details")) one.open = true; });
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = all("details:not([open])");
+  for (const one of unfolded) one.open = true;
+});
+addEventListener("afterprint", () => { for (const one of unfolded) one.open = false; });
 show(parse(location.hash.slice(1)).state);
 follow();
