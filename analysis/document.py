@@ -9,6 +9,7 @@ import pandas as pd
 from analysis import outside
 from analysis.evidence import Evidence
 from analysis.frames import mapping, sequence
+from analysis.page.trust import trust
 from analysis.stats.comparison import Comparison
 from analysis.stats.pairs import FAMILY, LEVEL
 
@@ -37,6 +38,7 @@ def document(evidence: Evidence, estimates: Sequence[Mapping[str, Any]]) -> dict
         "environment": {outside.line(k): _plain(v) for k, v in mapping(header.get("environment")).items()},
         "placement": {outside.line(k): _plain(v) for k, v in mapping(header.get("placement")).items()},
         "hashes": {"contract": _plain(_hashes(evidence).get("contract")), "stacks": _stack_hashes(evidence)},
+        "trust": _trust(evidence),
         "level": LEVEL,
         "family": FAMILY,
         "stacks": [outside.line(stack["stack"]) for stack in evidence.stacks],
@@ -47,6 +49,12 @@ def document(evidence: Evidence, estimates: Sequence[Mapping[str, Any]]) -> dict
             for entry in map(mapping, sequence(frames.plan.get("skipped")))
         ],
     }
+
+
+def _trust(evidence: Evidence) -> dict[str, Any]:
+    """The page's verdict and its lines, in English."""
+    found = trust(evidence)
+    return {"level": found.level, "lines": [{"level": one.level, "text": one.words.plain()} for one in found.lines]}
 
 
 def _hashes(evidence: Evidence) -> Mapping[str, Any]:

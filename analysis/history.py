@@ -13,6 +13,7 @@ from urllib.parse import quote
 from analysis import document, frames, outside
 from analysis.frames import mapping, sequence
 from analysis.numbers import estimate
+from analysis.page.trust import LEVELS
 from analysis.setups import date_words
 from bench.model import BenchError
 from bench.store import read_run
@@ -25,7 +26,8 @@ METRIC = ("capacity", "capacity_rps")
 class Listed:
     """One run as the index shows it. `kind`: host, mode and CPUs, alike in runs whose figures may stand side by side.
 
-    `error` says why the run cannot be read, and nothing else is known then. `figures` holds the rows of its report.json, if it has one.
+    `error` says why the run cannot be read, and nothing else is known then. Of its report.json, if it has one, `figures` holds the rows,
+    `trust` the verdict and `why` the conditions that are not good.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Listed:
     counts: Mapping[str, int]
     report: str | None = None
     kind: tuple[str, ...] = ()
+    trust: str = ""
+    why: tuple[str, ...] = ()
     error: str = ""
     figures: Sequence[Mapping[str, Any]] = ()
     hashes: Mapping[str, Any]
@@ -69,13 +73,14 @@ def _listed(folder: Path) -> Listed:
     cpus = tuple(f"{side} {', '.join(map(str, sequence(placement.get(side)))) or 'not recorded'}" for side in SIDES)
     counts = {status: sum(trial.get("status") == status for trial in trials) for status in frames.STATUSES}
     flagged = sum(bool(trial.get("flags")) for trial in trials)
+    report = _document(folder)
     return Listed(
         name=folder.name, date=_date(header.get("started")), host=host, mode=mode,
         profile=outside.line(header.get("profile") or "none"), status=outside.line(header.get("status") or "not recorded"),
         blocks=len({str(trial.get("block")) for trial in trials}),
         counts={"trials": len(trials), **counts, "flagged": flagged, "damaged": len(run.damaged)},
         report=f"{quote(folder.name)}/report/index.html" if (folder / "report" / "index.html").exists() else None,
-        kind=(host, mode, *cpus), figures=_figures(folder), hashes=mapping(header.get("hashes")),
+        kind=(host, mode, *cpus), figures=_figures(report), trust=_verdict(report), why=_why(report), hashes=mapping(header.get("hashes")),
     )  # fmt: skip
 
 
@@ -86,16 +91,29 @@ def _date(started: object) -> str:
         return "not recorded"
 
 
-def _figures(folder: Path) -> list[Mapping[str, Any]]:
-    """The run's capacities as its last report gave them; none where that is absent, damaged or of another version."""
+def _document(folder: Path) -> Mapping[str, Any]:
+    """The run's report.json; empty where that is absent, damaged or of another version."""
     try:
-        found = json.loads((folder / "report" / "report.json").read_text("utf-8"))
+        found = mapping(json.loads((folder / "report" / "report.json").read_text("utf-8")))
     except (OSError, ValueError):
-        return []
-    if mapping(found).get("schema") != document.SCHEMA:
-        return []
-    rows = [mapping(row) for row in sequence(mapping(found).get("estimates"))]
+        return {}
+    return found if found.get("schema") == document.SCHEMA else {}
+
+
+def _figures(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The run's capacities as its last report gave them."""
+    rows = [mapping(row) for row in sequence(report.get("estimates"))]
     return [row for row in rows if (row.get("view"), row.get("metric")) == METRIC]
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    level = mapping(report.get("trust")).get("level")
+    return level if level in LEVELS else ""
+
+
+def _why(report: Mapping[str, Any]) -> tuple[str, ...]:
+    lines = [mapping(line) for line in sequence(mapping(report.get("trust")).get("lines"))]
+    return tuple(outside.line(line.get("text") or "") for line in lines if line.get("level") != "good")
 
 
 def kinds(found: Sequence[Listed]) -> list[tuple[str, list[History]]]:

@@ -13,7 +13,7 @@ from analysis.page.rails import Rail, Scale, Tick
 from analysis.palette import mark
 from analysis.stats.comparison import Comparison
 from analysis.stats.layout import BOUNDING
-from analysis.words import Said, say
+from analysis.words import Said, known, say
 
 Printed = tuple[str, str]
 """A figure and its interval, as text."""
@@ -62,7 +62,7 @@ class ScenarioTable:
     """One scenario: its rows, the most capable stack first, the axis they stand on, and how sure the ranks are."""
 
     scenario: str
-    title: str
+    title: Said | str
     ticks: tuple[tuple[Tick, ...], tuple[Tick, ...]]
     rows: tuple[StackRow, ...]
     sure: Said | None
@@ -90,7 +90,7 @@ class LatencyTable:
 
     scenario: str
     view: str
-    title: str
+    title: Said | str
     load: Said
     ticks: tuple[tuple[Tick, ...], tuple[Tick, ...]]
     rows: tuple[LatencyRow, ...]
@@ -103,9 +103,11 @@ def scenarios(evidence: Evidence) -> list[str]:
     return list(dict.fromkeys([*planned, *(cell["scenario"] for cell in evidence.cells)]))
 
 
-def title(evidence: Evidence, scenario: str) -> str:
-    """A scenario's title, or its name where it has none."""
-    return outside.line(mapping(evidence.frames.plan.get("titles")).get(scenario) or "") or scenario
+def title(evidence: Evidence, scenario: str) -> Said | str:
+    """A scenario's title, or its name where it has none; in every language if it is the suite's own."""
+    recorded = outside.line(mapping(evidence.frames.plan.get("titles")).get(scenario) or "") or scenario
+    key = f"title.{scenario}"
+    return say(key) if known(key) and say(key).plain() == recorded else recorded
 
 
 def views(evidence: Evidence) -> list[str]:

@@ -52,7 +52,7 @@ class Answer:
 
     workload: str
     scenario: str
-    title: str
+    title: Said | str
     question: Said
     verdict: str
     sentences: tuple[Said, ...]

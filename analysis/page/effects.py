@@ -9,6 +9,7 @@ from analysis.numbers import percent
 from analysis.page.rails import Rail, Scale
 from analysis.stats.effects import Effect, effects
 from analysis.stats.pairs import Pair
+from analysis.words import Said
 
 AXES = ("front", "server", "worker model", "loop", "data access", "application")
 """The order in which a reader meets them; other options of servers come after these."""
@@ -32,7 +33,7 @@ class Group:
     """The effects in one scenario; the place of no change, in percent, on the axis of the rails."""
 
     scenario: str
-    title: str
+    title: Said | str
     none: tuple[float, float]
     rows: tuple[Row, ...]
 

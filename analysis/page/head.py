@@ -1,13 +1,14 @@
 """Which run this is, on what machine, and what its figures do not say."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from analysis import outside
 from analysis.evidence import Evidence
 from analysis.frames import Frames, mapping, sequence
 from analysis.numbers import count, estimate
-from analysis.page.trust import shared
+from analysis.page.trust import how_far, shared
 from analysis.setups import date_words
 from analysis.stats import MIN_REPLICATES
 from analysis.words import Coded, Said, say
@@ -28,16 +29,29 @@ def heading(frames: Frames) -> dict[str, Any]:
     statuses = frames.trials["status"].value_counts()
     return {
         "run_id": outside.line(header.get("run_id") or frames.path.resolve().name),
-        "date": date_words(header.get("started")),
+        "date": _when(header.get("started")),
         "host": outside.line(environment.get("host") or "host not recorded"),
         "machine": ", ".join(part for part in machine if part),
         "mode": outside.line(header.get("mode") or "mode not recorded"),
         "profile": outside.line(header.get("profile") or "no profile"),
         "status": outside.line(header.get("status") or "status not recorded"),
+        "state": how_far(header.get("status")),
         "command": outside.line(header.get("command") or ""),
         "counts": {status: count(int(statuses.get(status, 0))) for status in ("measured", "failed", "skipped")},
         "total": count(len(frames.trials)),
     }
+
+
+def _when(iso: object) -> Said | str:
+    """When the run began, as each language writes it, or as it was recorded if it is no time."""
+    try:
+        moment = datetime.fromisoformat(str(iso))
+    except ValueError:
+        return date_words(iso)
+    return say(
+        "head.when", day=moment.day, month=say(f"month.{moment.month}"), year=moment.year, time=f"{moment:%H:%M}",
+        zone=moment.tzname() or "",
+    )  # fmt: skip
 
 
 def _virtual(said: object) -> str:
@@ -73,7 +87,7 @@ def limits(evidence: Evidence) -> list[Said]:
     said += [say(f"limits.{key}") for key in ("one_program", "relative")]
     state = header.get("status")
     if state != "finished":
-        said.append(say("limits.not_complete", status=outside.line(state or "not recorded")))
+        said.append(say("limits.not_complete", status=how_far(state)))
     notes = [say("words.recorded", text=Coded(_sentence(note), "span")) for note in sequence(header.get("notes"))]
     return list({one.plain(): one for one in [*said, *notes]}.values())
 

@@ -82,6 +82,7 @@ def _environment(language: str) -> Environment:
         "label": lambda name, said: words.attributes(name, said, language),
         "option": lambda said: words.attributes("data-said", said, language),
         "link": lambda text, href: words.Coded(text, "span", href),
+        "code": words.Coded,
         "plainly": lambda said: words.plain(said, language),
     }
     return environment

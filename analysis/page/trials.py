@@ -8,6 +8,7 @@ from analysis import tables
 from analysis.evidence import Evidence
 from analysis.frames import records
 from analysis.numbers import to_place
+from analysis.words import Said
 
 MOST = 6000
 """Trials beyond this are not printed, but those that failed or are flagged: the page would outgrow its size."""
@@ -45,7 +46,7 @@ class Group:
     """The trials of one scenario; `left_out` of them are in the stored file only."""
 
     scenario: str
-    title: str
+    title: Said | str
     rows: tuple[Row, ...]
     left_out: int
 

@@ -13,7 +13,7 @@ from analysis.stats import MIN_REPLICATES
 from analysis.stats.comparison import Comparison
 from analysis.stats.pairs import MARGIN
 from analysis.stats.precision import PRECISION
-from analysis.words import Coded, Said, say
+from analysis.words import Coded, Said, known, say
 
 Level = Literal["good", "care", "bad"]
 LEVELS: tuple[Level, ...] = ("good", "care", "bad")
@@ -61,7 +61,7 @@ def _capacities(evidence: Evidence) -> list[Comparison]:
 def _complete(evidence: Evidence) -> Iterable[Line]:
     status = evidence.frames.header.get("status")
     if status != "finished":
-        words = say("trust.status", status=outside.line(status or "not recorded"))
+        words = say("trust.status", status=how_far(status))
         yield Line(level="bad", words=words, section="method")
 
 
@@ -149,6 +149,12 @@ def _machine(evidence: Evidence) -> Iterable[Line]:
     steal = evidence.frames.trials["steal"].max()
     if steal > STEAL:
         yield Line(level="care", words=say("trust.steal", share=_share(steal)), section="drift")
+
+
+def how_far(status: object) -> Said | str:
+    """How far a run came, in words, or as it was recorded if it is none of the usual ones."""
+    key = f"state.{outside.line(status or '')}"
+    return say(key) if known(key) else outside.line(status or "not recorded")
 
 
 def shared(text: object) -> Said:

@@ -57,14 +57,22 @@ def test_every_run_is_listed_once_the_newest_first_and_linked(results: Path) -> 
     assert "23 November 2026" in row(text, "20261123")
     assert "compose" in row(text, "20261123")
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", row(text, "20261122"))
-    assert cells[5:10] == ["6", "192", "0", "0", "0"]
+    assert cells[-6:-1] == ["6", "192", "0", "0", "0"]
+
+
+def test_how_far_each_run_may_be_trusted_is_told_with_the_reasons(results: Path) -> None:
+    text = page(results)
+    assert "✕ Do not cite" in row(text, "20261123")
+    assert "<li>1 block: no intervals, no ranks (an interval needs 6 blocks)</li>" in row(text, "20261123")
+    assert "! With care" in row(text, "20261122")
+    assert "<li>The database shares the generator&#39;s CPU" in row(text, "20261122")
 
 
 def test_the_counts_of_what_went_wrong_are_there(mixed_run: StoredRun, tmp_path: Path) -> None:
     # Other tests build a report in that folder, before this one or after.
     shutil.copytree(mixed_run.folder, tmp_path / "20261125-120000-bbbb", ignore=shutil.ignore_patterns("report"))
     found = re.findall(r"<td[^>]*>([^<]*)</td>", row(page(tmp_path), "20261125"))
-    assert found[6:10] == ["32", "2", "1", "2"]
+    assert found[5:11] == ["–", "1", "32", "2", "1", "2"], "without a report there is no verdict"
     assert "no report" in page(tmp_path)
 
 

@@ -306,7 +306,7 @@ def test_who_differs_is_told_by_letters_ranks_and_ratios(make_run: Callable[...,
     assert bound[3:5] == ["–", "–"]
     assert bound[5].startswith("≥ 2.")
     assert "aiohttp/multi/nginx leads: 2,5" in page.words
-    assert re.search(r"It serves \d\.\d+x \[.*?\] as many as flask/gunicorn-sync/nginx\.", page.words)
+    assert re.search(r"The first serves \d\.\d+x \[.*?\] as many as flask/gunicorn-sync/nginx\.", page.words)
     assert "tornado/multi/nginx: at least" not in page.words, "a bound below the first changes nothing"
 
 

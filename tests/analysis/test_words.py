@@ -10,7 +10,7 @@ from analysis.words import Coded, Listed, catalogue, named, say
 from bench.model import BenchError
 
 ENGLISH, CHINESE = catalogue("en"), catalogue("zh-Hans")
-WORDLESS = {"n", "p", "MiB", "CPU", "greenlet", "✕", "；", ""}
+WORDLESS = {"n", "p", "MiB", "CPU", "JSON", "greenlet", "✕", "；", ""}
 """What remains of sentences that hold no word of a language."""
 
 TERMS = {
@@ -69,8 +69,8 @@ def test_a_sentence_stands_on_the_page_in_all_languages_and_what_fills_it_is_esc
 
 def test_lists_are_joined_as_the_language_does() -> None:
     items = Listed([Coded("x", "b"), "y", "z"])
-    assert (items.plain("en"), items.plain("zh-Hans")) == ("x, y and z", "x、y和z")
-    assert items.html("zh-Hans") == "<b>x</b>、y和z"
+    assert (items.plain("en"), items.plain("zh-Hans")) == ("x, y and z", "x、y 和 z")
+    assert items.html("zh-Hans") == "<b>x</b>、y 和 z"
 
 
 def test_one_of_a_thing_is_told_in_the_singular() -> None:
