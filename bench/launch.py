@@ -210,7 +210,8 @@ class NativeLauncher:
         if self._static is None:
             environments.make_static()
             self._static = self._session.scratch / "static"
-            shutil.copytree(environments.STATIC, self._static)
+            if not self._static.exists():  # another launcher of this session may have made it
+                shutil.copytree(environments.STATIC, self._static)
         return self._static
 
 

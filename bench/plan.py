@@ -283,5 +283,11 @@ def plan_stack(stack: Stack, budget: Budget, *, cap: int = DATABASE_CONNECTIONS_
     )  # fmt: skip
 
 
+def slots(planned: PlannedStack) -> int | None:
+    """How many requests a stack serves at once by its worker model; None where nothing limits them."""
+    each = {"sync": planned.workers, "threads": planned.workers * planned.threads}
+    return each.get(planned.stack.server.model)
+
+
 def _values(known: Mapping[str, Option], given: Mapping[str, str]) -> dict[str, str]:
     return {name: option.word(given.get(name, option.default)) for name, option in known.items()}

@@ -13,8 +13,8 @@ from bench.expression import evaluate
 from bench.model import BenchError, Role
 from bench.plan import PlannedStack
 
-FILE_LIMIT = 8192
-"""Descriptors that nginx asks for; each client connection takes two."""
+FILE_LIMIT = 12288
+"""Descriptors that nginx asks for; a client connection takes two while a request of it is in work. For 5,000 of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,6 +57,13 @@ def backends(url: str) -> dict[int, str]:
     return {int(pid): str(name) for pid, name in rows}
 
 
+def sessions(url: str) -> int:
+    """How many sessions this database has seen so far, this one included (PostgreSQL 14 and newer)."""
+    with session(url) as connection:
+        row = connection.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    return int(row[0]) if row else 0
+
+
 def max_connections(url: str) -> int:
     """How many connections applications can have at once: no reserved ones, within database's and role's limit."""
     with session(url) as connection:

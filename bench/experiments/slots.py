@@ -12,7 +12,7 @@ from bench import load
 from bench.deployment import Deployment, died
 from bench.experiments import Outcome
 from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
-from bench.plan import PlannedStack
+from bench.plan import slots as slots_at_once
 from bench.recorded import Rows
 
 MOST_PER_SLOT = 16
@@ -45,16 +45,10 @@ def seconds(given: Parameters) -> float:
     return len(given.levels) * given.window_s + 2 * MOST_PER_SLOT * given.wait_ms / 1000 / 3 + JOB_S / 4
 
 
-def slots_of(stack: PlannedStack) -> int | None:
-    """Requests that a stack serves at once by its worker model; None where nothing limits them."""
-    each = {"sync": stack.workers, "threads": stack.workers * stack.threads}
-    return each.get(stack.stack.server.model)
-
-
 def levels_of(arm: PlannedArm) -> list[int]:
     """The numbers of connections that an arm is tried with."""
     given: Parameters = arm.parameters
-    slots = slots_of(arm.stack)
+    slots = slots_at_once(arm.stack)
     return [one for one in given.levels if slots is None or one <= MOST_PER_SLOT * slots]
 
 
@@ -65,11 +59,11 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
         if not ready:
             return up.failed
         loaded = sweep(lab, ready, up.deployments, job_name(ready[0].claim, replicate, "slots"))
-        found: dict[str, Outcome] = dict(up.failed)
+        outcomes: dict[str, Outcome] = dict(up.failed)
         rows = loaded.rows()
         for arm in ready:
-            found[arm.name] = died(up.deployments[arm.name]) or _found(arm, up.deployments[arm.name], loaded, rows)
-        return found
+            outcomes[arm.name] = died(up.deployments[arm.name]) or found(arm, up.deployments[arm.name], loaded, rows)
+        return outcomes
 
 
 def sweep(lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], name: str) -> Loaded:
@@ -105,7 +99,7 @@ def rate_rps(rows: Rows, batch: int) -> float | None:
 def at_levels(arm: PlannedArm, deployment: Deployment, rows: Rows) -> dict[str, float | None]:
     """What is known of each level."""
     given: Parameters = arm.parameters
-    slots, found = slots_of(arm.stack), dict[str, float | None]()
+    slots, found = slots_at_once(arm.stack), dict[str, float | None]()
     for level in given.levels:
         mine = rows.of(target(deployment, level))
         rate = rate_rps(mine, min(level, slots or level)) if level in levels_of(arm) else None
@@ -118,16 +112,17 @@ def at_levels(arm: PlannedArm, deployment: Deployment, rows: Rows) -> dict[str, 
     return found
 
 
-def _found(arm: PlannedArm, deployment: Deployment, loaded: Loaded, rows: Rows) -> Found:
+def found(arm: PlannedArm, deployment: Deployment, loaded: Loaded, rows: Rows) -> Found:
+    """The figures of one arm."""
     given: Parameters = arm.parameters
-    found = at_levels(arm, deployment, rows)
-    slots = given.slots or slots_of(arm.stack)
-    rates = {level: rate for level in given.levels if (rate := found[f"rps_at_{level}"]) is not None}
+    each = at_levels(arm, deployment, rows)
+    slots = given.slots or slots_at_once(arm.stack)
+    rates = {level: rate for level in given.levels if (rate := each[f"rps_at_{level}"]) is not None}
     plateau = max((rate for level, rate in rates.items() if level >= (slots or 1)), default=None)
     one_at_a_time, used = 1000 / given.wait_ms, loaded.accounts(deployment)
     return Found(
         metrics={
-            **found, "plateau_rps": plateau,
+            **each, "plateau_rps": plateau,
             "plateau_per_prediction": plateau / (slots * one_at_a_time) if plateau is not None and slots else None,
             "alone_per_prediction": rates[1] / one_at_a_time if 1 in rates else None,
         },

@@ -1,0 +1,74 @@
+"""What the stacks of an experiment are asked for: a scenario, or a path of each arm's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bench import catalog
+from bench.contract import DATABASE_ENDPOINTS
+from bench.lab import PlannedArm
+from bench.model import Scenario
+
+
+class Asking(Protocol):
+    """The parameters that say so."""
+
+    @property
+    def scenarios(self) -> tuple[str, ...]: ...
+    @property
+    def values(self) -> dict[str, dict[str, int]]: ...
+    @property
+    def paths(self) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One thing that is asked for, again and again."""
+
+    name: str
+    scenario: Scenario | None
+    """None: what `paths` of each arm says; it is taken to wait."""
+
+    @property
+    def windows(self) -> bool:
+        """Whether an answer takes long."""
+        return self.scenario is None or self.scenario.windows
+
+    @property
+    def waits(self) -> bool:
+        """Whether what counts is how many requests are held at once."""
+        return self.scenario is None or "waiting" in self.scenario.tags
+
+    @property
+    def touches_database(self) -> bool:
+        """Whether the database answers."""
+        return self.scenario is not None and bool(self.scenario.needs & DATABASE_ENDPOINTS)
+
+    def of_job(self, arms: Sequence[PlannedArm]) -> dict[str, Any]:
+        """What a load's job says of it, for these arms."""
+        if self.scenario is None:
+            return {"requests": [{"path": arm.parameters.paths[self.name]} for arm in arms], "stored": True}
+        given: Asking = arms[0].parameters
+        return {"scenario": self.scenario.source, "parameters": given.values.get(self.name, {})}
+
+
+def asked(given: Asking) -> list[Asked]:
+    """Scenarios first, in the order in which they run, then paths."""
+    known = catalog.scenarios()
+    return [
+        *(Asked(name=name, scenario=one) for name, one in known.items() if name in given.scenarios),
+        *(Asked(name=name, scenario=None) for name in given.paths),
+    ]
+
+
+def check(given: Asking) -> None:
+    """Raises ValueError for names that mean nothing."""
+    known = catalog.scenarios()
+    for name in (*given.scenarios, *given.values):
+        if name not in known or known[name].journey:
+            raise ValueError(f"there is no scenario '{name}' of single requests; `bench list` prints them")
+    for name, path in given.paths.items():
+        if name in known or not path.startswith("/"):
+            raise ValueError(f"`paths`: {name} = '{path}': give a name that no scenario has, and a path from / on")
+    if not given.scenarios and not given.paths:
+        raise ValueError("`scenarios` or `paths` names one or more")

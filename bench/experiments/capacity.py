@@ -1,0 +1,218 @@
+"""What stacks can do, side by side: all arms alive at once, loaded in turn in short slices, scenario after scenario; see docs/claims.md.
+
+The same as a run over the matrix does, so a claim may be answered from the trials of one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from bench import load, record, trial
+from bench.database import data
+from bench.deployment import Deployment, died
+from bench.experiments import Outcome
+from bench.experiments._asked import Asked, asked, check
+from bench.experiments._storm import SESSIONS_S, TIMEOUT_S, sessions, storm, stormed
+from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
+from bench.plan import CONNECTIONS, WAITING_CONNECTIONS, slots
+
+WINDOW_S = 1.5
+"""Instead of a slice, where a request takes long."""
+LATENCY_SHARE = 0.5
+"""Latency is read at one rate for all arms: this share of what the slowest of them can do."""
+JOB_S = 3.0
+"""Starting the load process, and writing what it recorded: for all arms together."""
+MOST_PER_SLOT = 16
+"""Requests in flight for each that a stack serves at once, where they only wait."""
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of this kind of experiment."""
+
+    scenarios: tuple[str, ...] = ()
+    values: dict[str, dict[str, int]] = {}
+    """From scenario to parameters of it, instead of its own."""
+    paths: dict[str, str] = {}
+    """Beside scenarios: from a name to a path, which may be another for each arm; any answer below 400 is right."""
+    connections: int = CONNECTIONS
+    capacity_s: float = 0.5
+    warmup_s: float = 0.1
+    slice_s: float = 0.1
+    latency: tuple[str, ...] = ()
+    latency_s: float = 2.0
+    storm: int = 0
+    """So many connections at once, after the rest, on the first scenario; 0: none."""
+    storm_s: float = 1.0
+    sessions: bool = False
+    """Whether to count the database sessions that requests of `db` open."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if set(self.latency) - {*self.scenarios, *self.paths}:
+            raise ValueError("`latency` names some of `scenarios` and `paths`")
+
+
+def metrics(given: Parameters) -> set[str]:
+    """See `Kind`."""
+    each = {"rps", "cpu_ms", "front_cpu_ms", "error_share", "database_connections", "connects_per_request"}
+    found = {f"{one.name}_{name}" for one in asked(given) for name in each}
+    found |= {f"{scenario}_{name}" for scenario in given.latency for name in ("p50_ms", "p99_ms")}
+    found |= {"storm_error_share", "storm_rps"} if given.storm else set()
+    return found | {"pss_bytes"} | ({"db_sessions_per_request"} if given.sessions else set())
+
+
+def seconds(given: Parameters) -> float:
+    """See `Kind`."""
+    loads = [max(given.capacity_s, WINDOW_S if one.windows else 0.0) for one in asked(given)]
+    loads += [given.latency_s for _ in given.latency]
+    others = (given.storm_s + TIMEOUT_S / 3 if given.storm else 0.0) + (SESSIONS_S + JOB_S if given.sessions else 0.0)
+    return sum(loads) + len(loads) * (given.warmup_s + JOB_S / 4) + others
+
+
+def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
+    """See `Together`."""
+    given: Parameters = arms[0].parameters
+    trials: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    others: dict[str, dict[str, float | None]] = defaultdict(dict)
+    last: Loaded | None = None
+    with lab.deploy_all(arms, replicate) as up:
+        failed: dict[str, Outcome] = dict(up.failed)
+        for one in asked(given):
+            if lab.database.url and one.touches_database:
+                data.settle(lab.database.url)
+            if not (ready := _alive(arms, up.deployments, failed)):
+                return failed
+            last = _measure(lab, ready, up.deployments, one, replicate, trials)
+            if one.name in given.latency:
+                last = _measure(
+                    lab, ready, up.deployments, one, replicate, trials, rate_rps=_rate_rps(trials, one.name)
+                )
+        if given.sessions:
+            for arm in _alive(arms, up.deployments, failed):
+                others[arm.name] |= sessions(lab, arm, up.deployments[arm.name], replicate)
+        if given.storm and (ready := _alive(arms, up.deployments, failed)):
+            came = storm(lab, ready, up.deployments, asked(given)[0], replicate)
+            for arm in ready:
+                others[arm.name] |= stormed(came, up.deployments[arm.name])
+        _alive(arms, up.deployments, failed)
+    found: dict[str, Outcome] = {}
+    for arm in arms:
+        made = _found(trials[arm.name], last)
+        found[arm.name] = failed.get(arm.name) or replace(made, metrics={**made.metrics, **others[arm.name]})
+    return found
+
+
+def from_trials(
+    trials: Sequence[Mapping[str, Any]], arms: Sequence[PlannedArm]
+) -> list[dict[str, tuple[Found, Mapping[str, Any]]]]:  # fmt: skip
+    """See `Stored`. A replicate is a block and copy; where two arms have the same stack, a block, and each arm has a copy of its own."""
+    by_deployment: dict[tuple[str, int, int], list[Mapping[str, Any]]] = defaultdict(list)
+    for one in trials:
+        if one["status"] == "measured":
+            by_deployment[one["stack"], one["block"], one["copy"]].append(one)
+    ids = [arm.stack.stack.id for arm in arms]
+    twice = len(set(ids)) < len(ids)
+    replicates = sorted({(block, 0 if twice else copy) for _, block, copy in by_deployment})
+    found = []
+    for block, copy in replicates:
+        own = {arm.name: (ids[at], block, copy + ids[:at].count(ids[at])) for at, arm in enumerate(arms)}
+        if all(by_deployment.get(key) for key in own.values()):
+            found.append({name: (_found(by_deployment[key], None), by_deployment[key][0]) for name, key in own.items()})
+    return found
+
+
+def _alive(
+    arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], failed: dict[str, Outcome]
+) -> list[PlannedArm]:
+    """Those that run; the others enter `failed`."""
+    for arm in arms:
+        if arm.name not in failed and (why := died(deployments[arm.name])):
+            failed[arm.name] = why
+    return [arm for arm in arms if arm.name not in failed]
+
+
+def _measure(
+    lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], one: Asked, replicate: int,
+    trials: dict[str, list[dict[str, Any]]], *, rate_rps: float | None = None,
+) -> Loaded:  # fmt: skip
+    """Ask all arms for one thing, in slices or at a rate, and add a trial for each."""
+    given: Parameters = arms[0].parameters
+    window_s = WINDOW_S if one.windows else 0.0
+    view, slice_s = ("latency", None) if rate_rps else ("capacity", max(given.slice_s, window_s))
+    measure_s = given.latency_s if rate_rps else max(given.capacity_s, window_s)
+    watched = [deployments[arm.name] for arm in arms]
+    started, name = record.now(), job_name(arms[0].claim, replicate, f"{one.name}-{view}")
+    job = load.Job(
+        **one.of_job(arms), mode="open" if rate_rps else "duet", seed=0, warmup_s=given.warmup_s, measure_s=measure_s, slice_s=slice_s,
+        rate_rps=rate_rps, workers=load.each(lab.budget),
+        targets=[
+            load.Target(id=deployments[arm.name].id, endpoint=deployments[arm.name].client, connections=_connections(arm, one, view))
+            for arm in arms
+        ],
+    )  # fmt: skip
+    loaded = lab.load(job, name=name, watched=watched)
+    for arm, deployment in zip(arms, watched, strict=True):
+        made = trial.measured(
+            {"scenario": one.name, "view": view}, deployment, loaded.target(deployment.id), accounts=loaded.accounts(deployment),
+            generator=loaded.answer["generator"], slice_s=slice_s, rate_rps=rate_rps, started=started, offset_s=0.0,
+        )  # fmt: skip
+        trials[arm.name].append(made)
+    return loaded
+
+
+def _connections(arm: PlannedArm, one: Asked, view: str) -> int:
+    given: Parameters = arm.parameters
+    if not one.waits:
+        return given.connections if view == "capacity" else WAITING_CONNECTIONS
+    served = slots(arm.stack)
+    return WAITING_CONNECTIONS if served is None else min(WAITING_CONNECTIONS, MOST_PER_SLOT * served)
+
+
+def _rate_rps(trials: Mapping[str, Sequence[Mapping[str, Any]]], scenario: str) -> float:
+    """At which the latency of all arms is read."""
+    rates = [one["rps"] for each in trials.values() for one in each if one["scenario"] == scenario and one["rps"]]
+    return max(1.0, LATENCY_SHARE * min(rates, default=0.0))
+
+
+def _found(trials: Iterable[Mapping[str, Any]], loaded: Loaded | None) -> Found:
+    """The figures of one deployment from its trials."""
+    found: dict[str, float | None] = {}
+    flags: dict[str, None] = {}
+    memory: int | None = None
+    used: Mapping[str, float | None] | None = None
+    pss: Mapping[str, int | None] | None = None
+    for one in trials:
+        flags.update(dict.fromkeys(one["flags"]))
+        name = one["scenario"]
+        if one["view"] == "latency":
+            latency = one["latency_ms"] or {}
+            found |= {f"{name}_p50_ms": latency.get("p50"), f"{name}_p99_ms": latency.get("p99")}
+        if one["view"] != "capacity":
+            continue
+        used, pss = one["cpu_s"], one["pss_bytes"]
+        failed, tried = sum((one["errors"] or {}).values()), one["requests"] + sum((one["errors"] or {}).values())
+        found |= {
+            f"{name}_rps": one["rps"], f"{name}_cpu_ms": _cpu_ms(one, "app", "front"), f"{name}_front_cpu_ms": _cpu_ms(one, "front"),
+            f"{name}_error_share": failed / tried if tried else None, f"{name}_error_share_of": tried,
+            f"{name}_database_connections": one["database_connections"],
+            f"{name}_connects_per_request": _each(one["connects"], one["window_requests"]),
+        }  # fmt: skip
+        sizes = [size for size in (pss or {}).values() if size is not None]
+        memory = max(memory or 0, sum(sizes)) if sizes else memory
+    return Found(
+        metrics={**found, "pss_bytes": memory}, flags=list(flags), cpu_s=used, pss_bytes=pss,
+        requests=loaded.requests if loaded else None,
+    )  # fmt: skip
+
+
+def _cpu_ms(one: Mapping[str, Any], *roles: str) -> float | None:
+    """CPU time of a request; None where it is not known, or there is no such role."""
+    spent = [seconds for role in roles if (seconds := (one["cpu_s"] or {}).get(role)) is not None]
+    return _each(1000 * sum(spent), one["window_requests"]) if spent else None
+
+
+def _each(amount: float | None, requests: int | None) -> float | None:
+    return amount / requests if amount is not None and requests else None

@@ -1,0 +1,128 @@
+"""Quick requests beside slow clients: how many of them fail or wait, while so many others read or send slowly. See docs/claims.md.
+
+Arriving and holding are two effects: the probes are counted once all that can be in place are, and what happened meanwhile is told apart.
+"""
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from bench import load
+from bench.deployment import Deployment, died
+from bench.lab import ArmFailedError, Found, Lab, Loaded, PlannedArm, job_name
+
+JOB_S = 2.5
+"""Starting the load process, and writing what it recorded."""
+DELAYED_S = 0.1
+"""A probe that takes longer than this was delayed."""
+CONNECTIONS = 64
+"""Of the probes: each that waits holds one."""
+
+SlowKind = Literal["readers", "slow-heads", "slow-bodies"]
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of this kind of experiment."""
+
+    kind: SlowKind = "readers"
+    levels: list[int]
+    """Numbers of slow clients; a fresh deployment for each."""
+    bytes: int = 8_000_000
+    """Of a reader's answer: beyond all buffers between, or it is not slow; of a body that is sent slowly."""
+    rate_bytes_s: float | None = None
+    """Of each; None: the engine's own for the kind."""
+    probe_rps: float = 50.0
+    probe_timeout_s: float = 1.5
+    probe_s: float = 3.0
+    settle_s: float = 2.0
+    """How long is waited at most for those that never get in place: where all workers are held, that is most of them."""
+    finish_s: float = 3.0
+    scenarios: tuple[str, ...] = ("plaintext",)
+    """What the probes ask for."""
+
+    def __post_init__(self) -> None:
+        if not self.levels or min(self.levels) < 1:
+            raise ValueError("`levels` are numbers of slow clients, 1 or more")
+
+
+def metrics(given: Parameters) -> set[str]:
+    """See `Kind`."""
+    names = (
+        "probe_failed_share",
+        "probe_delayed_share",
+        "probe_p99_ms",
+        "slow_held_share",
+        "slow_truncated_share",
+        "pss_bytes",
+    )
+    return {f"{name}_at_{level}" for name in names for level in given.levels}
+
+
+def seconds(given: Parameters) -> float:
+    """See `Kind`."""
+    each = JOB_S + 1.0 + given.settle_s / 2 + given.probe_s + given.probe_timeout_s / 2 + given.finish_s / 2
+    return len(given.levels) * each + 3.0 * (len(given.levels) - 1)
+
+
+def run(lab: Lab, arm: PlannedArm, replicate: int) -> Found:
+    """See `OneByOne`."""
+    given: Parameters = arm.parameters
+    metrics: dict[str, float | None] = {}
+    flags: dict[str, None] = {}
+    for level in given.levels:
+        with lab.deploy(arm, replicate) as deployment:
+            loaded = lab.load(
+                job(given, deployment, level), name=job_name(arm, replicate, f"{level}"), watched=[deployment]
+            )
+            if why := died(deployment):
+                raise ArmFailedError(why)
+            metrics |= at_level(given, deployment, loaded, level)
+            used = loaded.accounts(deployment)
+            sizes = [size for size in used["pss_bytes"].values() if size is not None]
+            metrics[f"pss_bytes_at_{level}"] = sum(sizes) if sizes else None
+            if loaded.target(deployment.id)["late"]:
+                flags["generator-late"] = None
+    return Found(
+        metrics=metrics, requests=loaded.requests, flags=list(flags), cpu_s=used["cpu_s"], pss_bytes=used["pss_bytes"]
+    )
+
+
+def job(given: Parameters, deployment: Deployment, level: int) -> load.Job:
+    """The probes, and so many slow clients beside them."""
+    path = (
+        f"/blob?bytes={given.bytes}"
+        if given.kind == "readers"
+        else "/upload"
+        if given.kind == "slow-bodies"
+        else "/plaintext"
+    )
+    beside = load.Beside(
+        kind=given.kind, count=level, path=path, bytes=given.bytes if given.kind == "slow-bodies" else None,
+        rate_bytes_s=given.rate_bytes_s, ramp_s=1.0, settle_s=given.settle_s, finish_s=given.finish_s,
+    )  # fmt: skip
+    return load.Job(
+        scenario=given.scenarios[0], mode="open", rate_rps=given.probe_rps, arrivals="constant", seed=0, warmup_s=0.3,
+        measure_s=given.probe_s, timeout_s=given.probe_timeout_s, beside=beside,
+        targets=[load.Target(id=deployment.id, endpoint=deployment.client, connections=CONNECTIONS)],
+    )  # fmt: skip
+
+
+def at_level(given: Parameters, deployment: Deployment, loaded: Loaded, level: int) -> dict[str, float | None]:
+    """What became of the probes, and of the slow clients."""
+    rows = loaded.rows().of(deployment.id)
+    right, took_s = rows.right, rows.end_s - rows.intended_s
+    beside = loaded.answer["beside"]
+    whole = {f"{name}_at_{level}_of": float(len(rows)) for name in ("probe_failed_share", "probe_delayed_share")}
+    took_ms = {
+        f"probe_p{p}_ms_at_{level}": float(np.percentile(took_s, p, method="inverted_cdf")) * 1000 if len(rows) >= 100 else None
+        for p in (50, 90)
+    }  # fmt: skip
+    return {
+        f"probe_failed_share_at_{level}": float(1 - right.mean()) if len(rows) else None,
+        f"probe_delayed_share_at_{level}": float((took_s > DELAYED_S).mean()) if len(rows) else None,
+        **took_ms, **whole,
+        f"slow_held_share_at_{level}": beside["held"] / level, f"slow_held_share_at_{level}_of": float(level),
+        f"slow_truncated_share_at_{level}": beside["outcomes"].get("truncated", 0) / level,
+        f"slow_truncated_share_at_{level}_of": float(level),
+    }  # fmt: skip

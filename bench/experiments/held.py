@@ -1,0 +1,143 @@
+"""How many connections a process holds, waiting or idle, and what each of them takes of memory. See docs/claims.md.
+
+First requests that wait, at rising numbers of connections, as in `slots`; then, on a fresh deployment, a crowd of connections that have
+had one answer and stay, while a few probes ask for something small.
+"""
+
+import resource
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench import load, sample
+from bench.deployment import Deployment, died
+from bench.experiments import slots
+from bench.lab import Action, ArmFailedError, Found, Lab, Loaded, PlannedArm, job_name
+from bench.model import Role
+
+SPARE_FILES = 128
+"""Descriptors of a process beside its connections."""
+PROBE_CONNECTIONS = 16
+_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_ROLES: tuple[Role, ...] = ("app", "front")
+
+
+class Parameters(slots.Parameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of this kind of experiment; beside these, those of `slots`."""
+
+    levels: list[int] = []  # noqa: RUF012 (msgspec copies it)
+    idle: int = 0
+    """Connections that stay idle; 0: none. Each takes a descriptor of the server and one of the generator, behind nginx one of nginx."""
+    idle_ramp_s: float = 5.0
+    """Over how long they come."""
+    probe_rps: float = 50.0
+    probe_s: float = 2.5
+
+
+def metrics(given: Parameters) -> set[str]:
+    """See `Kind`."""
+    found = slots.metrics(given) if given.levels else set()
+    if given.idle:
+        found |= {"idle_held_share", "idle_probe_p50_ms", "idle_probe_failed_share"}
+        found |= {f"idle_{role}_per_connection_bytes" for role in _ROLES}
+    return found
+
+
+def seconds(given: Parameters) -> float:
+    """See `Kind`."""
+    idle_s = given.idle_ramp_s + given.probe_s + 2 * slots.JOB_S if given.idle else 0.0
+    return idle_s + (slots.seconds(given) + slots.JOB_S if given.levels else 0.0)
+
+
+def obstacle(arms: Sequence[PlannedArm]) -> str | None:
+    """See `Hindered`: descriptors and local ports."""
+    most = max(max([arm.parameters.idle, *arm.parameters.levels], default=0) for arm in arms)
+    needed = most + PROBE_CONNECTIONS + SPARE_FILES
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        return (
+            f"{most} connections need {needed} open files in one process, the hard limit here is {hard} (ulimit -Hn); "
+            f"raise it: sudo prlimit --pid $$ --nofile={needed}:{needed}"
+        )
+    ports = _local_ports()
+    if ports is not None and ports < needed:
+        return (
+            f"{most} connections to one address need as many local ports, net.ipv4.ip_local_port_range has {ports}; "
+            "widen it: sudo sysctl -w net.ipv4.ip_local_port_range='32768 60999'"
+        )
+    return None
+
+
+def run(lab: Lab, arm: PlannedArm, replicate: int) -> Found:
+    """See `OneByOne`."""
+    given: Parameters = arm.parameters
+    allow_files(max([given.idle, *given.levels]) + PROBE_CONNECTIONS + SPARE_FILES)
+    found = Found(metrics={})
+    if given.levels:
+        with lab.deploy(arm, replicate) as deployment:
+            loaded = slots.sweep(lab, [arm], {arm.name: deployment}, job_name(arm, replicate, "waiting"))
+            found = slots.found(arm, deployment, loaded, loaded.rows())
+    if given.idle:
+        with lab.deploy(arm, replicate) as deployment:
+            other = idle(lab, arm, deployment, replicate)
+            found = replace(other, metrics={**found.metrics, **other.metrics}, flags=[*found.flags, *other.flags])
+    return found
+
+
+def allow_files(needed: int) -> None:
+    """Raise this process's soft limit, which those it starts inherit; `obstacle` has looked at the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def idle(lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int) -> Found:
+    """The crowd, and probes beside it; memory before any came, and while all are there."""
+    given: Parameters = arm.parameters
+    during: list[dict[str, int | None]] = []
+    before = _memory(deployment)
+    look = Action(at_s=given.probe_s / 2, name="look", do=lambda: during.append(_memory(deployment)))
+    job = load.Job(
+        scenario="plaintext", mode="open", rate_rps=given.probe_rps, arrivals="constant", seed=0, warmup_s=0.2,
+        measure_s=given.probe_s,
+        targets=[load.Target(id=deployment.id, endpoint=deployment.client, connections=PROBE_CONNECTIONS)],
+        beside=load.Beside(kind="idle", count=given.idle, path="/plaintext", ramp_s=given.idle_ramp_s, settle_s=5.0, finish_s=10.0),
+    )  # fmt: skip
+    loaded = lab.load(job, name=job_name(arm, replicate, "idle"), watched=[deployment], at=[look])
+    if why := died(deployment):
+        raise ArmFailedError(why)
+    return _idle_found(given, deployment, loaded, before, during[0])
+
+
+def _idle_found(
+    given: Parameters, deployment: Deployment, loaded: Loaded, before: dict[str, int | None], during: dict[str, int | None]
+) -> Found:  # fmt: skip
+    mine, beside, used = loaded.target(deployment.id), loaded.answer["beside"], loaded.accounts(deployment)
+    failed = sum(mine["errors"].values())
+    each = {
+        f"idle_{role}_per_connection_bytes": (more - less) / beside["held"]
+        if (more := during.get(role)) and (less := before.get(role)) and beside["held"] else None
+        for role in _ROLES
+    }  # fmt: skip
+    return Found(
+        metrics={
+            "idle_held_share": beside["held"] / given.idle, "idle_held_share_of": float(given.idle),
+            "idle_probe_p50_ms": mine["latency_ms"]["p50"], "idle_probe_failed_share": failed / (mine["requests"] + failed),
+            "idle_probe_failed_share_of": float(mine["requests"] + failed), **each,
+        },
+        events=loaded.events, requests=loaded.requests, cpu_s=used["cpu_s"], pss_bytes=during,
+        flags=["generator-late"] if mine["late"] else [],
+    )  # fmt: skip
+
+
+def _memory(deployment: Deployment) -> dict[str, int | None]:
+    """Proportional set size by role, now."""
+    return {role: sample.pss_bytes(pids) for role in _ROLES if (pids := deployment.pids(role))}
+
+
+def _local_ports() -> int | None:
+    try:
+        low, high = map(int, _PORTS.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return None
+    return high - low + 1
