@@ -41,10 +41,16 @@ class Page:
 
     def links(self) -> list[str]:
         """Where links and images point."""
-        return [str(target) for token in self.tokens if (target := token.attrGet("href") or token.attrGet("src"))]
+        links = [str(target) for token in self.tokens if (target := token.attrGet("href") or token.attrGet("src"))]
+        return [*links, *self._pictures()]
 
     def images(self) -> list[str]:
-        return [str(token.attrGet("src")) for token in self.tokens if token.type == "image"]
+        return [*(str(token.attrGet("src")) for token in self.tokens if token.type == "image"), *self._pictures()]
+
+    def _pictures(self) -> list[str]:
+        """What `<picture>` elements show: Markdown has no picture of two themes."""
+        html = "".join(token.content for token in self.tokens if token.type == "html_block")
+        return re.findall(r'\b(?:src|srcset)="([^"]+)"', html)
 
     def commands(self) -> Iterator[str]:
         """Every code span, and every line of a code block: what a reader might type, comments taken off."""

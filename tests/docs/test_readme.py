@@ -2,7 +2,9 @@
 
 import re
 
-from markdown_pages import ROOT, Page, page
+from markdown_pages import ROOT, Page, code, page
+
+from bench import catalog
 
 README = page("README.md")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -23,7 +25,42 @@ def test_it_shows_a_picture_of_a_report() -> None:
         assert (ROOT / image).read_bytes().startswith(PNG)
 
 
+def test_its_pictures_follow_the_readers_theme_and_are_told_in_words() -> None:
+    pictures = re.findall(r"<picture>(.*?)</picture>", README.text, re.DOTALL)
+    assert len(pictures) >= 2
+    for one in pictures:
+        light, dark = (
+            re.findall(r'src="docs/images/(\w+)-light\.png"', one),
+            re.findall(r'srcset="docs/images/(\w+)-dark\.png"', one),
+        )
+        assert light == dark
+        assert "prefers-color-scheme: dark" in one
+        assert len(re.findall(r'alt="([^"]+)"', one)[0]) > 40
+
+
+def test_every_server_front_and_scenario_is_in_its_table() -> None:
+    found = catalog.load()
+    for heading, parts in (("Servers", found.servers), ("Fronts", found.fronts), ("Scenarios", found.scenarios)):
+        assert list(table(heading)) == list(parts)
+    assert {name: row[0] for name, row in table("Servers").items()} == {
+        one.name: one.title for one in found.servers.values()
+    }
+    assert {name: row[0] for name, row in table("Fronts").items()} == {
+        one.name: one.title for one in found.fronts.values()
+    }
+
+
+def test_every_application_is_in_its_table() -> None:
+    told = " ".join(row[0] for row in README.tables("What it compares")[0]).casefold()
+    assert [app.name for app in catalog.load().apps.values() if app.name not in told] == []
+
+
+def table(heading: str) -> dict[str, list[str]]:
+    return {code(row[0])[0]: row[1:] for row in README.tables(heading)[0]}
+
+
 def test_it_says_what_the_figures_are_not() -> None:
+    assert README.section("What they do not mean").count("\n- ") >= 2
     assert "Limitations" in README.headings()
     assert README.section("Limitations").count("\n- ") >= 3
 
