@@ -16,7 +16,8 @@ from bench.catalog import ROOT
 from bench.deployment import tail
 from bench.model import BenchError, Budget, Role
 from bench.plan import PlannedStack
-from bench.session import Session, Spawned
+from bench.render import Endpoint
+from bench.session import Session, Spawned, members
 
 NAMES = ("upstream", "valkey", "celery")
 """In the order of starting: the worker connects to the broker."""
@@ -35,6 +36,7 @@ class Companions:
     logs: Path
     free_port: Callable[[], int]
     running: dict[str, Spawned] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     """What leads applications to them."""
 
@@ -49,16 +51,20 @@ class Companions:
                 getattr(self, f"_start_{name}")(planned)
         return dict(self.environment)
 
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Where those listen that do."""
+        return {name: Endpoint(host=HOST, port=port) for name, port in self.ports.items()}
+
     def stop(self) -> None:
         """End all of them; returns when they are gone."""
         self.session.stop(list(reversed(self.running.values())))
         self.running.clear()
         self.environment.clear()
+        self.ports.clear()
 
     def pids(self) -> dict[str, list[int]]:
         """From name to the process ids of each, children included."""
-        from bench.session import members
-
         return {name: [p.pid for p in members(one.pid, one.started)] for name, one in self.running.items()}
 
     def _start_upstream(self, planned: PlannedStack) -> None:
@@ -66,6 +72,7 @@ class Companions:
         python = str(ROOT / ".venv" / "bin" / "python")
         self._spawn("upstream", upstream_command(python, HOST, port), cwd=ROOT, environment={})
         self._wait("upstream", lambda: _accepts(port))
+        self.ports["upstream"] = port
         self.environment["UPSTREAM_URL"] = f"http://{HOST}:{port}"
 
     def _start_valkey(self, planned: PlannedStack) -> None:
@@ -73,6 +80,7 @@ class Companions:
         program = valkey_server()
         self._spawn("valkey", valkey_command(str(program), HOST, port), cwd=self.session.scratch, environment={})
         self._wait("valkey", lambda: broker.answers(HOST, port))
+        self.ports["valkey"] = port
         self.environment["BROKER_URL"] = f"redis://{HOST}:{port}/0"
 
     def _start_celery(self, planned: PlannedStack) -> None:

@@ -89,17 +89,28 @@ def probe(deployment: Deployment) -> str | None:
     stack = deployment.planned.stack
     servers = deployment.rendered.servers if stack.server.speaks == "http" else ()
     for endpoint in dict.fromkeys((*servers, deployment.reached)):
-        if endpoint.socket and (refused := _refused(endpoint.socket)):
-            return f"{endpoint.socket}: {refused}"
-        try:
-            transport = httpx.HTTPTransport(uds=str(endpoint.socket) if endpoint.socket else None, verify=False)
-            with httpx.Client(transport=transport, timeout=2.0, trust_env=False) as client:
-                answer = client.get(f"{endpoint.url}/healthz")
-        except httpx.HTTPError as error:
-            return f"{endpoint.socket or endpoint.url}: {str(error) or type(error).__name__}"
-        if answer.status_code != 200:
-            return f"{endpoint.socket or endpoint.url}/healthz answered {answer.status_code}"
+        if fault := _fault(endpoint):
+            return fault
     return _silent(deployment)
+
+
+def answers(endpoint: Endpoint) -> bool:
+    """Whether `/healthz` is answered 200 there."""
+    return _fault(endpoint) is None
+
+
+def _fault(endpoint: Endpoint) -> str | None:
+    if endpoint.socket and (refused := _refused(endpoint.socket)):
+        return f"{endpoint.socket}: {refused}"
+    try:
+        transport = httpx.HTTPTransport(uds=str(endpoint.socket) if endpoint.socket else None, verify=False)
+        with httpx.Client(transport=transport, timeout=2.0, trust_env=False) as client:
+            answer = client.get(f"{endpoint.url}/healthz")
+    except httpx.HTTPError as error:
+        return f"{endpoint.socket or endpoint.url}: {str(error) or type(error).__name__}"
+    if answer.status_code != 200:
+        return f"{endpoint.socket or endpoint.url}/healthz answered {answer.status_code}"
+    return None
 
 
 def census(deployment: Deployment) -> tuple[Census, ...]:

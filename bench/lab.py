@@ -3,13 +3,13 @@
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import account, load, recorded
+from bench import account, faults, load, recorded
 from bench.claim import Claim
 from bench.deployment import Deployment, died, tail
 from bench.launch import Launcher
@@ -119,6 +119,8 @@ class Lab:
     load_with: Callable[..., dict[str, Any]]
     budget: Budget
     seed: int
+    secret: str = field(default_factory=faults.new_secret)
+    """Who knows it can ask for faults of what is deployed with `env=lab.faults`."""
     started: dict[str, int] = field(default_factory=dict)
     """How often each claim's arms were deployed in a replicate."""
     seen: dict[str, Deployment] = field(default_factory=dict)
@@ -126,24 +128,60 @@ class Lab:
     observe: Callable[[PlannedArm, Deployment], None] = lambda arm, deployment: None
     """Called with each arm that is up."""
 
+    @property
+    def faults(self) -> dict[str, str]:
+        """The environment that switches faults on."""
+        return faults.environment(self.secret)
+
     @contextmanager
-    def deploy(self, arm: PlannedArm, replicate: int) -> Iterator[Deployment]:
+    def accompanied(self, names: Sequence[str], stack: PlannedStack) -> Iterator[Mapping[str, str]]:
+        """Companions (see `bench.companions`) for the applications of arms: the environment that leads to them. Raises BenchError."""
+        try:
+            yield self.launcher.accompany(names, stack)
+        finally:
+            self.launcher.dismiss()
+
+    @contextmanager
+    def deploy(
+        self, arm: PlannedArm, replicate: int, *, env: Mapping[str, str] | None = None, supervised: bool = False
+    ) -> Iterator[Deployment]:
         """One arm, fresh. Raises ArmFailedError where it does not come up."""
-        with self.deploy_all([arm], replicate) as up:
+        with self.deploy_all([arm], replicate, env=env, supervised={arm.name} if supervised else ()) as up:
             if up.failed:
                 raise ArmFailedError(up.failed[arm.name])
             yield up.deployments[arm.name]
 
     @contextmanager
-    def deploy_all(self, arms: Sequence[PlannedArm], replicate: int) -> Iterator[Up]:
-        """All these arms at once, fresh; ended when the block is left."""
+    def deploy_all(
+        self,
+        arms: Sequence[PlannedArm],
+        replicate: int,
+        *,
+        env: Mapping[str, str] | None = None,
+        supervised: Collection[str] = (),
+    ) -> Iterator[Up]:
+        """All these arms at once, fresh; ended when the block is left.
+
+        `env` switches optional endpoints on; `self.faults` is that for faults. `supervised`: the names of those under a supervisor.
+        """
         number = arms[0].claim.number
         key = f"{number}-{replicate}"
         again = self.started[key] = self.started.get(key, -1) + 1
         mark = f"c{number:02}{f'n{again}' if again else ''}"
-        deployments = self.launcher.start([(arm.stack, arm.place) for arm in arms], block=replicate, mark=mark)
+        extra = {"env": env} if env else {}
+        deployments: list[Deployment] = []
         try:
-            by_name = dict(zip((arm.name for arm in arms), deployments, strict=True))
+            by_name: dict[str, Deployment] = {}
+            for how in (False, True):
+                mine = [arm for arm in arms if (arm.name in supervised) == how]
+                if not mine:
+                    continue
+                more = {**extra, "supervised": True} if how else extra
+                started = self.launcher.start(
+                    [(arm.stack, arm.place) for arm in mine], block=replicate, mark=mark, **more
+                )
+                deployments += started
+                by_name |= zip((arm.name for arm in mine), started, strict=True)
             self.seen |= by_name
             for arm in arms:
                 self.observe(arm, by_name[arm.name])

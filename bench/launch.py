@@ -1,10 +1,12 @@
 """Starting planned stacks on this machine, waiting until they answer, reading back what really runs, and stopping them."""
 
+import contextlib
 import grp
 import os
 import pwd
 import random
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -15,12 +17,12 @@ from typing import Protocol
 from bench import environments
 from bench.companions import Companions
 from bench.database.url import application_url
-from bench.deployment import Deployment, application_name, probe, read_back, tail
+from bench.deployment import Deployment, answers, application_name, probe, read_back, tail
 from bench.machine import find_nginx
 from bench.model import BenchError, Budget, Failed
 from bench.plan import PlannedStack
 from bench.render import Command, Endpoint, Site, ports_needed, render
-from bench.session import Session
+from bench.session import Session, Spawned
 from bench.supervisor import configuration
 
 HOST = "127.0.0.1"
@@ -58,8 +60,24 @@ class Launcher(Protocol):
         """What is installed where it runs: from distribution to version."""
         ...
 
+    def signal(self, deployment: Deployment, number: int, what: signal.Signals) -> None:
+        """Send a signal to the leader of one of the deployment's commands, as `deployment.spawned` counts them."""
+        ...
+
+    def restart(self, deployment: Deployment, number: int) -> None:
+        """End one of the deployment's commands and start it again; returns when it answers. Raises BenchError."""
+        ...
+
     def accompany(self, names: Sequence[str], planned: PlannedStack) -> dict[str, str]:
         """Start companions (see `bench.companions`) for a stack's application; returns the `env` that leads to them. Raises BenchError."""
+        ...
+
+    def companion(self, name: str) -> Endpoint:
+        """Where we reach a companion that listens."""
+        ...
+
+    def companion_pids(self, name: str) -> list[int]:
+        """Process ids of a companion, as of now; empty where they are out of sight."""
         ...
 
     def dismiss(self) -> None:
@@ -110,8 +128,34 @@ class NativeLauncher:
     def versions(self, deployment: Deployment) -> dict[str, str]:
         return environments.versions(deployment.planned.stack.app)
 
+    def signal(self, deployment: Deployment, number: int, what: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(deployment.spawned[number].pid, what)
+
+    def restart(self, deployment: Deployment, number: int) -> None:
+        before, command = deployment.spawned[number], deployment.rendered.commands[number]
+        servers = deployment.rendered.servers
+        self._session.stop([before])
+        deployment.spawned[number] = self._spawn(command, before.log)
+        deadline = time.monotonic() + READY_DEADLINE_S
+        while not answers(servers[number % len(servers)]):
+            if deployment.spawned[number].exit_code() is not None or time.monotonic() > deadline:
+                raise BenchError(f"{deployment.planned.stack.id}: {command.name} does not answer after its restart")
+            time.sleep(0.01)
+
+    def _spawn(self, command: Command, log: Path) -> Spawned:
+        return self._session.spawn(
+            command.argv, role=command.role, cwd=command.cwd, env=command.env, log=log, cpus=self._budget.pins(command.role),
+        )  # fmt: skip
+
     def accompany(self, names: Sequence[str], planned: PlannedStack) -> dict[str, str]:
         return self.companions.start(names, planned)
+
+    def companion(self, name: str) -> Endpoint:
+        return self.companions.endpoints[name]
+
+    def companion_pids(self, name: str) -> list[int]:
+        return self.companions.pids().get(name, [])
 
     def dismiss(self) -> None:
         self.companions.stop()
@@ -159,12 +203,7 @@ class NativeLauncher:
             for address in {rendered.client, *rendered.servers}:
                 refuse_if_answered(address)
             for command in rendered.commands:
-                deployment.spawned.append(
-                    self._session.spawn(
-                        command.argv, role=command.role, cwd=command.cwd, env=command.env,
-                        log=log_dir / f"{command.name}.log", cpus=self._budget.pins(command.role),
-                    )
-                )  # fmt: skip
+                deployment.spawned.append(self._spawn(command, log_dir / f"{command.name}.log"))
         except BenchError as error:
             deployment.failure = Failed(reason=str(error))
         return deployment

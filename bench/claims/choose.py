@@ -11,7 +11,7 @@ from bench import catalog, claim
 from bench.catalog import Catalog
 from bench.claim import Check, Claim, Rule
 from bench.contract import DATABASE_ENDPOINTS
-from bench.experiments import Hindered, Kind, kinds
+from bench.experiments import Extended, Hindered, Kind, kinds
 from bench.lab import PlannedArm
 from bench.machine.placement import ranges
 from bench.manifest import nearest
@@ -138,6 +138,10 @@ def obstacle(planned: Ready) -> str | None:
         if lacking:
             app = arm.stack.stack.app
             return f"{app.title} has no {', '.join(lacking)}; take another stack for the arm '{arm.name}'"
+        lacking = sorted(optional(planned.kind, arm) - arm.stack.stack.app.optional)
+        if lacking:
+            app = arm.stack.stack.app
+            return f"{app.title} has no optional endpoint {', '.join(lacking)}; take another stack for the arm '{arm.name}'"
     if hasattr(planned.kind, "obstacle"):
         return cast(Hindered, planned.kind).obstacle(planned.arms)
     return None
@@ -148,6 +152,11 @@ def endpoints(kind: Kind, arm: PlannedArm) -> frozenset[str]:
     known = catalog.scenarios()
     names = getattr(arm.parameters, "scenarios", ())
     return frozenset().union(*(known[name].needs for name in names if name in known))
+
+
+def optional(kind: Kind, arm: PlannedArm) -> set[str]:
+    """Which of the contract's optional endpoints an arm asks for."""
+    return cast(Extended, kind).optional(arm.parameters) if hasattr(kind, "optional") else set()
 
 
 def _where(path: Path, error: str) -> str:

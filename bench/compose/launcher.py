@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,7 @@ from bench.machine.placement import ranges
 from bench.model import App, BenchError, Budget, Failed
 from bench.plan import PlannedStack
 from bench.render import Endpoint, Rendered
+from bench.sample import family
 from bench.service import Database, check_connections
 from bench.session import Session
 from bench.verify import Report
@@ -161,6 +163,14 @@ class ComposeLauncher:
         for deployment in deployments:
             deployment.spawned.clear()
 
+    def signal(self, deployment: Deployment, number: int, what: signal.Signals) -> None:
+        """As `Launcher.signal`."""
+        docker.docker("kill", "-s", what.name, cast(Contained, deployment.spawned[number]).id)
+
+    def restart(self, deployment: Deployment, number: int) -> None:
+        """As `Launcher.restart`; what answers behind a front is out of reach, so it returns when the container runs again."""
+        docker.docker("restart", "-t", "2", cast(Contained, deployment.spawned[number]).id)
+
     def accompany(self, names: Sequence[str], planned: PlannedStack) -> dict[str, str]:
         """As `Launcher.accompany`: containers of the project, on its network."""
         companions.check(names)
@@ -181,6 +191,21 @@ class ComposeLauncher:
             self._companions.append(name)
             self._await(name)
         return environment
+
+    def companion(self, name: str) -> Endpoint:
+        """As `Launcher.companion`."""
+        port = {"upstream": UPSTREAM_PORT, "valkey": VALKEY_PORT}[name]
+        if self._tunnels is not None:
+            return self._tunnels.to(name, port)
+        (one,) = self._inspect([name])
+        return Endpoint(host=next(iter(addresses(one)), ""), port=port)
+
+    def companion_pids(self, name: str) -> list[int]:
+        """As `Launcher.companion_pids`."""
+        if not self.near:
+            return []
+        (one,) = self._inspect([name])
+        return family(int(one["State"]["Pid"]))
 
     def dismiss(self) -> None:
         """As `Launcher.dismiss`."""

@@ -14,7 +14,7 @@ Outcome = Found | Failed
 
 
 class Kind(Protocol):
-    """What a module here has. It has either `run` or `together`; `obstacle` may be left out."""
+    """What a module here has. It has either `run` or `together`; the others' methods may be left out."""
 
     Parameters: type[msgspec.Struct]
     """What `[parameters]` and an arm's `parameters` may say, with defaults."""
@@ -49,6 +49,14 @@ class Hindered(Kind, Protocol):
 
     def obstacle(self, arms: Sequence[PlannedArm]) -> str | None:
         """Why it cannot be tried here, and the remedy: `reason; remedy`."""
+        ...
+
+
+class Extended(Kind, Protocol):
+    """One that needs optional endpoints of an application."""
+
+    def optional(self, given: Any) -> set[str]:
+        """Which of them an arm with these parameters asks for: see `optional` in docs/manifests.md."""
         ...
 
 

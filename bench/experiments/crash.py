@@ -1,0 +1,181 @@
+"""What one request that ends its process takes along: requests that wait, at a steady rate, a fault among them, and who else was lost.
+
+The fault waits in its handler before it happens, so that others are in work by then. See docs/claims.md.
+"""
+
+import contextlib
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import psutil
+
+from bench import load
+from bench.deployment import Deployment, tail
+from bench.experiments import Outcome
+from bench.experiments._asking import Asked, event, fault, shares
+from bench.lab import Action, Found, Lab, Loaded, PlannedArm, job_name
+from bench.model import BenchError, Failed
+from bench.recorded import Rows
+
+JOB_S = 2.5
+"""Starting the load process, opening connections, writing."""
+TARGET = "waits"
+AT_ONCE_S = 0.02
+"""The operating system tells a client at once that its server has died; by so much another of our threads may have seen it earlier."""
+SEEN_S = 1.0
+"""A process that dies of a fault is gone by then."""
+LAST_S = 0.5
+"""Whether a stack is back is read from the requests that are due last."""
+LIMIT_MIB = 96
+"""With the fault `memory`: so much more than it has may a process take, and half of that more is asked for."""
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of this kind of experiment."""
+
+    fault: Literal["raise", "exit", "segv", "memory"] = "exit"
+    """`memory`: the processes get a limit (RLIMIT_AS) and the fault takes more than that."""
+    method: Literal["GET", "POST"] = "POST"
+    faults: int = 1
+    supervised: bool = False
+    rate_rps: float = 100.0
+    """Its inverse is what recovery is resolved to."""
+    wait_ms: int = 100
+    """How long each request waits in its handler: rate times wait are in work."""
+    connections: int = 400
+    before_s: float = 0.5
+    after_ms: int = 200
+    """So long the fault waits in its handler."""
+    each_s: float = 2.2
+    """From one fault to the next, and from the last to the end."""
+    scenarios: tuple[str, ...] = ("io",)
+
+
+def metrics(given: Parameters) -> set[str]:
+    """See `Kind`."""
+    counted = {"collateral_share", "lost_share", "back_share", "before_failed_share"}
+    return counted | {f"{name}_of" for name in counted} | {"collateral", "lost", "recovery_s", "ended_processes"}
+
+
+def seconds(given: Parameters) -> float:
+    """See `Kind`."""
+    return JOB_S + given.before_s + given.faults * given.each_s
+
+
+def optional(given: Parameters) -> set[str]:
+    """See `Extended`."""
+    return {"fault"}
+
+
+def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
+    """See `Together`: all stacks are up, which costs nothing while they are idle; one after the other is loaded."""
+    supervised = {arm.name for arm in arms if arm.parameters.supervised}
+    with lab.deploy_all(arms, replicate, env=lab.faults, supervised=supervised) as up:
+        found: dict[str, Outcome] = dict(up.failed)
+        for arm in arms:
+            if arm.name in up.deployments:
+                found[arm.name] = crash(lab, arm, up.deployments[arm.name], replicate)
+        return found
+
+
+def crash(lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int) -> Outcome:
+    """One arm: waiting requests, with the fault among them."""
+    given: Parameters = arm.parameters
+    name = "leak" if given.fault == "memory" else given.fault
+    more = {"mib": LIMIT_MIB * 3 // 2} if given.fault == "memory" else {}
+    asked: list[Asked] = []
+    ended: list[int] = []
+
+    def strike() -> None:
+        if given.fault == "memory":
+            limit(deployment.pids("app"))
+        before = living(deployment)
+        asked.append(fault(deployment.reached, name, lab.secret, method=given.method, after_ms=given.after_ms, **more))
+        deadline = time.monotonic() + SEEN_S
+        while not (gone := before - living(deployment)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        ended.append(len(gone))
+
+    times = [given.before_s + number * given.each_s for number in range(given.faults)]
+    job = load.Job(
+        scenario="io", parameters={"ms": given.wait_ms}, mode="open", arrivals="constant", rate_rps=given.rate_rps, seed=0,
+        targets=[load.Target(id=TARGET, endpoint=deployment.client, connections=given.connections)], warmup_s=0.2,
+        measure_s=given.before_s + given.faults * given.each_s, timeout_s=8.0,
+    )  # fmt: skip
+    loaded = lab.load(
+        job, name=job_name(arm, replicate, "crash"), at=[Action(at_s=at, name="asked", do=strike) for at in times]
+    )
+    if len(asked) < given.faults:
+        return Failed(reason="the fault was not asked for", log_tail=tail(deployment.spawned[0].log))
+    return _found(given, loaded, asked, ended)
+
+
+def living(deployment: Deployment) -> set[int]:
+    """The application's processes; one that has ended and was not waited for yet is none."""
+    found = set()
+    for pid in deployment.pids("app"):
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.add(pid)
+    return found
+
+
+def limit(pids: Sequence[int]) -> None:
+    """Let each process take `LIMIT_MIB` more than it has. Raises BenchError where the system has no such limits."""
+    if not hasattr(psutil.Process, "rlimit"):
+        raise BenchError("this system does not limit the memory of a process that runs; try it on Linux")
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            most = process.memory_info().vms + (LIMIT_MIB << 20)
+            process.rlimit(resource.RLIMIT_AS, (most, most))
+        except psutil.Error:
+            continue
+
+
+def _found(given: Parameters, loaded: Loaded, asked: Sequence[Asked], ended: Sequence[int]) -> Found:
+    events = [event("fault", one.sent_s, loaded) for one in asked]
+    rows = loaded.rows().of(TARGET)
+    after_s = given.after_ms / 1000
+    starts = [float(one["at_s"]) for one in events]
+    ends = [*starts[1:], float("inf")]
+    each = [struck(rows, start, end, start + after_s) for start, end in zip(starts, ends, strict=True)]
+    recoveries = [one["recovery_s"] for one in each if one["recovery_s"] is not None]
+    in_work, lost_in_work = (sum(int(one[key] or 0) for one in each) for key in ("in_work", "collateral"))
+    failed = ~rows.right
+    return Found(
+        metrics={
+            "collateral_share": lost_in_work / in_work if in_work else None, "collateral_share_of": float(in_work),
+            "collateral": lost_in_work / len(each), "lost": float(np.sum(failed)) / len(each),
+            **shares("lost_share", failed, rows.intended_s > -1e9),
+            **shares("before_failed_share", failed, rows.intended_s < starts[0] - given.wait_ms / 1000),
+            "recovery_s": float(np.mean(recoveries)) if len(recoveries) == len(each) else None,
+            **shares("back_share", ~failed, rows.intended_s >= rows.intended_s.max() - LAST_S),
+            "ended_processes": float(np.mean(ended)),
+        },
+        events=[*loaded.events, *events], requests=loaded.requests,
+    )  # fmt: skip
+
+
+def struck(rows: Rows, asked_s: float, until_s: float, due_s: float) -> dict[str, Any]:
+    """What a fault did that was asked for at `asked_s` and due at `due_s`, before the next one at `until_s`.
+
+    `in_work`: requests that were under way at the moment of the fault, by when the first of them failed, or when it was due. `collateral`:
+    those of them that failed. `recovery_s`: from when the first request that failed was due to the first right answer to one due then or
+    later; 0 where none failed, None where there is no such answer.
+    """
+    mine = rows.where((rows.end_s >= asked_s) & (rows.intended_s < until_s))
+    failed = ~mine.right
+    at_s = float(mine.end_s[failed].min()) if failed.any() else due_s
+    lost = failed & (mine.start_s < at_s) & (mine.end_s <= at_s + AT_ONCE_S)
+    in_work = lost | ((mine.start_s < at_s) & (mine.end_s > at_s))
+    found: dict[str, Any] = {"in_work": int(in_work.sum()), "collateral": int(lost.sum()), "recovery_s": 0.0}
+    if failed.any():
+        first_s = float(mine.intended_s[failed].min())
+        answered = mine.end_s[mine.right & (mine.intended_s >= first_s)]
+        found["recovery_s"] = float(answered.min()) - first_s if len(answered) else None
+    return found
