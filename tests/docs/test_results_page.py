@@ -11,8 +11,14 @@ import numpy as np
 import pytest
 from markdown_pages import code, page
 from pyarrow import parquet
+from rich.console import Console
 
 from bench import account, catalog, record, run, sample, trial
+from bench.claims import execute, stored
+from bench.claims.choose import choose
+from bench.claims.execute import Outcomes
+from bench.console import Progressing
+from bench.lab import Found
 from bench.launch import Deployment, Tools
 from bench.model import Budget, Failed, Skipped
 from bench.plan import PROFILES, Cell, Plan, make
@@ -72,6 +78,24 @@ def test_run_json(plan: Plan, store: RunStore) -> None:
     same(keys("plan"), written["plan"])
     same(keys("plan", 1), written["plan"]["stacks"][0])
     same(keys("environment"), record.environment(Tools(paths={}, missing={}), Database(), None))
+
+
+def test_a_run_over_claims(plan: Plan, deployment: Deployment, tmp_path: Path) -> None:
+    found = catalog.load()
+    ready = choose(found, plan.budget, only=[2])
+    outcomes = Outcomes()
+    progress = Progressing({}, console=Console(quiet=True))
+    nothing = replace(ready, ready=())  # then it starts nothing
+    execute.execute(nothing, plan.budget, results=tmp_path, command="", progress=progress, outcomes=outcomes, seed=1)
+    assert outcomes.folder is not None
+    written = json.loads((outcomes.folder / "run.json").read_text())
+    common = [key for key in keys("run.json") if key not in ("plan", "pilot", "blocks_done", "stopped")]
+    same([*common, *keys("A run over claims")], written)
+    arm = ready.ready[0].arms[0]
+    named = stored.named(arm, 0, deployment, mode="native", started="", offset_s=0.0)
+    for outcome in (Found(metrics={}), Failed(reason="")):
+        record_ = {"schema": 1, "run_id": "", **named, **stored.figures(outcome, tmp_path)}
+        same(keys("claims.jsonl"), record_)
 
 
 def test_what_was_observed_and_verified(deployment: Deployment, store: RunStore) -> None:
