@@ -51,7 +51,8 @@ def metrics(given: Parameters) -> set[str]:
     names = (
         "probe_failed_share",
         "probe_delayed_share",
-        "probe_p99_ms",
+        "probe_p50_ms",
+        "probe_p90_ms",
         "slow_held_share",
         "slow_truncated_share",
         "pss_bytes",

@@ -1,0 +1,114 @@
+"""What experiments work with: deploying afresh, acting at set times, and how failures come back."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab_bench import Bench, answer, planned, write_rows
+
+from bench import load, recorded
+from bench.lab import Action, ArmFailedError, PlannedArm, job_name
+from bench.model import BenchError, Failed
+from bench.render import Endpoint
+
+
+@pytest.fixture
+def arms() -> tuple[PlannedArm, ...]:
+    return planned(
+        "slots", "rps_at_1", ("one", "flask/gunicorn-sync/direct", {}), ("two", "tornado/single/direct", {}), levels=[1]
+    )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def job() -> load.Job:
+    target = load.Target(id="x", endpoint=Endpoint(host="127.0.0.1", port=1), connections=1)
+    return load.Job(mode="closed", scenario="io", targets=[target], seed=0, warmup_s=0.0, measure_s=1.0)
+
+
+def test_an_arm_that_is_deployed_again_has_another_id(bench: Bench, arms: tuple[PlannedArm, ...]) -> None:
+    ids = []
+    for _ in range(2):
+        with bench.lab.deploy(arms[1], 3) as deployment:
+            ids.append(deployment.id)
+    assert ids == ["3c07-tornado--single--direct-1", "3c07n1-tornado--single--direct-1"]
+    assert bench.launcher.up == []
+
+
+def test_an_arm_that_does_not_come_up_is_an_error_with_its_reason(bench: Bench, arms: tuple[PlannedArm, ...]) -> None:
+    bench.launcher.broken["tornado/single/direct"] = Failed(reason="exited with code 1", log_tail="why")
+    with pytest.raises(ArmFailedError) as caught, bench.lab.deploy(arms[1], 0):
+        raise AssertionError
+    assert caught.value.failed.log_tail == "why"
+    with bench.lab.deploy_all(arms, 0) as up:
+        assert (list(up.deployments), list(up.failed)) == (["one"], ["two"])
+    assert bench.launcher.up == []
+
+
+def test_actions_are_done_while_load_goes_on_and_told_on_the_clock_of_the_requests(bench: Bench) -> None:
+    done = threading.Event()
+    bench.during = lambda: done.wait(5)
+    bench.answer = lambda name, job: ({**answer(job), "origin_s": began}, [])
+    began = time.perf_counter()
+    acted = [Action(at_s=0.0, name="first", do=lambda: None), Action(at_s=0.01, name="last", do=done.set)]
+    loaded = bench.lab.load(job(), name="x", at=acted)
+    assert done.is_set()
+    assert sorted(one["name"] for one in loaded.events) == ["first-begin", "first-end", "last-begin", "last-end"]
+    times = [one["at_s"] for one in loaded.events]
+    assert times == sorted(times)
+    assert times[0] >= 0
+
+
+def test_an_action_that_fails_fails_the_arm(bench: Bench) -> None:
+    def fail() -> None:
+        raise BenchError("nothing answered")
+
+    with pytest.raises(BenchError, match="nothing answered"):
+        bench.lab.load(job(), name="x", at=[Action(at_s=0.0, name="a", do=fail)])
+
+
+def test_a_load_that_fails_names_the_process_that_died(
+    bench: Bench, arms: tuple[PlannedArm, ...], tmp_path: Path
+) -> None:
+    def fail(name: str, job: load.Job) -> Any:
+        raise load.LoadFailedError("no answer", tmp_path / "load.log")
+
+    bench.answer = fail
+    with bench.lab.deploy(arms[0], 0) as deployment:
+        with pytest.raises(ArmFailedError, match="no answer"):
+            bench.lab.load(job(), name="x", watched=[deployment])
+        bench.launcher.codes[deployment.id] = -9
+        with pytest.raises(ArmFailedError, match="the app process was ended by signal 9"):
+            bench.lab.load(job(), name="y", watched=[deployment])
+
+
+def test_loads_have_names_and_seeds_of_their_own(bench: Bench, arms: tuple[PlannedArm, ...]) -> None:
+    names = [job_name(arms[0], 2, "waiting"), job_name(arms[1], 2, "waiting"), job_name(arms[0].claim, 2, "waiting")]
+    assert names == ["claim-07-2-one-waiting", "claim-07-2-two-waiting", "claim-07-2-waiting"]
+    for name in names:
+        bench.lab.load(job(), name=name)
+    assert len({one.seed for one in bench.jobs.values()}) == 3
+
+
+def test_rows_are_read_by_target_and_phase(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_rows(
+        path,
+        [
+            {"target": "a", "intended_s": 0.0, "end_s": 1.0}, {"target": "a", "intended_s": 0.0, "end_s": 2.0, "phase": "drain"},
+            {"target": "b", "intended_s": 1.0, "end_s": 1.5, "error": "timeout", "status": 0},
+        ],
+    )  # fmt: skip
+    rows = recorded.read(path)
+    assert len(rows) == 3
+    assert rows.right.tolist() == [True, True, False]
+    assert rows.of("a").end_s.tolist() == [1.0]
+    assert (rows.of("b").status.tolist(), rows.of("b").error.tolist()) == ([0], ["timeout"])
+    path.write_text("no parquet")
+    with pytest.raises(BenchError, match=r"x\.parquet: cannot be read"):
+        recorded.read(path)
