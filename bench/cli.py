@@ -1,5 +1,6 @@
 """The command `bench`: each subcommand is one call of the layers below, and every mistake of the user's is one clear line."""
 
+import errno
 import json
 import os
 import shlex
@@ -20,6 +21,8 @@ from bench import catalog, database, environments, plan, session, store
 from bench.model import BenchError, Stack
 
 RESULTS = catalog.ROOT / "results"
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""The disk is full, or the user's share of it is, or it may not be written."""
 SLACK_S = 60.0
 """The report, and what guesses of this kind are wrong by."""
 INTERRUPTED = 130
@@ -45,6 +48,14 @@ def main() -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         code = 1
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        print(
+            f"bench: {error.filename or 'a file'}: cannot be written: {error.strerror}; what was finished is kept",
+            file=sys.stderr,
+        )
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 

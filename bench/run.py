@@ -405,7 +405,7 @@ def run_job(
         stored = trial.measured(
             named, deployment, found, accounts=context.sampling(account.accounts, deployment, snapshots), generator=answer["generator"],
             slice_s=None if rates else slice_s, rate_rps=rates.get(deployment.id), started=started, offset_s=offset_s,
-            ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"),
+            ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"), budget=plan.budget,
         )  # fmt: skip
         if ended:
             stored |= {"flags": [*stored["flags"], "died"], "log_tail": ended.log_tail}

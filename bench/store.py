@@ -159,21 +159,23 @@ class RunStore:
             raise BenchError(f"{path}: cannot be written: {error.strerror}; finished trials are kept") from None
 
     def append(self, trials: Sequence[Mapping[str, Any]]) -> None:
-        """Add the trials of one cell. One write, so that a cut leaves at most one damaged line, the last; such a cell is repeated."""
-        self._append("trials.jsonl", trials)
+        """Add the trials of one cell: all of them, or none.
 
-    def append_claims(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Add what came of a claim's arms in one replicate, in one write."""
-        self._append("claims.jsonl", records)
-
-    def _append(self, name: str, records: Sequence[Mapping[str, Any]]) -> None:
-        path = self.folder / name
-        named = ({"schema": SCHEMA, "run_id": self.run_id, **one} for one in records)
-        lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in named)
+        A cut leaves at most one damaged line, the last; such a cell is repeated. Raises BenchError when the disk is full.
+        """
+        path = self.folder / "trials.jsonl"
+        named = ({"schema": SCHEMA, "run_id": self.run_id, **trial} for trial in trials)
+        lines = memoryview("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in named).encode())
         try:
             with path.open("ab", buffering=0) as file:
-                file.write(lines.encode())
-                os.fsync(file.fileno())
+                before = file.tell()
+                try:
+                    while lines:  # a disk that is nearly full takes a part, and says nothing
+                        lines = lines[file.write(lines) :]
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(before)
+                    raise
         except OSError as error:
             raise BenchError(f"{path}: cannot be written: {error.strerror}; finished trials are kept") from None
 

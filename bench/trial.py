@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.deployment import Deployment
-from bench.model import Failed, Skipped
+from bench.model import Budget, Failed, Skipped
 from bench.plan import Cell, Plan
 
 BUSY = 0.85
@@ -58,6 +58,9 @@ _FIGURES = """
     context_switches open_files
 """
 _OPTIONAL = ("slices", "latency_ms", "late_ms", "late", "steps", "problems", "connects")
+LEAD = 0.2
+"""The share of a slice that is loaded and not counted: `loadtests.job.Job.lead`."""
+ONE_CPU_EACH = Budget(server_cpus=frozenset({0}), load_cpus=frozenset({1}), database_cpus=frozenset({2}))
 EMPTY: Mapping[str, Any] = dict.fromkeys(_FIGURES.split())
 """What was not measured is null: never 0, never -1, never absent."""
 
@@ -74,7 +77,7 @@ def without_figures(named: Mapping[str, Any], why: Failed | Skipped, *, offset_s
 def measured(
     named: Mapping[str, Any], deployment: Deployment, answer: Mapping[str, Any], *, accounts: Mapping[str, Any],
     generator: Mapping[str, Any], slice_s: float | None, rate_rps: float | None, started: str, offset_s: float,
-    ceiling_rps: float | None = None,
+    ceiling_rps: float | None = None, budget: Budget = ONE_CPU_EACH,
 ) -> dict[str, Any]:  # fmt: skip
     """The record of a trial from the generator's answer for its target and the accounts kept beside it.
 
@@ -84,12 +87,13 @@ def measured(
     kept = {
         key: answer[key] for key in ("requests", "errors", "bytes", "seconds", "rps", "connections", "window_requests")
     }
+    loaded_s = answer["seconds"] / (1 - LEAD if slice_s else 1)
     record = {
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
         "offered_rps": rate_rps,
         **kept, **{key: answer.get(key) for key in _OPTIONAL}, **accounts,
         "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "ceiling_rps": ceiling_rps,
-        "flags": _flags(answer, generator, accounts, ceiling_rps),
+        "flags": _flags(answer, generator, accounts, ceiling_rps, loaded_s=loaded_s, budget=budget),
     }  # fmt: skip
     if answer["requests"] == 0:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in answer["errors"].items()) or "none was tried"
@@ -110,8 +114,9 @@ def measured(
 
 
 def _flags(
-    answer: Mapping[str, Any], generator: Mapping[str, Any], accounts: Mapping[str, Any], ceiling_rps: float | None
-) -> list[str]:
+    answer: Mapping[str, Any], generator: Mapping[str, Any], accounts: Mapping[str, Any], ceiling_rps: float | None, *,
+    loaded_s: float, budget: Budget,
+) -> list[str]:  # fmt: skip
     flags = []
     share = answer.get("generator_cpu", generator.get("cpu_share"))
     near = bool(ceiling_rps and answer["rps"] and answer["rps"] > CEILING_SHARE * ceiling_rps)
@@ -120,7 +125,7 @@ def _flags(
     if answer.get("late"):
         flags.append("generator-late")
     database_s = (accounts.get("cpu_s") or {}).get("database")
-    if database_s and answer["seconds"] and database_s / answer["seconds"] > BUSY:
+    if database_s and loaded_s and _is_full(database_s / loaded_s, share or 0.0, budget):
         flags.append("database-bound")
     if sum(answer["errors"].values()):
         flags.append("errors")
@@ -130,6 +135,14 @@ def _flags(
     if answer["window_requests"] >= ENOUGH_EACH * len(shares) and imbalance(shares) > UNBALANCED:
         flags.append("unbalanced")
     return flags
+
+
+def _is_full(database: float, generator: float, budget: Budget) -> bool:
+    """Whether the database's CPUs are, by its own share of one CPU and, where it shares them with the generator, by both together."""
+    if database > BUSY * len(budget.database_cpus):
+        return True
+    both = budget.database_cpus | budget.load_cpus
+    return bool(budget.database_cpus & budget.load_cpus) and database + generator > BUSY * len(both)
 
 
 def imbalance(shares: Sequence[float]) -> float:

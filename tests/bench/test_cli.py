@@ -1,5 +1,6 @@
 """The command: every mistake of the user's is one clear line on standard error and exit code 2."""
 
+import errno
 import json
 import os
 import re
@@ -129,6 +130,11 @@ def test_a_mistake_has_no_traceback_in_a_process_of_its_own_either() -> None:
         (KeyboardInterrupt(), 130, "bench: interrupted; nothing is left running\n"),
         (BrokenPipeError(), 1, ""),
         (BenchError("no space"), 2, "bench: no space\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "results/run/log"),
+            2,
+            "bench: results/run/log: cannot be written: No space left on device; what was finished is kept\n",
+        ),
     ],
 )
 def test_exit_codes_of_what_ends_early(

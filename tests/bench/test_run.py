@@ -1,10 +1,15 @@
 """The main job with a launcher, a generator and a verifier that only pretend: the order of work and what becomes of each trial."""
 
+import contextlib
 import io
 import itertools
 import json
+import os
 import re
+import signal
 import threading
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +23,8 @@ from fakes import NO_SUCH_PROCESS, FakeLauncher
 from made_stacks import Tree, plan, scenario, three_stacks
 from rich.console import Console
 
+from analysis import frames
+from analysis.stats import text
 from bench import ceiling, environments, estimate, load, record, run, site
 from bench.ceiling import Ceiling
 from bench.clock import Clock
@@ -795,6 +802,61 @@ def test_a_run_that_was_cut_off_anywhere_goes_on_and_gives_what_it_would_have(
     assert [len(read_run(one.context.store.folder).damaged)] == [1]
     for trial in read_run(one.context.store.folder).trials:
         assert ("r1" in trial["deployment_id"]) == (trial["part"] == 1) == (trial["cell"] not in done)
+
+
+class Steady(dict[str, float]):
+    """A rate for each stack, block and copy, whichever part of a run it is asked in."""
+
+    def get(self, name: str, default: Any = None) -> float:
+        return 50.0 + zlib.crc32(re.sub(r"^(\d+)r\d+-", r"\1-", name).encode()) % 50
+
+
+def killed_at(one: World, cut: str, moment: str) -> None:
+    """Carry out the run in a process of its own that kill -9 ends: while `cut` is loaded, or when it has just been stored."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # nothing of the threads that are here is used there
+        child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            sync, at = os.fsync, [""]
+
+            def stored(fd: int) -> None:
+                sync(fd)
+                if moment == "stored" and at[0] == cut:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            def load(name: str) -> None:
+                at[0] = name
+                if moment == "loaded" and name == cut:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            one.load.before, os.fsync = load, stored
+            run.run_blocks(one.context)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("cut", "moment"), [("0-json-capacity", "loaded"), ("2-json-latency", "stored"), ("5-db-latency", "loaded")]
+)
+def test_after_a_kill_9_the_analysis_is_that_of_an_uninterrupted_run(
+    world: Callable[..., World], cut: str, moment: str
+) -> None:
+    whole, one = (world([JSON, DB], blocks=6, copies=2) for _ in range(2))
+    whole.load.rps, one.load.rps = Steady(), Steady()
+    run.run_blocks(whole.context)
+    killed_at(one, cut, moment)
+    one.context.store.close()  # this process's own hold on it
+    one.context.store, one.context.earlier = RunStore.reopen(one.context.store.folder, "bench run --resume")
+    one.context.capacities = one.context.earlier.capacities
+    run.run_blocks(one.context)
+    cells = [cell.name for cell in whole.context.plan.cells()]
+    left = cells[cells.index(cut) + (moment == "stored") :]
+    assert one.load.names == left, "nothing that was finished is repeated"
+    again, before = (frames.load(each.context.store.folder) for each in (one, whole))
+    assert text.compare(again) == text.compare(before)
+    assert "rank" in text.compare(before)
+    assert again.damaged == ()
 
 
 def test_a_unit_that_was_cut_off_within_is_repeated_whole(world: Callable[..., World]) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +185,26 @@ def test_trials_that_cannot_be_written(results: Path) -> None:
     path.unlink()
     path.mkdir()
     assert refusal(run.append, [trial()]) == f"{path}: cannot be written: Is a directory; finished trials are kept"
+
+
+@pytest.fixture
+def nearly_full() -> Iterator[Callable[[int], None]]:
+    """No file may grow beyond so many bytes: what fits is written, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_costs_the_last_cell_and_no_other(results: Path, nearly_full: Callable[[int], None]) -> None:
+    run = RunStore.create(results, {"notes": ["x" * 200]})
+    run.append([trial()])
+    size = (run.folder / "trials.jsonl").stat().st_size
+    nearly_full(size + 100)
+    said = refusal(run.append, [trial(copy=1), trial(copy=2)])
+    assert re.fullmatch(r".*trials\.jsonl: cannot be written: .+; finished trials are kept", said)
+    assert refusal(run.update, {"status": "failed"}).endswith("; finished trials are kept")
+    found = read_run(run.folder)
+    assert (len(found.trials), found.damaged, found.header["status"]) == (1, (), "running")
+    nearly_full(size + 10_000)
+    run.append([trial(copy=1)])
+    assert [one["copy"] for one in read_run(run.folder).trials] == [0, 1]

@@ -8,11 +8,11 @@ from made_stacks import Tree, plan, scenario, three_stacks
 
 from bench import trial
 from bench.deployment import Deployment
-from bench.model import Failed, Skipped
+from bench.model import Budget, Failed, Skipped
 from bench.plan import Plan
 
 DEPLOYMENT = cast(Deployment, None)  # whose figures these are is said by `named`
-ACCOUNTS = {
+ACCOUNTS: dict[str, Any] = {
     "cpu_s": {"app": 1.0, "front": None, "database": None, "generator": 0.9}, "pss_bytes": {"app": 5}, "processes": {"app": 1},
     "host": {"steal": 0.0, "load1": 0.5},
 }  # fmt: skip
@@ -143,3 +143,30 @@ def test_a_trial_without_figures_has_its_reason(named: dict[str, Any]) -> None:
     for record in (failed, skipped):
         given = {"status", "reason", "log_tail", "offset_s", "flags", *named}
         assert {key: value for key, value in record.items() if key not in given and value is not None} == {}
+
+
+@pytest.mark.parametrize(
+    ("database_s", "share", "apart", "bound"),
+    [
+        (2.2, 0.1, True, True),  # of 2.5 s loaded, 2 s of which were counted
+        (2.1, 0.1, True, False),
+        (1.2, 0.5, True, False),
+        (1.2, 0.5, False, True),  # both on one CPU, which is full
+        (1.0, 0.4, False, False),
+        (None, 0.5, False, False),
+    ],
+)
+def test_a_database_at_its_limit_is_named_by_itself_or_with_the_generator_beside_it(
+    named: dict[str, Any], database_s: float | None, share: float, apart: bool, bound: bool
+) -> None:
+    one = frozenset({1})
+    budget = Budget(server_cpus=frozenset({0}), load_cpus=one, database_cpus=frozenset({2}) if apart else one)
+    accounts = {**ACCOUNTS, "cpu_s": {**ACCOUNTS["cpu_s"], "database": database_s}}
+    record = measured(named, answer(generator_cpu=share), accounts=accounts, budget=budget)
+    assert ("database-bound" in record["flags"]) == bound
+
+
+def test_a_database_with_several_cpus_may_use_them(named: dict[str, Any]) -> None:
+    budget = Budget(server_cpus=frozenset({0}), load_cpus=frozenset({1}), database_cpus=frozenset({2, 3}))
+    accounts = {**ACCOUNTS, "cpu_s": {**ACCOUNTS["cpu_s"], "database": 3.0}}
+    assert measured(named, answer(), accounts=accounts, budget=budget)["flags"] == []
