@@ -220,8 +220,7 @@ class NativeLauncher:
                 return True
         answer = probe(deployment)
         if answer is None:
-            first = min(one.started for one in deployment.spawned)
-            deployment.startup_s = time.time() - first
+            deployment.startup_s = time.monotonic() - min(one.began for one in deployment.spawned)
             return True
         if time.monotonic() > deadline:
             logs = "\n".join(filter(None, (tail(one.log) for one in deployment.spawned)))

@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import json
 import os
+import platform
 import secrets
 import shutil
 import signal
@@ -31,6 +32,8 @@ HOME = ROOT / ".forkloop" / "sessions"
 TAG = "FORKLOOP_SESSION"
 TERM_GRACE_S = 2.0
 """How long a process gets between the request to stop and SIGKILL: all must be down within 5 s."""
+KILL_GRACE_S = 3.0
+"""How long it is waited for after SIGKILL, which nothing can refuse but a busy machine can put off."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -40,11 +43,14 @@ class Spawned:
 
     pid: int
     started: float
+    """See `started_s`."""
     role: Role
     argv: tuple[str, ...]
     log: Path
     popen: subprocess.Popen[bytes] = field(repr=False)
     stop_signal: signal.Signals = signal.SIGTERM
+    began: float = field(default_factory=time.monotonic)
+    """On the monotonic clock."""
 
     def exit_code(self) -> int | None:
         """The leader's exit code, None while it runs."""
@@ -113,9 +119,9 @@ class Session:
             except OSError as error:
                 raise BenchError(f"cannot start {argv[0]}: {error.strerror}") from None
         try:
-            started = psutil.Process(popen.pid).create_time()
+            started = started_s(popen.pid)
         except psutil.NoSuchProcess:
-            started = time.time()
+            started = started_s(os.getpid())  # it has ended already; what it left in its session is younger than we are
         spawned = Spawned(
             pid=popen.pid, started=started, role=role, argv=tuple(argv), log=log, popen=popen, stop_signal=stop_signal
         )
@@ -195,6 +201,20 @@ def _pass_on_niceness(pid: int) -> None:
             Path(f"/proc/{pid}/autogroup").write_text(str(own), encoding="ascii")
 
 
+def started_s(pid: int) -> float:
+    """When a process started, as what tells it from another one that gets its number later. Raises psutil.NoSuchProcess.
+
+    On Linux in seconds since the machine's start (proc_pid_stat(5)): setting the clock moves all times of day, and not this.
+    """
+    if platform.system() != "Linux":
+        return psutil.Process(pid).create_time()
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        raise psutil.NoSuchProcess(pid) from None
+    return int(text.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+
+
 def members(pid: int, started: float) -> list[psutil.Process]:
     """The process `pid`, if it is still the one that started at `started`, and all in its session or below it."""
     found: dict[int, psutil.Process] = {}
@@ -203,7 +223,7 @@ def members(pid: int, started: float) -> list[psutil.Process]:
     leader_known = False
     with contextlib.suppress(psutil.NoSuchProcess):
         leader = psutil.Process(pid)
-        if abs(leader.create_time() - started) >= 1.0:
+        if abs(started_s(pid) - started) >= 1.0:
             return []  # the number was given to a stranger: then nothing of ours is left in that session
         leader_known = True
         found.update({process.pid: process for process in [leader, *leader.children(recursive=True)]})
@@ -211,7 +231,7 @@ def members(pid: int, started: float) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error, ProcessLookupError):
             if other not in found and os.getsid(other) == pid:
                 process = psutil.Process(other)
-                if leader_known or process.create_time() >= started - 1:
+                if leader_known or started_s(other) >= started - 1:
                     found[other] = process
     return list(found.values())
 
@@ -307,7 +327,7 @@ def _reap(
         with contextlib.suppress(psutil.Error):
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 process.kill()
-    _wait(families, popens, gone, TERM_GRACE_S)
+    _wait(families, popens, gone, KILL_GRACE_S)
 
 
 def _wait(

@@ -163,8 +163,15 @@ class RunStore:
 
         A cut leaves at most one damaged line, the last; such a cell is repeated. Raises BenchError when the disk is full.
         """
-        path = self.folder / "trials.jsonl"
-        named = ({"schema": SCHEMA, "run_id": self.run_id, **trial} for trial in trials)
+        self._append("trials.jsonl", trials)
+
+    def append_claims(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Add what came of a claim's arms in one replicate: all of it, or nothing."""
+        self._append("claims.jsonl", records)
+
+    def _append(self, name: str, records: Sequence[Mapping[str, Any]]) -> None:
+        path = self.folder / name
+        named = ({"schema": SCHEMA, "run_id": self.run_id, **one} for one in records)
         lines = memoryview("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in named).encode())
         try:
             with path.open("ab", buffering=0) as file:

@@ -13,6 +13,7 @@ from bench.compose import docker
 from bench.deployment import Census
 from bench.machine.topology import cpu_list
 from bench.model import Role
+from bench.session import started_s
 
 _LOOK = r"""
 for entry in /proc/[0-9]*; do
@@ -45,7 +46,7 @@ class Contained:
         """None while it runs."""
         if self.pid and psutil.pid_exists(self.pid):
             try:
-                if abs(psutil.Process(self.pid).create_time() - self.started) < 1:
+                if abs(started_s(self.pid) - self.started) < 1:
                     return None
             except psutil.Error:
                 pass

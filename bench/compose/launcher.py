@@ -47,7 +47,7 @@ from bench.plan import PlannedStack
 from bench.render import Endpoint, Rendered
 from bench.sample import family
 from bench.service import Database, check_connections
-from bench.session import Session
+from bench.session import Session, started_s
 from bench.verify import Report
 
 READY_DEADLINE_S = 60.0
@@ -313,7 +313,7 @@ class ComposeLauncher:
         for name, command in zip(placed.services, [*apps, *fronts], strict=True):
             found = inspected[name]
             pid = int(found["State"]["Pid"]) if self.near else 0
-            started = psutil.Process(pid).create_time() if pid and psutil.pid_exists(pid) else 0.0
+            started = started_s(pid) if pid and psutil.pid_exists(pid) else 0.0
             deployment.spawned.append(
                 Contained(  # type: ignore[arg-type]  # has what `deployment` reads of a Spawned
                     id=found["Id"], service=name, pid=pid, started=started, role=command.role, argv=command.argv,

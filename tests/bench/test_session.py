@@ -18,7 +18,7 @@ import pytest
 
 from bench import session as session_module
 from bench.model import BenchError
-from bench.session import Session, Spawned, members, recover, stop_on_signals
+from bench.session import Session, Spawned, members, recover, started_s, stop_on_signals
 
 HANG_S = 30.0
 """Nothing here takes this long; it only turns a hang into a failure."""
@@ -322,7 +322,7 @@ def test_members_are_the_process_and_all_below_it(live: Session, log: Path) -> N
 
 
 def test_a_recycled_number_has_no_members_of_ours(stray: subprocess.Popen[bytes]) -> None:
-    started = psutil.Process(stray.pid).create_time()
+    started = started_s(stray.pid)
     assert [one.pid for one in members(stray.pid, started)] == [stray.pid]
     assert members(stray.pid, started - 500.0) == []
 
@@ -373,14 +373,14 @@ def write(home: Path, processes: list[list[float]], scratch: Path | str = "") ->
 
 
 def test_a_recycled_number_is_not_touched(home: Path, stray: subprocess.Popen[bytes]) -> None:
-    path = write(home, [[stray.pid, psutil.Process(stray.pid).create_time() - 1000]])
+    path = write(home, [[stray.pid, started_s(stray.pid) - 1000]])
     assert recover(home) == [f"ended what {path.stem} left behind: 0 processes"]
     assert stray.poll() is None
     assert not path.exists()
 
 
 def test_a_living_owners_record_is_not_touched(home: Path, stray: subprocess.Popen[bytes]) -> None:
-    path = write(home, [[stray.pid, psutil.Process(stray.pid).create_time()]])
+    path = write(home, [[stray.pid, started_s(stray.pid)]])
     with path.open() as owner:
         fcntl.flock(owner, fcntl.LOCK_EX)
         assert recover(home) == []
@@ -459,3 +459,13 @@ def test_sigterm_and_sighup_end_the_command_as_ctrl_c_does() -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system tells times of day only")
+def test_a_process_is_known_again_after_the_clock_was_set(stray: subprocess.Popen[bytes]) -> None:
+    """Times of day move with the clock; what a process is known by does not: it counts from the machine's start."""
+    with Path("/proc/uptime").open() as file:
+        uptime_s = float(file.read().split()[0])
+    assert 0 < started_s(stray.pid) <= uptime_s
+    with pytest.raises(psutil.NoSuchProcess):
+        started_s(2**27)
