@@ -37,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, metavar="DIR", help="where to write the report (default: RUN_DIR/report)")
     report.add_argument("--index", action="store_true", help="also rebuild index.html of the folder that holds the run")
     report.add_argument("--lang", default="en", help="the language that the page opens in: en or zh (it holds both)")
+    claims = command("claims", "judge the claims of a run: report/verdicts.json, the page and its pictures")
+    claims.add_argument("--out", type=Path, metavar="DIR", help="where to write them (default: RUN_DIR/report)")
+    claims.add_argument("--lang", default="en", help="the language that the page opens in: en or zh (it holds both)")
     command("index", "build index.html: all runs of a folder, and the history of each stack", folder="RESULTS_DIR")
     compare = command("compare", "who differs from whom, in words and letters")
     compare.add_argument("--scenario", action="append", metavar="NAME", help="only this one (may be repeated)")
@@ -107,6 +110,12 @@ def _answer(arguments: argparse.Namespace) -> str:
         if arguments.index:
             _index_too(arguments.run)
         return str(page)
+    if arguments.command == "claims":
+        from analysis import words
+        from analysis.claims import report as claims
+
+        page = claims.build(arguments.run, out=arguments.out, language=words.named(arguments.lang))
+        return f"{claims.summary(arguments.run)}\n{page}"
     if arguments.command == "index":
         from analysis import index
 

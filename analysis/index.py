@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import between as runs
-from analysis import frames
+from analysis import files, frames
 from analysis.history import Listed, kinds, listed
 from analysis.palette import INK
 from analysis.stats import MIN_REPLICATES
@@ -33,7 +33,9 @@ def build(results: Path) -> Path:
         _compare_newest(results, found)
         target = results / "index.html"
         pages = sorted(path.name for path in results.glob("compare-*.html"))
-        _write(target, _render("index.html", runs=found, kinds=kinds(found), pages=pages, pairs=_pairs(found, pages)))
+        files.replace(
+            target, _render("index.html", runs=found, kinds=kinds(found), pages=pages, pairs=_pairs(found, pages))
+        )
     except OSError as error:
         raise BenchError(f"{error.filename or results}: cannot write the index, {error.strerror}") from error
     return target
@@ -69,7 +71,9 @@ def compare_page(first: Path, second: Path, results: Path) -> Path:
         for metric, (words, better) in runs.METRICS.items()
     ]
     try:
-        _write(target, _render("compare.html", found=found, metrics=metrics, shown=runs.shown, sure=_sure(found)))
+        files.replace(
+            target, _render("compare.html", found=found, metrics=metrics, shown=runs.shown, sure=_sure(found))
+        )
     except OSError as error:
         raise BenchError(f"{target}: cannot be written, {error.strerror}") from error
     return target
@@ -93,9 +97,3 @@ def _render(template: str, **values: Any) -> str:
         colours=INK, style=Markup((TEMPLATES / "across.css").read_text("utf-8")), script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(), link=quote, **values,
     )  # fmt: skip
-
-
-def _write(path: Path, text: str) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(text.encode("utf-8", "replace"))
-    new.replace(path)

@@ -5,17 +5,16 @@
 The page is one file that asks nothing of the network; the pictures lie beside it, each readable by itself.
 """
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import pandas as pd
 
-from analysis import exports, pictures, tables
+from analysis import exports, files, pictures, tables
 from analysis.charts import Chart, Sheet, discover, frame
 from analysis.charts._chart import words
 from analysis.charts._scene import Words
+from analysis.claims import report as claims
+from analysis.claims.records import is_claims_run
 from analysis.evidence import Evidence, gather
 from analysis.frames import load
 from analysis.page.head import heading
@@ -32,15 +31,19 @@ def build(run: Path, *, out: Path | None = None, language: str = "en") -> Path:
     The page holds every language and opens in `language`.
 
     Raises BenchError if there is no readable run or the folder cannot be written. Pictures of an earlier report are replaced.
+    A run over claims has the report of `analysis.claims`.
     """
-    evidence = gather(load(run))
+    frames = load(run)
+    if is_claims_run(frames.header):
+        return claims.build(run, out=out, language=language)
+    evidence = gather(frames)
     out = out or run / "report"
     try:
         drawn, blank = draw_all(evidence, out / "charts")
         exports.write(evidence, out)
         target = out / "index.html"
-        text = render(evidence, drawn, blank, data=_link(run, out), language=language)
-        _replace(target, text.encode("utf-8", "replace"))
+        text = render(evidence, drawn, blank, data=files.link(run, out), language=language)
+        files.replace(target, text)
     except OSError as error:
         raise BenchError(
             f"{error.filename or out}: cannot write the report, {error.strerror}; choose another folder with --out"
@@ -64,12 +67,12 @@ def draw_all(evidence: Evidence, folder: Path) -> tuple[list[Picture], list[Blan
                 blank.append(Blank(section=section(chart.section), chart=chart.name, title=title))
                 continue
             stem = chart.name if chart.each == "run" else f"{chart.name}-{_slug(scenario, number)}"
-            picture, files = _draw(chart, rows, evidence, title, stem, scenario)
-            for name, content in files.items():
-                _replace(folder / name, content)
-            written |= set(files)
+            picture, made = _draw(chart, rows, evidence, title, stem, scenario)
+            for name, content in made.items():
+                files.replace(folder / name, content)
+            written |= set(made)
             drawn.append(picture)
-    _remove_others(folder, written)
+    files.remove_pictures(folder, written)
     return drawn, blank
 
 
@@ -85,7 +88,7 @@ def _draw(
     subtitle = say("charts.subtitle", said=said, date=head["date"], mode=head["mode"], profile=head["profile"])
     footer = plain(say("charts.footer", run=head["run_id"], host=head["host"], machine=head["machine"]), "en")
     whole = chart.draw(rows, Sheet(width=pictures.FILE_WIDTH, title=title, subtitle=subtitle, footer=footer))
-    files = {f"{stem}.png": pictures.png(whole), f"{stem}.svg": pictures.svg(whole)}
+    made = {f"{stem}.png": pictures.png(whole), f"{stem}.svg": pictures.svg(whole)}
     small = chart.draw(rows, Sheet(width=chart.page_width))
     picture = Picture(
         section=section(chart.section),
@@ -94,9 +97,9 @@ def _draw(
         title=title,
         subtitle=said,
         svg=pictures.inline_svg(small, label=say("charts.label", title=title)),
-        files=tuple(f"charts/{name}" for name in files),
+        files=tuple(f"charts/{name}" for name in made),
     )
-    return picture, files
+    return picture, made
 
 
 def _deployments(rows: pd.DataFrame) -> Words:
@@ -111,26 +114,7 @@ def _deployments(rows: pd.DataFrame) -> Words:
     return say(key, n=n)
 
 
-def _link(run: Path, out: Path) -> str:
-    """From the page to the run's folder, as a relative URL."""
-    return quote(Path(os.path.relpath(run.resolve(), out.resolve())).as_posix())
-
-
 def _slug(scenario: str, number: int) -> str:
     """A scenario's name as part of a file name; its number where the name is not one."""
     plain = all(character.isascii() and (character.isalnum() or character in "-_") for character in scenario)
     return scenario if plain else f"scenario-{number}"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step, so that a reader sees the old one or the new one."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    new.replace(path)
-
-
-def _remove_others(folder: Path, written: Sequence[str] | set[str]) -> None:
-    """Take away pictures of an earlier report that this one does not have: they would be read as its own."""
-    for path in folder.iterdir():
-        if path.suffix in (".png", ".svg") and path.name not in written:
-            path.unlink()

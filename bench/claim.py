@@ -46,6 +46,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     arm: str
     against: str | None = None
     measure: Measure = "value"
+    when: Text | None = None
 
 
 class Check(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +54,6 @@ class Check(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     supports: str
     refutes: str
-    when: Text | None = None
     server_cpus: int = 1
 
 

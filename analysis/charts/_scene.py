@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from analysis.palette import Mark
-from analysis.words import Coded, Listed, Said
+from analysis.words import Coded, Listed, Said, Spoken
 
 Point = tuple[float, float]
-Words = str | Said | Coded | Listed
+Words = str | Said | Coded | Listed | Spoken
 """A text that is the same in every language, or one that is told in each."""
 
 

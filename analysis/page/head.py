@@ -19,19 +19,12 @@ GIB = 1024**3
 def heading(frames: Frames) -> dict[str, Any]:
     """Run id, date, host, mode, status and what was counted, as plain text."""
     header, environment = frames.header, mapping(frames.header.get("environment"))
-    cpus, memory = environment.get("cpus"), environment.get("memory_bytes")
-    machine = [
-        outside.line(environment.get("cpu_model") or "CPU model not recorded"),
-        f"{cpus} CPUs" if cpus else "",
-        f"{estimate(memory / GIB)} GiB" if isinstance(memory, int) and memory else "",
-        _virtual(environment.get("virtualised")),
-    ]
     statuses = frames.trials["status"].value_counts()
     return {
         "run_id": outside.line(header.get("run_id") or frames.path.resolve().name),
-        "date": _when(header.get("started")),
+        "date": when(header.get("started")),
         "host": outside.line(environment.get("host") or "host not recorded"),
-        "machine": ", ".join(part for part in machine if part),
+        "machine": machine(environment),
         "mode": outside.line(header.get("mode") or "mode not recorded"),
         "profile": outside.line(header.get("profile") or "no profile"),
         "status": outside.line(header.get("status") or "status not recorded"),
@@ -42,7 +35,7 @@ def heading(frames: Frames) -> dict[str, Any]:
     }
 
 
-def _when(iso: object) -> Said | str:
+def when(iso: object) -> Said | str:
     """When the run began, as each language writes it, or as it was recorded if it is no time."""
     try:
         moment = datetime.fromisoformat(str(iso))
@@ -52,6 +45,18 @@ def _when(iso: object) -> Said | str:
         "head.when", day=moment.day, month=say(f"month.{moment.month}"), year=moment.year, time=f"{moment:%H:%M}",
         zone=moment.tzname() or "",
     )  # fmt: skip
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """Processor, CPUs, memory, and whether it is a virtual machine, in one line."""
+    cpus, memory = environment.get("cpus"), environment.get("memory_bytes")
+    parts = [
+        outside.line(environment.get("cpu_model") or "CPU model not recorded"),
+        f"{cpus} CPUs" if cpus else "",
+        f"{estimate(memory / GIB)} GiB" if isinstance(memory, int) and memory else "",
+        _virtual(environment.get("virtualised")),
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _virtual(said: object) -> str:

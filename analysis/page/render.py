@@ -64,20 +64,21 @@ def render(
         "embedded": _embedded(evidence, matrix),
         "facets": _facets(evidence),
     }
-    return _environment(language).get_template("page.html").render(values)
+    return environment(language).get_template("page.html").render(values)
 
 
-def _environment(language: str) -> Environment:
-    environment = Environment(
+def environment(language: str) -> Environment:
+    """What templates are filled by: everything is escaped, and sentences are told in `language` first."""
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["breakable"] = breakable
-    environment.filters["slug"] = slug
-    environment.globals |= {
+    made.filters["breakable"] = breakable
+    made.filters["slug"] = slug
+    made.globals |= {
         "t": words.say,
         "label": lambda name, said: words.attributes(name, said, language),
         "option": lambda said: words.attributes("data-said", said, language),
@@ -85,7 +86,7 @@ def _environment(language: str) -> Environment:
         "code": words.Coded,
         "plainly": lambda said: words.plain(said, language),
     }
-    return environment
+    return made
 
 
 def breakable(stack: str) -> Markup:

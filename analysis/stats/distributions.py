@@ -15,6 +15,13 @@ def t_quantile(probability: ArrayLike, df: ArrayLike) -> Any:
     return stdtrit(df, probability)
 
 
+def normal_quantile(probability: ArrayLike) -> Any:
+    """The standard normal below which `probability` lies."""
+    from scipy.special import ndtri
+
+    return ndtri(probability)
+
+
 def t_tail(t: ArrayLike, df: ArrayLike) -> Any:
     """How probable a value above `t` is under Student's t."""
     from scipy.special import stdtr

@@ -35,9 +35,13 @@ def _file(tag: str) -> str:
 
 @cache
 def catalogue(language: str) -> Mapping[str, str]:
-    """From key (`table.name`, or `table.name.one` where a number is told in the singular) to the sentence."""
-    tables = tomllib.loads((FOLDER / f"{_file(language)}.toml").read_text("utf-8"))
-    return dict(_flat(tables, ""))
+    """From key (`table.name`, or `table.name.one` where a number is told in the singular) to the sentence.
+
+    A part of the report may keep its sentences in a folder of its own, such as `claims/`.
+    """
+    name = f"{_file(language)}.toml"
+    files = [FOLDER / name, *sorted(FOLDER.glob(f"*/{name}"))]
+    return {key: text for file in files for key, text in _flat(tomllib.loads(file.read_text("utf-8")), "")}
 
 
 def _flat(table: Mapping[str, object], prefix: str) -> list[tuple[str, str]]:
@@ -123,14 +127,40 @@ class Listed:
         return every(self)
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """A text that came with both languages, such as a claim's title: outside text, told in the page's."""
+
+    english: str
+    chinese: str
+
+    def plain(self, language: str = "en") -> str:
+        """The text in one language."""
+        return self.chinese if language.startswith("zh") else self.english
+
+    def html(self, language: str) -> Markup:
+        """The text in one language, escaped."""
+        return Markup(escape(self.plain(language)))
+
+    def __html__(self) -> str:
+        return every(self)
+
+    def __str__(self) -> str:
+        return self.english
+
+
+Words = Said | Coded | Listed | Spoken
+"""What says itself in each language."""
+
+
 def plain(value: object, language: str) -> str:
     """Anything that may fill a slot, as plain text."""
-    return value.plain(language) if isinstance(value, Said | Coded | Listed) else str(value)
+    return value.plain(language) if isinstance(value, Words) else str(value)
 
 
 def html(value: object, language: str) -> Markup:
     """Anything that may fill a slot, as HTML."""
-    return value.html(language) if isinstance(value, Said | Coded | Listed) else Markup(escape(value))
+    return value.html(language) if isinstance(value, Words) else Markup(escape(value))
 
 
 def every(value: object) -> Markup:

@@ -1,0 +1,179 @@
+"""The verdict on a claim, by the rule that the run holds: never by a hand.
+
+A control whose estimate lies outside what it must be makes the claim invalid. A check supports or refutes the claim when its whole
+interval lies in that region, else it is unresolved. All support: supported; all refute: refuted; at least one of each: depends; else
+inconclusive. The intervals of a claim's checks hold together at 95%, by Bonferroni's inequality.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from analysis.claims.effects import Effect, effect, nothing
+from analysis.claims.records import ClaimsRun, Record
+from analysis.claims.rule import Check, Claim, Control, RuleError, claim
+
+LEVEL = 0.95
+FAMILY = "Bonferroni over the checks of a claim"
+"""How the intervals of one claim are held together: whatever they depend on, all hold at once with `LEVEL`."""
+
+Answer = Literal["supports", "refutes", "unresolved", "left-out"]
+Status = Literal["judged", "invalid", "not-run"]
+Verdict = Literal["supported", "refuted", "depends", "inconclusive"]
+VERDICTS: tuple[Verdict, ...] = ("supported", "refuted", "depends", "inconclusive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A check with its effect and its answer. `left-out`: this machine has too few CPUs for it, and the verdict is without it."""
+
+    check: Check
+    effect: Effect
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A control with its estimate. `ok` is None where it was not measured."""
+
+    control: Control
+    effect: Effect
+    ok: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why a verdict is what it is: a key of the sentences `claims.why`, and what fills its slots."""
+
+    key: str
+    slots: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A claim with its verdict. `claim` is None where its rule cannot be read, and where it was not run without one."""
+
+    number: int
+    claim: Claim | None
+    status: Status
+    verdict: Verdict
+    reason: Reason
+    checks: tuple[Found, ...]
+    controls: tuple[Held, ...]
+    records: tuple[Record, ...]
+
+    @property
+    def controls_ok(self) -> bool | None:
+        """Whether every control came out as it must; None where one was not measured, or there was nothing to control."""
+        if any(held.ok is False for held in self.controls):
+            return False
+        return None if not self.controls or any(held.ok is None for held in self.controls) else True
+
+    @property
+    def headline(self) -> Found | None:
+        """The check whose effect stands for the claim."""
+        name = self.claim.headline if self.claim else ""
+        return next((found for found in self.checks if found.check.name == name), None)
+
+
+def judge(run: ClaimsRun) -> list[Judged]:
+    """Every claim of the run, by number: those that were run, and those that could not be."""
+    return [_judge(run, number) for number in sorted({*run.tables, *run.not_run, *run.records})]
+
+
+def _judge(run: ClaimsRun, number: int) -> Judged:
+    records = tuple(run.records.get(number, ()))
+    try:
+        rule = claim(number, run.tables.get(number, {}))
+    except RuleError as error:
+        return _unread(number, str(error), records)
+    if number in run.not_run:
+        return _unjudged(rule, "not-run", Reason(key="not_run", slots={"reason": run.not_run[number]}), records)
+    if not rule.checks or not rule.controls:
+        missing = "check" if not rule.checks else "control"
+        return _unread(number, f"claim {number}: it has no {missing}", records, rule)
+    return _decided(rule, records, run)
+
+
+def _unread(number: int, why: str, records: tuple[Record, ...], rule: Claim | None = None) -> Judged:
+    return Judged(
+        number=number, claim=rule, status="not-run", verdict="inconclusive", reason=Reason(key="no_rule", slots={"reason": why}),
+        checks=(), controls=(), records=records,
+    )  # fmt: skip
+
+
+def _unjudged(rule: Claim, status: Status, reason: Reason, records: tuple[Record, ...]) -> Judged:
+    return Judged(
+        number=rule.number, claim=rule, status=status, verdict="inconclusive", reason=reason, checks=(), controls=(), records=records,
+    )  # fmt: skip
+
+
+def _decided(rule: Claim, records: tuple[Record, ...], run: ClaimsRun) -> Judged:
+    asked = [check for check in rule.checks if check.server_cpus <= run.server_cpus]
+    level = 1 - (1 - LEVEL) / max(len(asked), 1)
+    checks = tuple(
+        _checked(check, effect(check, records, level=level, least=run.least))
+        if check in asked
+        else Found(check=check, effect=nothing(f"it needs {check.server_cpus} server CPUs"), answer="left-out")
+        for check in rule.checks
+    )
+    controls = tuple(
+        _held(control, effect(control, records, level=LEVEL, least=run.least)) for control in rule.controls
+    )
+    status, verdict, reason = _verdict(checks, controls, run.least)
+    return Judged(
+        number=rule.number, claim=rule, status=status, verdict=verdict, reason=reason, checks=checks, controls=controls,
+        records=records,
+    )  # fmt: skip
+
+
+def _checked(check: Check, found: Effect) -> Found:
+    answer: Answer = "unresolved"
+    if found.has_interval:
+        for region, word in ((check.supports, "supports"), (check.refutes, "refutes")):
+            if region.holds_all(found.low, found.high):
+                answer = "supports" if word == "supports" else "refutes"
+                break
+    return Found(check=check, effect=found, answer=answer)
+
+
+def _held(control: Control, found: Effect) -> Held:
+    """A control is judged by its estimate: what must vanish has no margin to be told apart from."""
+    return Held(control=control, effect=found, ok=control.expect.holds(found.value) if found.known else None)
+
+
+def _verdict(checks: Sequence[Found], controls: Sequence[Held], least: int) -> tuple[Status, Verdict, Reason]:
+    broken = next((held for held in controls if held.ok is False), None)
+    if broken:
+        return "invalid", "inconclusive", Reason(key="invalid", slots={"control": broken})
+    unseen = next((held for held in controls if held.ok is None), None)
+    if unseen:
+        slots = {"name": unseen.control.name, "reason": unseen.effect.missing}
+        return "judged", "inconclusive", Reason(key="no_control", slots=slots)
+    told = [found for found in checks if found.answer != "left-out"]
+    if not told:
+        return (
+            "judged",
+            "inconclusive",
+            Reason(key="left_out", slots={"cpus": max(one.check.server_cpus for one in checks)}),
+        )
+    supports, refutes, open_ = (
+        [found for found in told if found.answer == answer] for answer in ("supports", "refutes", "unresolved")
+    )
+    if supports and refutes:
+        return "judged", "depends", Reason(key="depends", slots={"for": supports, "against": refutes, "open": open_})
+    if not open_:
+        return (
+            "judged",
+            "supported" if supports else "refuted",
+            Reason(key="supported" if supports else "refuted", slots={}),
+        )
+    return "judged", "inconclusive", _unresolved(open_[0], least)
+
+
+def _unresolved(found: Found, least: int) -> Reason:
+    if not found.effect.known:
+        return Reason(key="missing", slots={"check": found, "reason": found.effect.missing})
+    if not found.effect.has_interval:
+        return Reason(key="few", slots={"check": found, "n": found.effect.n, "least": least})
+    return Reason(key="wide", slots={"check": found})

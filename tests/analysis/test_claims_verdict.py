@@ -1,0 +1,239 @@
+"""Verdicts: the rule alone decides; controls, few replicates, missing arms and all-zero shares are said as what they are."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import t
+
+from analysis.claims import sentences
+from analysis.claims.effects import effect, newcombe, wilson
+from analysis.claims.records import load
+from analysis.claims.rule import RuleError, claim, region
+from analysis.claims.verdict import Judged, judge
+from bench.model import BenchError
+from tests.analysis import stored_claims as stored
+
+ARMS = [stored.arm("new"), stored.arm("old"), stored.arm("copy")]
+SUPPORTED, REFUTED, OPEN = ([1.0, 1.01, 0.99, 1.0, 1.02, 0.98], [0.1] * 5 + [0.11], [0.2, 0.9, 0.5, 0.7, 0.4, 0.6])
+CONTROL = stored.control("copies-alike", "rate", "copy", ">= 0.95, <= 1.05")
+KEPT = [1.0] * 6
+
+
+def judged(folder: Path, values: dict[str, Sequence[float]], checks: list[Any] | None = None, **head: Any) -> Judged:
+    """The verdict on one claim whose arms have these values of `rate`."""
+    both = checks or [stored.check("faster", "rate", "new", ">= 0.8", "< 0.3")]
+    records = [one for name, found in values.items() for one in stored.several(3, name, "rate", found)]
+    table = stored.claim(3, ARMS, both, [CONTROL])
+    (found,) = judge(load(stored.write(folder, stored.header({3: table}, **head), records)))
+    return found
+
+
+def also(values: Sequence[float]) -> list[Any]:
+    return [
+        stored.check("faster", "rate", "new", ">= 0.8", "< 0.3"),
+        stored.check("cheaper", "rate", "old", ">= 0.8", "< 0.3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "verdict"),
+    [
+        (SUPPORTED, SUPPORTED, "supported"), (REFUTED, REFUTED, "refuted"), (SUPPORTED, REFUTED, "depends"),
+        (SUPPORTED, OPEN, "inconclusive"), (OPEN, REFUTED, "inconclusive"), (OPEN, OPEN, "inconclusive"),
+    ],
+)  # fmt: skip
+def test_the_answers_of_all_checks_make_the_verdict(tmp_path: Path, new: Any, old: Any, verdict: str) -> None:
+    found = judged(tmp_path, {"new": new, "old": old, "copy": KEPT}, also(old))
+    assert (found.status, found.verdict, found.controls_ok) == ("judged", verdict, True)
+
+
+def test_depends_says_on_what(tmp_path: Path) -> None:
+    found = judged(tmp_path, {"new": SUPPORTED, "old": REFUTED, "copy": KEPT}, also(REFUTED))
+    assert sentences.why(found).plain("en") == "It holds for: faster. It does not hold for: cheaper."
+    assert "中文：cheaper" in sentences.why(found).plain("zh-Hans")
+
+
+def test_a_control_that_misbehaves_makes_the_claim_invalid_however_clear_its_checks_are(tmp_path: Path) -> None:
+    found = judged(tmp_path, {"new": SUPPORTED, "copy": [1.2] * 6})
+    assert (found.status, found.verdict, found.controls_ok) == ("invalid", "inconclusive", False)
+    assert "“copies alike” gave 1.2 and must be ≥ 0.95, ≤ 1.05" in sentences.why(found).plain("en")
+
+
+def test_a_control_that_was_not_measured_leaves_the_claim_open(tmp_path: Path) -> None:
+    found = judged(tmp_path, {"new": SUPPORTED})
+    assert (found.status, found.verdict, found.controls_ok) == ("judged", "inconclusive", None)
+    assert "was not measured: no record of copy" in sentences.why(found).plain("en")
+
+
+def test_fewer_than_six_replicates_give_no_interval_and_so_no_verdict(tmp_path: Path) -> None:
+    found = judged(tmp_path, {"new": SUPPORTED[:5], "copy": KEPT})
+    assert found.verdict == "inconclusive"
+    assert not found.checks[0].effect.has_interval
+    assert sentences.why(found).plain("en") == "faster: 5 replicates, and an interval needs 6."
+
+
+def test_the_quick_form_takes_three_replicates_and_no_fewer(tmp_path: Path) -> None:
+    three = judged(tmp_path / "three", {"new": SUPPORTED[:3], "copy": KEPT}, quick=True)
+    two = judged(tmp_path / "two", {"new": SUPPORTED[:2], "copy": KEPT}, quick=True)
+    assert (three.verdict, two.verdict) == ("supported", "inconclusive")
+
+
+def test_intervals_hold_together_over_the_checks_of_a_claim(tmp_path: Path) -> None:
+    one = judged(tmp_path / "one", {"new": OPEN, "copy": KEPT}).checks[0].effect
+    two = judged(tmp_path / "two", {"new": OPEN, "old": OPEN, "copy": KEPT}, also(OPEN)).checks[0].effect
+    assert (two.high - two.low) / (one.high - one.low) == pytest.approx(t.ppf(1 - 0.0125, 5) / t.ppf(1 - 0.025, 5))
+
+
+def test_what_one_cpu_cannot_show_is_left_out_and_named(tmp_path: Path) -> None:
+    wide = stored.check("scales", "rate", "old", ">= 0.8", "< 0.3", server_cpus=2)
+    found = judged(tmp_path, {"new": SUPPORTED, "old": REFUTED, "copy": KEPT}, [*also(REFUTED)[:1], wide])
+    assert (found.verdict, found.checks[1].answer) == ("supported", "left-out")
+    assert "too few server CPUs: scales" in " ".join(said.plain("en") for said in sentences.sentence(found))
+    alone = judged(tmp_path / "alone", {"old": SUPPORTED, "copy": KEPT}, [wide])
+    assert alone.verdict == "inconclusive"
+    assert sentences.why(alone).plain("en") == "Every check needs 2 server CPUs."
+
+
+def test_a_failed_arm_is_told_with_its_reason(tmp_path: Path) -> None:
+    table = stored.claim(3, ARMS, [stored.check("faster", "rate", "new", ">= 0.8", "< 0.3")], [CONTROL])
+    records = [stored.record(3, "new", n, {}, status="failed", reason="worker exited 70") for n in range(6)]
+    records += stored.several(3, "copy", "rate", KEPT)
+    (found,) = judge(load(stored.write(tmp_path, stored.header({3: table}), records)))
+    assert found.verdict == "inconclusive"
+    assert sentences.why(found).plain("en") == "faster: no figure, since new failed: worker exited 70."
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"check": [stored.check("a", "rate", "nowhere", "> 1", "< 1")]}, "there is no arm 'nowhere'"),
+        ({"check": [stored.check("a", "rate", "new", "> 1", "around 1")]}, "'around 1' is no region"),
+        ({"check": [{"name": "a", "metric": "rate", "arm": "new", "supports": "> 1"}]}, "key 'refutes' is missing"),
+        ({"check": [stored.check("a", "rate", "new", "> 1", "< 1", measure="ratio")]}, "taken against another arm"),
+        ({"check": [stored.check("a", "rate", "new", "> 1", "< 1", measure="sum")]}, "'sum' is none of value"),
+        ({"control": []}, "it has no control"),
+        ({"check": [], "headline": {}}, "it has no check"),
+        ({"headline": {"check": "other"}}, "there is no check 'other'"),
+    ],
+)
+def test_a_rule_that_cannot_be_applied_is_not_run_and_says_why_and_the_others_go_on(
+    tmp_path: Path, broken: dict[str, Any], said: str
+) -> None:
+    good = stored.claim(3, ARMS, [stored.check("faster", "rate", "new", ">= 0.8", "< 0.3")], [CONTROL])
+    records = [*stored.several(3, "new", "rate", SUPPORTED), *stored.several(3, "copy", "rate", KEPT)]
+    head = stored.header({2: {**good, "number": 2, **broken}, 3: good}, not_run={"4": "no Node; install it"})
+    second, third, fourth = judge(load(stored.write(tmp_path, head, records)))
+    assert (second.status, third.verdict, fourth.status) == ("not-run", "supported", "not-run")
+    assert said in sentences.why(second).plain("en")
+    assert sentences.why(fourth).plain("en") == "Not run: no Node; install it."
+
+
+def test_regions_hold_their_bounds_as_written() -> None:
+    both = region(">= 0.97, < 1.03")
+    assert [both.holds(value) for value in (0.96, 0.97, 1.0, 1.03)] == [False, True, True, False]
+    assert both.holds_all(0.97, 1.02)
+    assert not both.holds_all(0.99, 1.03)
+    with pytest.raises(RuleError, match="is no region"):
+        region("0.5")
+
+
+def one_check(metric: str, measure: str = "value") -> Any:
+    against = {"against": "old", "measure": measure} if measure != "value" else {}
+    return claim(
+        3, stored.claim(3, ARMS, [stored.check("a", metric, "new", "> 1", "< 1", **against)], [CONTROL])
+    ).checks[0]
+
+
+def measured(folder: Path, records: Sequence[Any], metric: str, measure: str = "value") -> Any:
+    run = load(stored.write(folder, stored.header({}), records))
+    return effect(one_check(metric, measure), run.records[3], level=0.95, least=6)
+
+
+def test_a_value_has_students_t_interval_over_replicates(tmp_path: Path) -> None:
+    found = measured(tmp_path, stored.several(3, "new", "rate", OPEN), "rate")
+    mean = sum(OPEN) / 6
+    half = t.ppf(0.975, 5) * math.sqrt(sum((one - mean) ** 2 for one in OPEN) / 5 / 6)
+    assert (found.value, found.low, found.high, found.n) == (
+        pytest.approx(mean),
+        pytest.approx(mean - half),
+        pytest.approx(mean + half),
+        6,
+    )
+
+
+def test_a_ratio_is_paired_by_replicate_so_that_drift_drops_out(tmp_path: Path) -> None:
+    drift = [1.0, 2.0, 5.0, 0.3, 9.0, 4.0]
+    records = [*stored.several(3, "new", "rate", [2 * one for one in drift]), *stored.several(3, "old", "rate", drift)]
+    found = measured(tmp_path, records, "rate", "ratio")
+    assert (found.value, found.low, found.high) == (pytest.approx(2), pytest.approx(2), pytest.approx(2))
+
+
+def test_only_replicates_with_both_arms_count_and_a_zero_gives_no_ratio(tmp_path: Path) -> None:
+    records = [*stored.several(3, "new", "rate", [1.0] * 8), *stored.several(3, "old", "rate", [1.0] * 6)]
+    assert measured(tmp_path / "a", records, "rate", "ratio").n == 6
+    records = [*stored.several(3, "new", "rate", [1.0] * 6), *stored.several(3, "old", "rate", [1.0] * 5 + [0.0])]
+    assert "is 0 in a replicate" in measured(tmp_path / "b", records, "rate", "ratio").missing
+    records = [stored.record(3, "new", 1, {"rate": 1.0}), stored.record(3, "old", 2, {"rate": 1.0})]
+    assert measured(tmp_path / "c", records, "rate", "ratio").missing == "no replicate has both new and old"
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_that_is_all_or_nothing_has_a_width_by_its_count(tmp_path: Path, share: float) -> None:
+    found = measured(tmp_path, stored.several(3, "new", "lost_share", [share] * 6, of=20), "lost_share")
+    assert found.high - found.low == pytest.approx(1 - 0.96899, abs=1e-4)  # Wilson: z²/(n + z²) with n = 120
+    assert found.low <= share <= found.high
+
+
+def test_the_interval_of_a_share_is_never_narrower_than_replicates_or_counts_allow(tmp_path: Path) -> None:
+    apart = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    found = measured(tmp_path, stored.several(3, "new", "lost_share", apart, of=10_000), "lost_share")
+    assert (found.low, found.high) == (pytest.approx(0.0, abs=0.08), pytest.approx(1.0, abs=0.08))
+    score = wilson(0.5, 60, 0.95)
+    found = measured(tmp_path / "b", stored.several(3, "new", "lost_share", [0.5] * 6, of=10), "lost_share")
+    assert (found.low, found.high) == (pytest.approx(score[0]), pytest.approx(score[1]))
+
+
+def test_a_difference_of_shares_has_a_width_where_both_are_nothing(tmp_path: Path) -> None:
+    records = [
+        *stored.several(3, "new", "lost_share", [0.0] * 6, of=20),
+        *stored.several(3, "old", "lost_share", [0.0] * 6, of=20),
+    ]
+    found = measured(tmp_path, records, "lost_share", "difference")
+    assert (found.value, found.low, found.high) == (0.0, *newcombe((0.0, 120), (0.0, 120), 0.95))
+    assert found.low < 0 < found.high
+
+
+def test_newcombes_interval_is_the_published_one() -> None:
+    low, high = newcombe((56 / 70, 70), (48 / 80, 80), 0.95)  # Newcombe (1998), example (a), method 10
+    assert (low, high) == (pytest.approx(0.0524, abs=1e-4), pytest.approx(0.3339, abs=1e-4))
+
+
+def test_damaged_records_are_named_and_a_repeated_one_takes_the_first_ones_place(tmp_path: Path) -> None:
+    records = [
+        stored.record(3, "new", 0, {"rate": 1.0}),
+        stored.record(3, "new", 0, {"rate": 2.0, "odd": math.inf, "none": None}),
+    ]
+    records[1]["metrics"]["odd"] = None
+    wrong = stored.record(3, "old", 0, {}) | {"status": "perhaps"}
+    run = load(stored.write(tmp_path, stored.header({}), [*records, wrong], extra=["{"]))
+    assert [one.metrics for one in run.records[3]] == [{"rate": 2.0}]
+    assert len(run.damaged) == 2
+    assert any("'perhaps'" in line for line in run.damaged)
+
+
+def test_another_kind_of_run_is_refused_in_one_line(tmp_path: Path) -> None:
+    folder = stored.write(tmp_path, stored.header({}) | {"kind": "matrix"}, [])
+    with pytest.raises(BenchError, match="is no run over claims"):
+        load(folder)
+
+
+def test_files_outside_the_run_are_not_read(tmp_path: Path) -> None:
+    run = load(stored.write(tmp_path / "run", stored.header({}), []))
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "run" / "here").write_text("x")
+    assert run.file("../secret") is None
+    assert run.file("") is None
+    assert run.file("here") == (tmp_path / "run" / "here").resolve()
