@@ -23,7 +23,8 @@ NAMES = ("upstream", "valkey", "celery")
 """In the order of starting: the worker connects to the broker."""
 SIDES: Mapping[str, Role] = {"upstream": "database", "valkey": "app", "celery": "app"}
 """Whose CPUs each has: a broker and a worker are part of what serves the requests, a service that is called stands for somebody else's."""
-READY_DEADLINE_S = 30.0
+READY_DEADLINE_S = 60.0
+"""A Celery worker is ready after some 6 s; here and there a machine is busy."""
 HOST = "127.0.0.1"
 
 

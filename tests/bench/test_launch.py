@@ -211,6 +211,81 @@ def test_stacks_and_copies_start_side_by_side_on_ports_of_their_own(world: Tree,
     launcher.stop(deployments)
 
 
+def test_one_of_a_deployments_processes_is_restarted_in_its_place(world: Tree, native: Launch) -> None:
+    launcher = native()
+    (deployment,) = start(launcher, app(world, WELL))
+    before, at = deployment.spawned[0], deployment.client
+    launcher.restart(deployment, 0)
+    assert all_gone([before.pid])
+    assert (deployment.spawned[0].argv, deployment.client) == (before.argv, at)
+    assert probe(deployment) is None
+    launcher.signal(deployment, 0, signal.SIGKILL)
+    deployment.spawned[0].popen.wait(HANG_S)
+    assert died(deployment) == Failed(reason="the app process was ended by signal 9", log_tail=tail(before.log))
+    launcher.signal(deployment, 0, signal.SIGKILL)  # nobody is there any more
+    launcher.stop([deployment])
+
+
+def test_a_restart_that_does_not_succeed_is_named(world: Tree, native: Launch) -> None:
+    launcher, planned = native(), app(world, WELL)
+    (deployment,) = start(launcher, planned)
+    (planned.stack.app.folder / "app.py").write_text("raise SystemExit(3)")
+    with pytest.raises(BenchError, match="ant/plain/direct: app-0 does not answer after its restart"):
+        launcher.restart(deployment, 0)
+    launcher.stop([deployment])
+
+
+def test_what_an_experiment_switches_on_reaches_the_application(world: Tree, native: Launch) -> None:
+    launcher = native(database_url="postgresql://bench@127.0.0.1/bench")
+    planned = app(world, WELL)
+    (deployment,) = launcher.start([(planned, 0)], block=0, env={"DB_POOL_MAX": "77"})
+    assert "started with 77" in deployment.spawned[0].log.read_text()
+    launcher.stop([deployment])
+
+
+def test_a_supervised_deployment_is_its_supervisors(
+    world: Tree, native: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a script in supervisord's place, which starts the one program of its configuration, and another when that ends."""
+    program = tmp_path / "supervisor" / "bin" / "supervisord"
+    program.parent.mkdir(parents=True)
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import configparser, shlex, subprocess, sys\n"
+        "read = configparser.RawConfigParser(); read.read(sys.argv[3]); one = read[read.sections()[1]]\n"
+        "env = dict(pair.split('=', 1) for pair in one['environment'].replace('%%', '%').replace('\"', '').split(','))\n"
+        "while True: subprocess.run(shlex.split(one['command']), cwd=one['directory'], env=env)\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(environments, "runtime", lambda name: tmp_path / name)
+    launcher = native()
+    (deployment,) = launcher.start([(app(world, WELL), 0)], block=0, supervised=True)
+    assert deployment.failure is None
+    assert deployment.planned.processes == len(deployment.census) == 2
+    (leader,) = deployment.spawned
+    assert leader.argv[1:] == ("-n", "-c", str(deployment.rendered.folders[0] / "supervisord.conf"))
+    victim = next(one.pid for one in deployment.census if one.pid != leader.pid)
+    os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + HANG_S
+    while probe(deployment) is not None or victim in deployment.pids("app"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    pids = deployment.pids("app")
+    launcher.stop([deployment])
+    assert all_gone(pids)
+
+
+def test_companions_of_a_launcher_end_when_they_are_dismissed(world: Tree, native: Launch) -> None:
+    launcher, planned = native(), app(world, WELL)
+    env = launcher.accompany(["upstream"], planned)
+    assert env == {"UPSTREAM_URL": launcher.companion("upstream").url}
+    assert httpx.get(f"{env['UPSTREAM_URL']}/wait?ms=1", trust_env=False).json() == {"waited_ms": 1}
+    (pid,) = launcher.companion_pids("upstream")
+    launcher.dismiss()
+    assert all_gone([pid])
+    assert launcher.companion_pids("upstream") == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it cannot be known who listens")
 def test_of_several_on_one_port_all_have_to_listen(
     world: Tree, native: Launch, monkeypatch: pytest.MonkeyPatch
