@@ -13,6 +13,7 @@ from analysis import exports, files, pictures, tables
 from analysis.charts import Chart, Sheet, discover, frame
 from analysis.charts._chart import words
 from analysis.charts._scene import Words
+from analysis.claims import panel
 from analysis.claims import report as claims
 from analysis.claims.records import is_claims_run
 from analysis.evidence import Evidence, gather
@@ -42,7 +43,9 @@ def build(run: Path, *, out: Path | None = None, language: str = "en") -> Path:
         drawn, blank = draw_all(evidence, out / "charts")
         exports.write(evidence, out)
         target = out / "index.html"
-        text = render(evidence, drawn, blank, data=files.link(run, out), language=language)
+        text = render(
+            evidence, drawn, blank, data=files.link(run, out), language=language, claims=panel.newest(frames, out)
+        )
         files.replace(target, text)
     except OSError as error:
         raise BenchError(

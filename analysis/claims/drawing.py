@@ -27,6 +27,8 @@ SWEPT = {
     "rps": RATE, "probe_p99_ms": "p99", "probe_p90_ms": "p90", "probe_p50_ms": "p50", "probe_failed_share": FAILED,
 }  # fmt: skip
 """Metrics that are stored by level of a sweep, as NAME_at_X, and the line of a curve that they make."""
+LEVELS = ("levels", "connections", "slow_clients", "idle", "curve")
+"""Parameters of an arm that say where on a sweep it stands, and not what it is."""
 DASHES: tuple[tuple[float, float] | None, ...] = (None, (6, 3), (1.5, 2.5), (10, 3))
 
 
@@ -126,28 +128,31 @@ def _recovered(requests: Requests, _: float) -> tuple[float, Words]:
 
 
 def _curves(run: ClaimsRun, judged: Judged) -> list[Curve]:
-    """The arms that were swept over levels, each a curve, or levels that are arms of their own joined by `parameters.curve`."""
+    """The arms that were swept over levels: arms of one stack that differ in their levels alone make one curve."""
     groups: dict[str, list[Arm]] = {}
     for arm in _arms(judged):
-        groups.setdefault(str(arm.parameters.get("curve") or arm.name), []).append(arm)
+        same = {key: value for key, value in arm.parameters.items() if key not in LEVELS}
+        groups.setdefault(str(arm.parameters.get("curve") or (arm.stack, sorted(map(str, same.items())))), []).append(
+            arm
+        )
     found: list[Curve] = []
-    for name, arms in groups.items():
+    for arms in groups.values():
         lines = {line: made for metric, line in SWEPT.items() if (made := _line(run, judged, arms, metric))}
         if not lines:
             continue
         ink = stacks.ink(arms[0].stack)
-        same = sum(one.ink == ink for one in found)
+        same_ink = sum(one.ink == ink for one in found)
         records = [record for arm in arms for record in _measured(judged, arm)]
         wait_ms = next((wait for one in records if (wait := _positive(one.parameters.get("wait_ms")))), None)
         found.append(
             Curve(
-                label=arms[0].label if len(arms) == 1 else name,
+                label=min((arm.label for arm in arms), key=lambda label: len(label.english)),
                 stack=arms[0].stack,
                 ink=ink,
                 model=stacks.model(arms[0].stack),
                 lines=lines,
-                dash=DASHES[same % len(DASHES)],
-                slots=None if _is_control(judged, arms[0]) else _slots(records, wait_ms),
+                dash=DASHES[same_ink % len(DASHES)],
+                slots=None if all(_is_control(judged, arm) for arm in arms) else _slots(records, wait_ms),
                 wait_s=wait_ms / 1000 if wait_ms else None,
                 workers=next((one.workers for one in records if one.workers == one.workers), None),
             )

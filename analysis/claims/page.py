@@ -53,7 +53,9 @@ def render(run: ClaimsRun, shown: Sequence[Shown], *, data: str, language: str =
         "file": FILE,
         "icons": ICONS,
         "colours": {**INK, **{f"fw-{name}": colour for name, colour in COLOURS.items()}},
-        "style": Markup("".join((TEMPLATES / name).read_text("utf-8") for name in ("style.css", "claims.css"))),
+        "style": Markup(
+            "".join((TEMPLATES / name).read_text("utf-8") for name in ("style.css", "verdicts.css", "claims.css"))
+        ),
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }

@@ -22,14 +22,21 @@ from analysis.setups import setups
 from analysis.troubles import not_planned, troubles
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+STYLES = ("style.css", "verdicts.css")
 SCRIPTS = ("format.js", "matrix.js", "tables.js", "page.js")
 """Parts of the page's script, in the order in which they stand in it."""
 
 
 def render(
-    evidence: Evidence, pictures: Sequence[Picture], blanks: Sequence[Blank], *, data: str, language: str = "en"
+    evidence: Evidence,
+    pictures: Sequence[Picture],
+    blanks: Sequence[Blank],
+    *,
+    data: str,
+    language: str = "en",
+    claims: Any = None,
 ) -> str:
-    """The page as text, shown in `language` first. `data` links the run's folder."""
+    """The page as text, shown in `language` first. `data` links the run's folder; `claims` is a `claims.panel.Panel`, if there is one."""
     script = Markup("".join((TEMPLATES / name).read_text("utf-8") for name in SCRIPTS))
     matrix = _matrix(evidence)
     values = {
@@ -39,6 +46,7 @@ def render(
         "answers": answers.answers(evidence),
         "first_screen": answers.FIRST_SCREEN,
         "trust": trust.trust(evidence),
+        "claims": claims,
         "limits": head.limits(evidence),
         "matrix": matrix,
         "tables": tables.scenario_tables(evidence),
@@ -58,7 +66,7 @@ def render(
         "hashes": head.hashes(evidence.frames),
         "parts": [str(part) for part in sequence(evidence.frames.header.get("parts"))],
         "colours": {**INK, **{f"fw-{name}": colour for name, colour in COLOURS.items()}},
-        "style": Markup((TEMPLATES / "style.css").read_text("utf-8")),
+        "style": Markup("".join((TEMPLATES / name).read_text("utf-8") for name in STYLES)),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "embedded": _embedded(evidence, matrix),

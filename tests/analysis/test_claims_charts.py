@@ -196,7 +196,7 @@ def test_of_a_record_with_probes_only_the_probes_are_read(tmp_path: Path) -> Non
 
 
 def test_levels_may_be_arms_of_one_curve(tmp_path: Path) -> None:
-    arms = [stored.arm(f"at-{n}", "tornado/single/direct", curve="a loop", connections=n) for n in (1, 8)]
+    arms = [stored.arm(f"at-{n}", "tornado/single/direct", curve="a", connections=n) for n in (1, 8)]
     records = [
         stored.record(2, one["name"], n, {"rps": 5.0 * one["parameters"]["connections"]}, parameters={"wait_ms": 200})
         for one in arms for n in range(6)
@@ -207,12 +207,30 @@ def test_levels_may_be_arms_of_one_curve(tmp_path: Path) -> None:
     run = load(stored.write(tmp_path, stored.header({2: table}), records))
     (found,) = judge(run)
     (curve_,) = drawing._curves(run, found)
-    assert (curve_.label, curve_.wait_s, list(curve_.lines["rate"].x), list(curve_.lines["rate"].mean)) == (
+    assert (str(curve_.label), curve_.wait_s, list(curve_.lines["rate"].x), list(curve_.lines["rate"].mean)) == (
         "a loop",
         0.2,
         [1, 8],
         [5, 40],
     )
+
+
+def test_arms_that_differ_in_their_levels_alone_are_one_curve(tmp_path: Path) -> None:
+    arms = [
+        stored.arm("few", "flask/gunicorn-sync/direct", levels=[3]), stored.arm("many", "flask/gunicorn-sync/direct", levels=[16]),
+        stored.arm("bodies", "flask/gunicorn-sync/direct", levels=[16], kind="slow-bodies"),
+    ]  # fmt: skip
+    records = [
+        stored.record(6, name, n, {f"probe_failed_share_at_{level}": share, f"probe_p90_ms_at_{level}": 5.0})
+        for name, level, share in (("few", 3, 0.0), ("many", 16, 1.0), ("bodies", 16, 0.5)) for n in range(6)
+    ]  # fmt: skip
+    checks = [stored.check("a", "probe_failed_share_at_16", "many", ">= 0.5", "< 0.1")]
+    table = stored.claim(6, arms, checks, [stored.control("b", "probe_failed_share_at_3", "few", "<= 0.1")])
+    run = load(stored.write(tmp_path, stored.header({6: table}), records))
+    (readers, bodies) = drawing._curves(run, judge(run)[0])
+    assert (list(readers.lines["failed"].x), list(readers.lines["failed"].mean)) == ([3, 16], [0, 1])
+    assert (list(bodies.lines["failed"].x), bodies.dash is None, readers.dash is None) == ([16], False, True)
+    assert "p90 latency of the probes in ms, log scale" in texts(draw_crowd([readers, bodies], SHEET))
 
 
 def test_a_plateau_without_given_slots_is_drawn_against_what_it_was_compared_with(tmp_path: Path) -> None:
