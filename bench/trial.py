@@ -57,7 +57,7 @@ _FIGURES = """
     window_requests cpu_s generator_cpu pss_bytes processes host worker_shares restarts database_connections connects
     context_switches open_files
 """
-_OPTIONAL = ("slices", "latency_ms", "late_ms", "late", "steps", "problems", "connects")
+_OPTIONAL = ("slices", "latency_ms", "late_ms", "steps", "problems", "connects")
 LEAD = 0.2
 """The share of a slice that is loaded and not counted: `loadtests.job.Job.lead`."""
 ONE_CPU_EACH = Budget(server_cpus=frozenset({0}), load_cpus=frozenset({1}), database_cpus=frozenset({2}))
@@ -91,7 +91,7 @@ def measured(
     record = {
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
         "offered_rps": rate_rps,
-        **kept, **{key: answer.get(key) for key in _OPTIONAL}, **accounts,
+        **kept, **{key: answer.get(key) for key in _OPTIONAL}, "late": answer.get("late_moved"), **accounts,
         "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "ceiling_rps": ceiling_rps,
         "flags": _flags(answer, generator, accounts, ceiling_rps, loaded_s=loaded_s, budget=budget),
     }  # fmt: skip
@@ -122,7 +122,7 @@ def _flags(
     near = bool(ceiling_rps and answer["rps"] and answer["rps"] > CEILING_SHARE * ceiling_rps)
     if near or (share is not None and share > BUSY):
         flags.append("generator-bound")
-    if answer.get("late"):
+    if answer.get("late_moved"):
         flags.append("generator-late")
     database_s = (accounts.get("cpu_s") or {}).get("database")
     if database_s and loaded_s and _is_full(database_s / loaded_s, share or 0.0, budget):

@@ -144,7 +144,8 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         "queued": side.queued,
         "late_ms": lateness_ms(late) if late is not None else None,
         "latency_ms": latency,
-        "late": _unsafe(latency, late) if late is not None and latency else None,
+        "late": _late(latency, late) if late is not None and latency else None,
+        "late_moved": _unsafe(latency, late) if late is not None and latency else None,
         "left_out": side.left_out,
         "steps": _steps(measured, table, number),
         "stages": _stages(job, measured, table, number) if job.stages else None,
@@ -163,6 +164,14 @@ def _beside(job: Job, measured: Measured, table: Table) -> dict[str, Any] | None
         "latency_ms": latency_ms(rows) if job.mode == "open" else None,
     }
     return {**measured.beside, "arrival": arrival}
+
+
+def _late(latency: Mapping[str, float | int | None], late: Durations) -> list[str]:
+    """The percentiles of which the p99 of the generator's own lateness is more than a tenth: the least that a reader must know."""
+    p99_s = late.percentile_s(0.99)
+    if p99_s is None:
+        return []
+    return [name for name in PERCENTILES if (value := latency[name]) is not None and p99_s * 1000 > LATE_SHARE * value]
 
 
 def _unsafe(latency: Mapping[str, float | int | None], late: Durations) -> list[str]:

@@ -75,6 +75,13 @@ def test_a_measured_trial_holds_the_generators_figures_and_the_accounts(named: d
     assert record["offset_s"] == 12.346
 
 
+def test_only_percentiles_that_lateness_can_have_moved_are_kept_from_comparison(named: dict[str, Any]) -> None:
+    record = measured(named, answer(late=["p50", "p99"], late_moved=[]))
+    assert (record["late"], record["flags"]) == ([], [])
+    record = measured(named, answer(late=["p50", "p99"], late_moved=["p99"]))
+    assert (record["late"], record["flags"]) == (["p99"], ["generator-late"])
+
+
 def test_who_fell_silent_has_no_rate(named: dict[str, Any]) -> None:
     why = "no answer within 10 s: left out from then on"
     record = measured(named, answer(errors={"timeout": 32}, left_out=True, problems=[why]))

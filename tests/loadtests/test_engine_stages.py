@@ -15,7 +15,7 @@ from loadtests import stages as engine_stages
 from loadtests.closed import _joins_s
 from loadtests.durations import Durations
 from loadtests.errors import LoadError
-from loadtests.results import _unsafe
+from loadtests.results import _late, _unsafe
 from loadtests.stages import Stage, check, when
 
 UP = Stage(seconds=10.0, start=0.0, end=100.0)
@@ -176,6 +176,7 @@ def test_lateness_of_few_requests_touches_no_percentile_but_the_last() -> None:
         late.add(0.005 if number % 50 == 0 else 0.00001)  # one in fifty
     assert _unsafe({"p50": 1.0, "p90": 3.0, "p99": 11.0, "p99_9": None}, late) == ["p99"]
     assert _unsafe({"p50": 1.0, "p90": 3.0, "p99": 60.0, "p99_9": None}, late) == []
+    assert _late({"p50": 1.0, "p90": 3.0, "p99": 60.0, "p99_9": None}, late) == ["p50", "p90"], "by its p99, 5 ms"
 
 
 def test_a_percentile_that_is_mostly_the_generators_lateness_is_named() -> None:
@@ -183,4 +184,5 @@ def test_a_percentile_that_is_mostly_the_generators_lateness_is_named() -> None:
     for _ in range(1000):
         late.add(0.001)
     assert _unsafe({"p50": 2.0, "p90": 9.0, "p99": 11.0, "p99_9": None}, late) == ["p50", "p90"]
-    assert _unsafe({"p50": 2.0, "p90": 9.0, "p99": 11.0, "p99_9": None}, Durations()) == []
+    for rule in (_late, _unsafe):
+        assert rule({"p50": 2.0, "p90": 9.0, "p99": 11.0, "p99_9": None}, Durations()) == []
