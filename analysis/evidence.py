@@ -7,8 +7,10 @@ from typing import Any
 
 from analysis.frames import Frames, records
 from analysis.palette import framework_keys
+from analysis.spectra import Spectrum, spectra
 from analysis.stats import estimates, load_not_reached, replicates
 from analysis.stats.comparison import Comparison, comparisons
+from analysis.stats.figures import answered
 from analysis.stats.layout import unranked
 
 Key = tuple[str, str, str, str]
@@ -45,6 +47,16 @@ class Evidence:
     def has_intervals(self) -> bool:
         """Whether any figure has enough blocks behind it."""
         return any(figure.high >= figure.low for figure in self.figures.values())
+
+    @cached_property
+    def spectra(self) -> Mapping[tuple[str, str, str], Spectrum]:
+        """Percentiles over all requests of a stack's deployments, by scenario, view and stack."""
+        return spectra(self.frames)
+
+    @cached_property
+    def answered(self) -> Mapping[tuple[str, str, str], float]:
+        """Requests answered a second in open loops, by scenario, view and stack."""
+        return answered(self.frames.trials)
 
     def deployments(self) -> tuple[int, int]:
         """The fewest and the most deployments behind a figure; (0, 0) if there is none."""

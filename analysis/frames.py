@@ -26,12 +26,13 @@ _PARTS = {
     **{("cpu_s", role): f"cpu_{role}_s" for role in ROLES},
     **{("pss_bytes", role): f"pss_{role}_bytes" for role in ("app", "front")},
     **{("latency_ms", key): column for key, column in PERCENTILES.items()},
+    ("latency_ms", "max"): "max_ms",
     ("latency_ms", "samples"): "samples",
     ("host", "steal"): "steal",
 }
 TRIAL_COLUMNS = (
-    "trial_id", "stack", "scenario", "view", "block", "group", "copy", "deployment_id", "status", "reason", "log_tail", "flags",
-    "errors", "late",
+    "trial_id", "cell", "stack", "scenario", "view", "block", "group", "copy", "deployment_id", "status", "reason", "log_tail", "flags",
+    "errors", "late", "parameters",
     *_NUMBERS, *_PARTS.values(),
 )  # fmt: skip
 _TEXTS = ("app", "framework", "title", "model", "variant", "version", "server", "front", "data")
@@ -116,10 +117,12 @@ def _trial(record: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"status {row['status']!r} is none of {', '.join(STATUSES)}")
     row |= {key: int(record.get(key) or 0) for key in ("block", "group", "copy")}
     row["deployment_id"] = str(record.get("deployment_id") or f"{row['stack']}#{row['block']}.{row['copy']}")
+    row["cell"] = outside.line(record.get("cell") or "")
     row["reason"] = None if record.get("reason") is None else outside.line(record["reason"])
     row["log_tail"] = None if record.get("log_tail") is None else outside.block(record["log_tail"])
     row["flags"] = tuple(outside.line(flag) for flag in sequence(record.get("flags")))
     row["late"] = tuple(outside.line(name) for name in sequence(record.get("late")))
+    row["parameters"] = mapping(record.get("parameters"))
     row["errors"] = {outside.line(kind): int(n) for kind, n in mapping(record.get("errors")).items() if n}
     row |= {key: _figure(record.get(key), key) for key in _NUMBERS}
     row |= {column: _figure(mapping(record.get(part)).get(key), column) for (part, key), column in _PARTS.items()}

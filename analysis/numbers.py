@@ -7,6 +7,8 @@ that place. Without one there are two digits, and the reader is told n beside it
 import math
 
 MIB = 1024 * 1024
+SAME = 1e-9
+"""Bounds that are nearer to each other than this share are the same: what is left is the rounding of logarithms."""
 
 
 def _place(value: float, digits: int) -> int:
@@ -24,7 +26,7 @@ def to_place(value: float, place: int) -> str:
 
 def parts(value: float, low: float = math.nan, high: float = math.nan) -> tuple[str, str]:
     """An estimate and its interval: ("4,120", "[4,030, 4,200]"), or ("4,100", "") where the bounds are NaN."""
-    if not high - low > 0:  # NaN, or replicates that do not differ at all, which justify no digit more
+    if not high - low > SAME * abs(value):  # NaN, or replicates that do not differ, which justify no digit more
         return ("0" if value == 0 else to_place(value, _place(value, 2))), ""
     half = (high - low) / 2
     place = _place(half, 2 if f"{half:e}".startswith("1") else 1)
@@ -47,7 +49,7 @@ def percent(ratio: float, low: float = math.nan, high: float = math.nan) -> str:
         value, bounds = parts(ratio, low, high)
         return f"{value}x {bounds}".rstrip()
     changes = [100 * (one - 1) for one in (ratio, low, high)]
-    if not changes[2] - changes[1] > 0:
+    if not high - low > SAME:
         return f"{changes[0]:+.0f}%"
     half = (changes[2] - changes[1]) / 2
     place = _place(half, 2 if f"{half:e}".startswith("1") else 1)

@@ -49,9 +49,8 @@ def inline_svg(scene: Scene, *, label: object) -> Markup:
     inks = {name: f"var(--{name})" for name in _LIGHT}
     body = "".join(_element(shape, inks, page=True) for shape in scene.shapes)
     size = f"{_n(scene.width)} {_n(scene.height)}"
-    style = f"--w:{_n(scene.width)}px"
-    return Markup('<svg viewBox="0 0 {}" style="{}" role="img" aria-label="{}">{}</svg>').format(
-        size, style, plain(label, "en"), Markup(body)
+    return Markup('<svg viewBox="0 0 {}" role="img" aria-label="{}">{}</svg>').format(
+        size, plain(label, "en"), Markup(body)
     )
 
 
@@ -159,10 +158,18 @@ def _artists(shape: Shape, order: int) -> Iterator[Any]:
     else:
         scale = shape.size / BOX
         moved = Affine2D().translate(-BOX / 2, -BOX / 2).scale(scale).translate(*shape.at)
+        edged = shape.size > 5  # mixed with the paper instead, since its edge and its face overlap
+        ink = _mixed(ink, shape.opacity) if edged else ink
         yield PathPatch(
             outline(shape.mark.path).transformed(moved), facecolor=_LIGHT["bg"] if shape.hollow else ink, edgecolor=ink,
-            linewidth=1.6 if shape.size > 5 else 0, alpha=shape.opacity, joinstyle="miter", zorder=order,
+            linewidth=1.6 if edged else 0, alpha=None if edged else shape.opacity, joinstyle="miter", zorder=order,
         )  # fmt: skip
+
+
+def _mixed(ink: str, share: float) -> str:
+    """A colour over white paper."""
+    parts = (int(ink[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + share * (part - 255)):02x}" for part in parts)
 
 
 @cache

@@ -18,6 +18,7 @@ from analysis.claims import report as claims
 from analysis.claims.records import is_claims_run
 from analysis.evidence import Evidence, gather
 from analysis.frames import load
+from analysis.numbers import count
 from analysis.page.head import heading
 from analysis.page.render import render
 from analysis.page.sections import Blank, Picture, section
@@ -67,7 +68,8 @@ def draw_all(evidence: Evidence, folder: Path) -> tuple[list[Picture], list[Blan
             title = _title(chart, evidence, scenario)
             rows = frame(evidence, chart, scenario)
             if not len(rows) or rows["metric"].isna().all():
-                blank.append(Blank(section=section(chart.section), chart=chart.name, title=title))
+                of = "" if scenario == ALL_SCENARIOS else scenario
+                blank.append(Blank(section=section(chart.section), chart=chart.name, scenario=of))
                 continue
             stem = chart.name if chart.each == "run" else f"{chart.name}-{_slug(scenario, number)}"
             picture, made = _draw(chart, rows, evidence, title, stem, scenario)
@@ -87,7 +89,7 @@ def _draw(
     chart: Chart, rows: pd.DataFrame, evidence: Evidence, title: Words, stem: str, scenario: str
 ) -> tuple[Picture, dict[str, bytes]]:
     head = heading(evidence.frames)
-    said = say("charts.said", measure=words(chart.measure), deployments=_deployments(rows))
+    said = _said(chart, rows)
     subtitle = say("charts.subtitle", said=said, date=head["date"], mode=head["mode"], profile=head["profile"])
     footer = plain(say("charts.footer", run=head["run_id"], host=head["host"], machine=head["machine"]), "en")
     whole = chart.draw(rows, Sheet(width=pictures.FILE_WIDTH, title=title, subtitle=subtitle, footer=footer))
@@ -99,22 +101,25 @@ def _draw(
         scenario="" if scenario == ALL_SCENARIOS else scenario,
         title=title,
         subtitle=said,
+        width=chart.page_width,
         svg=pictures.inline_svg(small, label=say("charts.label", title=title)),
         files=tuple(f"charts/{name}" for name in made),
     )
     return picture, made
 
 
-def _deployments(rows: pd.DataFrame) -> Words:
-    """How many deployments are behind the figures of a frame, and whether they have intervals."""
+def _said(chart: Chart, rows: pd.DataFrame) -> Words:
+    """What a chart shows, with how much is behind its figures, and whether they have intervals."""
+    measure = words(chart.measure)
     estimates = rows[rows["kind"] == "estimate"] if "kind" in rows else rows
-    counts = estimates["n"].astype(int)
-    if not len(counts):
-        return ""
-    least, most = int(counts.min()), int(counts.max())
-    n = str(least) if least == most else say("charts.range", low=least, high=most)
+    if not chart.counts or not len(estimates):
+        return measure
+    least, most = (count(value) for value in (estimates["n"].min(), estimates["n"].max()))
+    n = least if least == most else say("charts.range", low=least, high=most)
+    if chart.counts == "requests":
+        return say("charts.said", measure=measure, behind=say("charts.requests", n=n))
     key = "charts.with_intervals" if estimates["low"].notna().any() else "charts.without_intervals"
-    return say(key, n=n)
+    return say("charts.said", measure=measure, behind=say(key, n=n))
 
 
 def _slug(scenario: str, number: int) -> str:

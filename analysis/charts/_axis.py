@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-STEPS = (1.0, 2.0, 5.0)
+STEPS = ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 3.0, 5.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
+"""Round values of a decade, from the finest on: the first of which there is room for all is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +39,14 @@ def text(value: float) -> str:
 
 
 def logarithmic(values: Iterable[float], start: float, end: float, *, most_ticks: int = 6) -> Axis:
-    """An axis around positive `values`, a little wider, with round values at 1, 2 and 5 as far as there is room for them."""
+    """An axis around positive `values`, a little wider."""
     known = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
     least, most = min(known) * 0.95, max(known) * 1.05
     if most / least < 1.6:
         middle = math.sqrt(least * most)
         least, most = middle / 1.3, middle * 1.3
     decades = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
-    for steps in (STEPS, (1.0, 3.0), (1.0,)):
+    for steps in STEPS:
         ticks = [step * 10.0**decade for decade in decades for step in steps if least <= step * 10.0**decade <= most]
         if len(ticks) <= most_ticks:
             break

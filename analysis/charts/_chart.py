@@ -56,6 +56,8 @@ class Chart:
     """The part of the page where it stands: one of `page.sections.SECTIONS`."""
     frame: Callable[[Evidence, str], pd.DataFrame] | None = None
     """Makes its frame, with a column `stack`, from a run and a scenario; empty where there is nothing to draw. None: `frames.of_stacks`."""
+    counts: Literal["deployments", "requests", ""] = "deployments"
+    """What the column `n` of its frame counts, for the subtitle; empty where that differs from mark to mark."""
     page_width: float = 360.0
     """How wide it is on the page, in CSS pixels."""
 

@@ -98,7 +98,7 @@ class Drawing:
         if self.sheet.title is None:
             return 2.0
         title = textwrap.wrap(plain(self.sheet.title, "en"), int((self.width - 2 * MARGIN) / 8.6))
-        subtitle = textwrap.wrap(plain(self.sheet.subtitle, "en"), int((self.width - 2 * MARGIN) / 5.1))
+        subtitle = textwrap.wrap(plain(self.sheet.subtitle, "en"), int((self.width - 2 * MARGIN) / 4.75))
         for number, line in enumerate(title):
             self.text(MARGIN, MARGIN + 8 + 20 * number, line, size=14.5, bold=True)
         for number, line in enumerate(subtitle):

@@ -165,7 +165,7 @@ class Panel:
     def scene(self, *, legend: bool = True) -> Scene:
         """The finished picture, with the legend of worker models where marks tell them."""
         draw = self.drawing
-        y = self.bottom + (36 if draw.titled else 24)
+        y = self.bottom + 38
         if legend:
             y += draw.legend((row.model for _, row in self.shown), MARGIN if draw.titled else 4, y)
         return draw.done(y + 2)

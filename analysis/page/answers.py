@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from analysis import tables
+from analysis import outside, tables
 from analysis.evidence import Evidence, Figure
-from analysis.numbers import MIB, parts, percent
+from analysis.numbers import MIB, parts, percent, to_place
 from analysis.page.rails import Rail, Scale
 from analysis.palette import mark
 from analysis.stats.comparison import Comparison, Place
@@ -25,6 +25,8 @@ WORKLOADS: Mapping[str, tuple[str, ...]] = {
 
 FIRST_SCREEN = 4
 DOTS = 4
+FIRST = 2
+"""Of more stacks than this and one that are first together, so many are named."""
 NAMED = 2
 """So many stacks without a figure are named in an answer; the tables below have all."""
 
@@ -111,8 +113,15 @@ def _verdict(evidence: Evidence, scenario: str) -> tuple[str, list[Said]]:
     if found is None:
         return "unsure", _unranked(evidence, scenario, figures)
     first = [place for place in found.places if place.rank[0] == 1]
-    told = _leaders(found, first, figures)
-    return told[0], [*told[1], *_bounds(evidence, scenario, figures, figures[first[0].stack].value)]
+    verdict, told = _leaders(found, first, figures)
+    settle = [say("answer.to_settle", command=Coded(_settling(evidence, found)))] if verdict == "unresolved" else []
+    return verdict, [*told, *_bounds(evidence, scenario, figures, figures[first[0].stack].value), *settle]
+
+
+def _settling(evidence: Evidence, found: Comparison) -> str:
+    """The command that goes on with the run until intervals are half as wide as now."""
+    run = outside.line(evidence.frames.header.get("run_id") or evidence.frames.path.resolve().name)
+    return f"bench run --resume {run} --precision {to_place(50 * found.precision, -1)}% --time-budget 2h"
 
 
 def _leaders(found: Comparison, first: Sequence[Place], figures: Mapping[str, Figure]) -> tuple[str, list[Said]]:
@@ -127,14 +136,21 @@ def _leaders(found: Comparison, first: Sequence[Place], figures: Mapping[str, Fi
         for one, other in combinations(names, 2)
         if (pair := found.pair(other, one)) is None or pair.answer != "equivalent"
     ]
-    listed = Listed([_stack(name) for name in names])
     if not undecided:
-        return "tie", [say("answer.tie", stacks=listed, value=value), *follow]
-    told = [say("answer.undecided", stacks=listed, value=value)]
+        return "tie", [say("answer.tie", stacks=_some(names), value=value), *follow]
+    told = [say("answer.undecided", stacks=_some(names), value=value)]
     if pair := next((one for one in undecided if one), None):
         _, low, high = pair.bounds()
         told.append(say("answer.between", one=_stack(pair.stack), other=_stack(pair.other), range=_range(low, high)))
     return "unresolved", [*told, *follow]
+
+
+def _some(names: Sequence[str]) -> Said | Listed:
+    """The first of them by name and the rest by number, so that a sentence stays one."""
+    if len(names) <= FIRST + 1:
+        return Listed([_stack(name) for name in names])
+    named = Listed([_stack(name) for name in names[:FIRST]], last="list.between")
+    return say("answer.and_more", stacks=named, n=len(names) - FIRST)
 
 
 def _behind(found: Comparison, leader: str, after: str) -> Said:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from analysis import tables, words
 from analysis.evidence import Evidence
 from analysis.frames import Frames, mapping, sequence
-from analysis.page import answers, effects, head, heat, sections, trials, trust
+from analysis.page import answers, effects, frontiers, head, heat, sections, tails, trials, trust
 from analysis.page.sections import Blank, Picture
 from analysis.palette import COLOURS, INK, MARKS, mark
 from analysis.setups import setups
@@ -55,6 +55,9 @@ def render(
         "effects": effects.groups(evidence),
         "pictures": sections.by_section(pictures),
         "blanks": sections.by_section(blanks),
+        "tails": tails.tails(evidence),
+        "tail_heads": tails.HEADS,
+        "frontiers": frontiers.frontiers(evidence),
         "troubles": troubles(evidence),
         "not_planned": not_planned(evidence),
         "trials": trials.trials(evidence),

@@ -20,17 +20,18 @@ class Picture:
     scenario: str
     title: Words
     subtitle: Words
+    width: float
     svg: Markup
     files: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blank:
-    """A chart that was not drawn, since no stack has a figure for it."""
+    """A chart that was not drawn, since no stack has a figure for it in the scenario (empty for one of the whole run)."""
 
     section: str
     chart: str
-    title: Words
+    scenario: str
 
 
 def section(wanted: str) -> str:

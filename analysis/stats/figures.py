@@ -85,6 +85,31 @@ def _tidy(wide: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
+def due_s(trials: pd.DataFrame) -> "pd.Series[float]":
+    """Over how many seconds the answers of an open loop were due, or would have been at the rate at which they came.
+
+    The measured seconds end with the last answer, which comes a latency after it was due: the typical one (the longest, where answers
+    are too few for a median) is taken off. Else a stack that waits 200 ms, as it is asked to, would seem to miss a load of one second.
+    Never less than half, so that a stack which hardly answers is found out.
+    """
+    typical_s = trials["p50_ms"].fillna(trials["max_ms"]).fillna(0.0) / 1000
+    least_s = trials["seconds"] / 2
+    return (trials["seconds"] - typical_s).clip(lower=least_s)
+
+
+def answered(trials: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+    """By scenario, view and stack: requests answered a second in an open loop, over all deployments."""
+    offered = trials[(trials["status"] == "measured") & trials["offered_rps"].notna()]
+    sums = offered.assign(due_s=due_s(offered)).groupby(["scenario", "view", "stack"])[["requests", "due_s"]].sum()
+    rates = sums["requests"] / _positive(sums["due_s"])
+    levels = (rates.index.get_level_values(name) for name in ("scenario", "view", "stack"))
+    return {
+        (str(scenario), str(view), str(stack)): float(rate)
+        for scenario, view, stack, rate in zip(*levels, rates, strict=True)
+        if rate > 0
+    }
+
+
 def load_not_reached(trials: pd.DataFrame) -> set[tuple[str, str, str]]:
     """Scenario, view and stack of the cells that answered less than was offered, by more than chance.
 
@@ -92,7 +117,7 @@ def load_not_reached(trials: pd.DataFrame) -> set[tuple[str, str, str]]:
     expected count is a shortfall only where it is also below three standard deviations of it.
     """
     offered = trials[(trials["status"] == "measured") & trials["offered_rps"].notna()]
-    counts = offered.assign(expected=offered["offered_rps"] * offered["seconds"])
+    counts = offered.assign(expected=offered["offered_rps"] * due_s(offered))
     sums = counts.groupby(["scenario", "view", "stack"])[["requests", "expected"]].sum()
     short = sums["requests"] < REACHED * sums["expected"] - 3 * np.sqrt(sums["expected"])
     return {(str(scenario), str(view), str(stack)) for scenario, view, stack in sums.index[short]}

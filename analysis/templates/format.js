@@ -29,7 +29,7 @@ function toPlace(value, at) {
 
 // An estimate with as many digits as its interval justifies; two without one.
 function parts(value, low, high) {
-  if (!(high - low > 0)) return [value === 0 ? "0" : toPlace(value, place(value, 2)), "", ""];
+  if (!(high - low > 1e-9 * Math.abs(value))) return [value === 0 ? "0" : toPlace(value, place(value, 2)), "", ""];
   const half = (high - low) / 2;
   const at = place(half, half.toExponential(6).startsWith("1") ? 2 : 1);
   return [value, low, high].map((one) => toPlace(one, at));

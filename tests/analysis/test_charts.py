@@ -22,6 +22,8 @@ from analysis.stats import ALL_SCENARIOS
 from analysis.words import plain
 
 CHARTS = {chart.name: chart for chart in discover()}
+DRAWN = ("throughput", "latency", "cpu", "memory", "frontier")
+"""Those for which one block has figures; tests/analysis/test_curves.py has the others."""
 WIDE = Sheet(width=720, title="db: a question?", subtitle="Metric, unit, n = 1", footer="run")
 NARROW = Sheet(width=360)
 
@@ -49,34 +51,44 @@ def brackets(scene: Scene) -> list[Strokes]:
 
 
 def test_charts_are_found_in_their_folder_and_in_order() -> None:
-    assert [chart.name for chart in discover()] == ["throughput", "latency", "cpu", "memory"]
+    assert [chart.name for chart in discover()] == [
+        "throughput", "latency", "load", "spectrum", "cpu", "memory", "frontier", "effects", "sweeps", "drift",
+    ]  # fmt: skip
     for chart in discover():
         assert plain(words(chart.question, scenario="db", load="a load"), "en").endswith("?")
         assert len(plain(words(chart.measure), "en")) > 20
         assert chart.section in SECTIONS
 
 
-@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("name", DRAWN)
 @pytest.mark.parametrize("sheet", [WIDE, NARROW], ids=["file", "page"])
 def test_a_chart_is_a_pure_function_of_its_frame(mixed_run: Any, name: str, sheet: Sheet) -> None:
     chart = CHARTS[name]
     frame = frame_of(mixed_run.folder, chart, "db")
-    before = frame.copy(deep=True)
-    assert pictures.svg(chart.draw(frame, sheet)) == pictures.svg(chart.draw(frame, sheet))
-    pd.testing.assert_frame_equal(frame, before)
     assert chart.frame or list(frame.columns) == list(FRAME_COLUMNS)
+    assert_pure(chart, frame, sheet)
 
 
-@pytest.mark.parametrize("name", CHARTS)
-def test_pictures_stand_alone_and_use_the_palette_only(mixed_run: Any, name: str) -> None:
+def assert_pure(chart: Chart, frame: pd.DataFrame, sheet: Sheet) -> None:
+    """The same picture twice, its frame as it was, colours of the palette only, and text that stays text."""
+    before = frame.copy(deep=True)
+    drawn = pictures.svg(chart.draw(frame, sheet))
+    assert drawn == pictures.svg(chart.draw(frame, sheet))
+    pd.testing.assert_frame_equal(frame, before)
+    known = {value for colour in [*COLOURS.values(), *INK.values()] for value in (colour.light,)}
+    assert set(re.findall(r"#[0-9a-f]{6}\b", drawn.decode())) <= known
+    ET.fromstring(drawn)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_pictures_stand_alone(mixed_run: Any, name: str) -> None:
     chart = CHARTS[name]
-    drawn = pictures.svg(chart.draw(frame_of(mixed_run.folder, chart, "json"), WIDE)).decode()
+    frame = frame_of(mixed_run.folder, chart, "json")
+    drawn = pictures.svg(chart.draw(frame, WIDE)).decode()
     root = ET.fromstring(drawn)
     assert root.tag.endswith("svg")
     assert str(WIDE.title) in drawn  # letters stay text
     assert "var(" not in drawn
-    known = {value for colour in [*COLOURS.values(), *INK.values()] for value in (colour.light,)}
-    assert set(re.findall(r"#[0-9a-f]{6}\b", drawn)) <= known
 
 
 def test_a_png_has_twice_the_usual_density(mixed_run: Any) -> None:

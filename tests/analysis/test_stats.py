@@ -169,3 +169,22 @@ def test_a_shortfall_is_told_from_chance_arrivals(make_run: Callable[..., object
     run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
     run.find("flask/gunicorn-sync/nginx", "db", "latency")["requests"] = requests
     assert bool(load_not_reached(load(run.write()).trials)) == short
+
+
+def test_waiting_as_asked_is_no_shortfall(make_run: Callable[..., object]) -> None:
+    """The seconds of an open loop end with the last answer: 200 ms late, where every answer takes 200 ms."""
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=6, copies=2)
+    for trial in run.trials:
+        if trial["view"] == "latency":
+            trial |= {"seconds": 1.2, "offered_rps": 250.0, "requests": 250}
+            trial["latency_ms"] |= {"p50": 200.0, "max": 210.0}
+    assert not load_not_reached(load(run.write()).trials)
+    for trial in run.trials:
+        if trial["view"] == "latency":
+            trial["latency_ms"] |= {"p50": None, "p90": None, "p99": None}
+    assert not load_not_reached(load(run.write()).trials), "few answers: the longest stands for the median"
+    for trial in run.trials:
+        if trial["view"] == "latency":
+            trial |= {"requests": 20}
+            trial["latency_ms"] |= {"max": 1200.0}
+    assert load_not_reached(load(run.write()).trials), "hardly anything was answered, and late"

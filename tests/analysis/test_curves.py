@@ -1,0 +1,244 @@
+"""Charts of curves and clouds: their frames and what is drawn of them, and how names and axes find room."""
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_charts import CHARTS, WIDE, assert_pure, evidence_in, frame_of, symbols, texts
+from test_spectra import store
+
+from analysis.charts import Sheet, _axis, _plane
+from analysis.charts._scene import Strokes, Symbol
+from analysis.stats import ALL_SCENARIOS
+
+PAGE = Sheet(width=620)
+FLASK, AIOHTTP = "flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"
+
+
+@pytest.fixture(scope="module")
+def stored(make_run: Callable[..., Any]) -> Path:
+    """Six blocks of two stacks, open loops at an equal load and at 80%, with their requests."""
+    run = make_run(scenarios=["db"], stacks=[FLASK, AIOHTTP], blocks=6, copies=2)
+    run.header["plan"]["views"]["db"].append("latency-80")
+    run.trials += [
+        t | {"view": "latency-80", "trial_id": f"{t['trial_id']}-80", "offered_rps": 400.0, "requests": 2400,
+             "latency_ms": dict(t["latency_ms"])}
+        for t in run.trials
+        if t["view"] == "latency"
+    ]  # fmt: skip
+    rng = np.random.default_rng(3)
+    return store(run, lambda block: rng.lognormal(0.02 * block, 0.6, 200))
+
+
+@pytest.mark.parametrize("name", ["load", "spectrum", "frontier"])
+@pytest.mark.parametrize("sheet", [WIDE, PAGE], ids=["file", "page"])
+def test_a_curve_is_a_pure_function_of_its_frame(stored: Path, name: str, sheet: Sheet) -> None:
+    assert_pure(CHARTS[name], frame_of(stored, CHARTS[name], "db"), sheet)
+
+
+def test_the_spectrum_is_that_of_the_requests(stored: Path) -> None:
+    frame = frame_of(stored, CHARTS["spectrum"], "db")
+    assert set(frame["view"]) == {"latency"}
+    known = evidence_in(stored).spectra["db", "latency", FLASK]
+    mine = frame[frame["stack"] == FLASK]
+    assert list(mine["share"]) == list(known.shares)
+    assert list(mine["value"]) == list(known.values)
+    assert (mine["low"] < mine["value"]).all()
+    scene = CHARTS["spectrum"].draw(frame, PAGE)
+    points = symbols(scene)
+    told = [one.about.values["unit"] for one in points if one.about and one.about.stack == FLASK and one.about.values]
+    assert told == ["ms p50", "ms p90", "ms p99"], "2,400 requests are too few for p99.9"
+    heights = [one.at[1] for one in points if one.about and one.about.stack == FLASK and one.about.values]
+    assert heights == sorted(heights, reverse=True)
+    assert {"50", "90", "99"} <= set(texts(scene))
+    assert "99.9" not in texts(scene)
+
+
+def test_latency_against_throughput_joins_only_loads_that_were_reached(stored: Path) -> None:
+    chart = CHARTS["load"]
+    frame = frame_of(stored, chart, "db")
+    assert len(frame) == 4
+    assert set(frame["share"]) == {0.99}
+    assert frame["rate"].tolist() == pytest.approx([1200 / 6, 2400 / 6] * 2, rel=0.01)
+    scene = chart.draw(frame, PAGE)
+    assert len([one for one in scene.shapes if isinstance(one, Strokes) and one.width == 1.6]) == 2
+    frame.loc[frame["view"] == "latency-80", "missed"] = True
+    scene = chart.draw(frame, PAGE)
+    assert not [one for one in scene.shapes if isinstance(one, Strokes) and one.width == 1.6]
+    marks = [one for one in symbols(scene) if one.about and one.about.values]
+    assert [one.hollow for one in marks] == [False, True] * 2
+
+
+def test_one_load_alone_is_no_curve(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"], stacks=[FLASK])
+    folder = store(run, lambda block: np.arange(1, 2001, dtype=float))
+    assert frame_of(folder, CHARTS["load"], "db").empty
+    assert not frame_of(folder, CHARTS["spectrum"], "db").empty
+
+
+def test_without_stored_requests_there_are_no_curves(mixed_run: Any) -> None:
+    for name in ("load", "spectrum"):
+        assert frame_of(mixed_run.folder, CHARTS[name], "db").empty
+
+
+def test_the_frontier_names_who_is_not_beaten(stored: Path) -> None:
+    frame = frame_of(stored, CHARTS["frontier"], "db")
+    assert dict(zip(frame["stack"], frame["place"], strict=True))[AIOHTTP] == "first"
+    scene = CHARTS["frontier"].draw(frame, WIDE)
+    bold = [shape.words for shape in scene.shapes if getattr(shape, "bold", False)]
+    assert AIOHTTP in bold
+    places = {one.about.stack: one.at for one in symbols(scene) if one.about and one.about.values}
+    assert places[AIOHTTP][1] < places[FLASK][1], "more throughput is further up"
+
+
+def test_a_figure_that_is_missing_is_no_point_of_the_frontier(mixed_run: Any) -> None:
+    frame = frame_of(mixed_run.folder, CHARTS["frontier"], "db")
+    assert FLASK not in set(frame["stack"])
+    assert set(frame["place"]) == {"unknown"}, "one block: who is on the frontier is not known"
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 60])
+def test_names_never_overlap_and_stay_in_order(count: int) -> None:
+    rng = np.random.default_rng(count)
+    places = sorted(rng.uniform(20, 60, count).tolist())
+    found = _plane.apart(places, 10.0, 20.0, 20.0 + max(300.0, 10.0 * count))
+    assert all(later - earlier >= 10 - 1e-9 for earlier, later in itertools.pairwise(found))
+    assert found[0] >= 25
+    assert found[-1] <= 20 + max(300.0, 10.0 * count)
+
+
+def test_names_that_have_room_stay_where_they_are() -> None:
+    assert _plane.apart([30.0, 60.0, 61.0], 10.0, 20.0, 200.0) == pytest.approx([30.0, 55.5, 65.5])
+
+
+def test_axes_print_round_values_that_have_room() -> None:
+    axis = _axis.logarithmic([180, 5200], 0, 100)
+    assert axis.ticks == (200, 500, 1000, 2000, 5000)
+    assert [_axis.text(tick) for tick in (0.05, 1, 1000, 20000)] == ["0.05", "1", "1,000", "20,000"]
+    assert axis.at(180) < axis.at(1000) < axis.at(5200)
+    assert (axis.at(1), axis.at(10**6)) == (0, 100), "what lies beyond stands at the end"
+    assert not axis.holds(1)
+    assert len(_axis.logarithmic([1e-3, 1e6], 0, 100).ticks) <= 6
+    assert len(_axis.logarithmic([100, 103], 0, 100).ticks) >= 2, "figures that hardly differ have ticks, too"
+    flat = _axis.linear([0.0, 7.2, math.nan], 0, 100)
+    assert flat.ticks[0] == 0
+    assert flat.most >= 7.2
+    assert len(flat.ticks) <= 6
+
+
+# Drift
+
+
+def test_drift_is_every_deployment_against_its_own_mean(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db", "json"], stacks=[FLASK, AIOHTTP], blocks=3, copies=2)
+    for trial in run.trials:
+        slow = 0.8 if trial["block"] == 1 else 1.0
+        trial["offset_s"] = 600.0 * trial["block"] + (60 if trial["scenario"] == "json" else 0)
+        if trial["rps"]:
+            trial["rps"] = 1000.0 * slow
+    run.find(FLASK, "db", "capacity")["flags"] = ["generator-bound"]
+    chart = CHARTS["drift"]
+    frame = frame_of(run.write(), chart, "db")
+    assert len(frame) == 2 * 2 * 3 * 2
+    mean = math.exp((2 * math.log(1.0) + math.log(0.8)) / 3)
+    assert sorted({round(value, 6) for value in frame["value"]}) == [round(0.8 / mean, 6), round(1 / mean, 6)]
+    assert sorted(set(frame["minutes"])) == [0, 1, 10, 11, 20, 21]
+    scene = chart.draw(frame, WIDE)
+    said = texts(scene)
+    assert {"db", "json", "1", "2", "3"} <= set(said)
+    assert said.count(f"median varies {100 * math.expm1(-math.log(0.8) / math.sqrt(3)):.1f}%") == 2
+    assert_pure(chart, frame, PAGE)
+    assert [one.about.tip for one in scene.shapes if isinstance(one, Strokes) and one.about and "generator" in one.about.tip] == [
+        f"{FLASK}\ndb, 1.1: generator-bound"
+    ]  # fmt: skip
+
+
+def test_one_moment_shows_no_drift(make_run: Callable[..., Any]) -> None:
+    assert frame_of(make_run(scenarios=["db"], blocks=1, copies=2).write(), CHARTS["drift"], ALL_SCENARIOS).empty
+
+
+# Effects
+
+
+def test_effects_are_drawn_with_their_pairs_and_a_diamond_only_where_these_agree(make_run: Callable[..., Any]) -> None:
+    names = [f"{app}/{server}/nginx" for app in ("django", "flask", "tornado", "aiohttp") for server in ("one", "two")]
+    run = make_run(scenarios=["db"], stacks=names, blocks=6, copies=2)
+    for trial in run.trials:
+        if trial["view"] == "capacity" and "/two/" in trial["stack"]:
+            trial["requests"] = round(trial["requests"] * 1.3)
+    chart = CHARTS["effects"]
+    frame = frame_of(run.write(), chart, "db")
+    pooled = frame[(frame["kind"] == "pooled") & (frame["axis"] == "server")]
+    assert pooled[["before", "after", "n", "answer"]].to_numpy().tolist() == [["one", "two", 4, "different"]]
+    assert pooled["value"].iloc[0] == pytest.approx(1.3, rel=0.02)
+    assert len(frame[(frame["kind"] == "pair") & (frame["axis"] == "server")]) == 4
+    scene = chart.draw(frame, WIDE)
+    diamonds = [one for one in scene.shapes if isinstance(one, Symbol) and one.ink == "link"]
+    assert any(not one.hollow for one in diamonds)
+    assert {"two, not one", "server, n = 4 pairs", "different", "0%"} <= set(texts(scene))
+    assert_pure(chart, frame, PAGE)
+    disagree = frame.assign(answer="depends")
+    assert not [one for one in chart.draw(disagree, WIDE).shapes if isinstance(one, Symbol) and one.ink == "link"]
+    assert "depends on the rest" in texts(chart.draw(disagree, WIDE))
+
+
+def test_without_intervals_there_are_no_effects(mixed_run: Any) -> None:
+    assert frame_of(mixed_run.folder, CHARTS["effects"], "db").empty
+
+
+# Sweeps
+
+
+def swept(make_run: Callable[..., Any], scenario: str) -> Any:
+    names = [f"flask/gunicorn-sync+workers={n}/nginx" for n in (1, 2, 4)] + [FLASK]
+    run = make_run(scenarios=[scenario], stacks=names, blocks=1)
+    for number, stack in enumerate(run.header["plan"]["stacks"]):
+        count = 2**number if number < 3 else 3
+        stack |= {"workers": count, "model": "sync", "options": {"workers": str(count)} if number < 3 else {}}
+    for trial in run.trials:
+        if trial["view"] == "capacity" and "=" in trial["stack"]:
+            count = int(trial["stack"].split("=")[1][0])
+            trial |= {"requests": 15 * count, "seconds": 3.0, "parameters": {"ms": 200}, "connections": 32}
+    return run
+
+
+def test_a_sweep_has_a_panel_for_each_stack_and_the_prediction_for_waiting_alone(make_run: Callable[..., Any]) -> None:
+    chart = CHARTS["sweeps"]
+    frame = frame_of(swept(make_run, "io").write(), chart, "io")
+    assert frame[["base", "option", "x"]].to_numpy().tolist() == [[FLASK, "workers", n] for n in (1, 2, 4)]
+    assert frame["value"].tolist() == pytest.approx([5, 10, 20])
+    assert frame["predicted"].tolist() == pytest.approx([5, 10, 20])
+    scene = chart.draw(frame, WIDE)
+    assert_pure(chart, frame, PAGE)
+    assert FLASK in texts(scene)
+    assert {"1", "2", "4"} <= set(texts(scene))
+    assert any(isinstance(one, Strokes) and one.dash == (4, 3) for one in scene.shapes)
+
+
+def test_where_work_is_done_nothing_is_predicted(make_run: Callable[..., Any]) -> None:
+    frame = frame_of(swept(make_run, "db").write(), CHARTS["sweeps"], "db")
+    assert frame["predicted"].isna().all()
+    scene = CHARTS["sweeps"].draw(frame, WIDE)
+    assert not any(isinstance(one, Strokes) and one.dash for one in scene.shapes)
+
+
+def test_a_sweep_over_connections_is_told_once_with_its_first_scenario(make_run: Callable[..., Any]) -> None:
+    names = [f"io-{n}-connections" for n in (16, 64)]
+    run = make_run(scenarios=names, stacks=[FLASK])
+    for trial in run.trials:
+        if trial["view"] == "capacity":
+            count = int(trial["scenario"].split("-")[1])
+            trial |= {"parameters": {"ms": 200}, "connections": count, "requests": 45, "seconds": 3.0}
+    folder = run.write()
+    frame = frame_of(folder, CHARTS["sweeps"], names[0])
+    assert frame[["option", "x"]].to_numpy().tolist() == [["connections", 16], ["connections", 64]]
+    assert frame["predicted"].tolist() == pytest.approx([15, 15]), "three sync workers, however many connections"
+    assert frame_of(folder, CHARTS["sweeps"], names[1]).empty
+
+
+def test_a_run_without_a_sweep_draws_none(mixed_run: Any) -> None:
+    assert frame_of(mixed_run.folder, CHARTS["sweeps"], "db").empty
