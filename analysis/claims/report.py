@@ -59,6 +59,7 @@ def draw(run: ClaimsRun, judged: Judged, folder: Path) -> list[Picture]:
         found.append(
             Picture(
                 section="claims", chart=one.kind, scenario="", title=title, subtitle=say(f"claims.chart.{one.kind}_note"),
+                width=PAGE_WIDTH,
                 svg=pictures.inline_svg(small, label=say("claims.chart.label", title=title)),
                 files=tuple(f"charts/{name}" for name in made),
             )
