@@ -21,6 +21,8 @@ from analysis.report import build
 HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1280, 800
+NARROW, EDGE = 960, 16
+"""The matrix is as wide as its table; CSS pixels around it."""
 
 
 def take(browser: Browser, page_path: Path, theme: str) -> dict[str, bytes]:
@@ -32,7 +34,12 @@ def take(browser: Browser, page_path: Path, theme: str) -> dict[str, bytes]:
     page.goto(page_path.as_uri())
     first = page.screenshot()
     page.locator("#tools").evaluate("one => one.remove()")  # it stays in view, over whatever is photographed
-    matrix = page.locator("#matrix").screenshot()
+    page.set_viewport_size({"width": NARROW, "height": HEIGHT})
+    box = page.locator("#matrix").bounding_box()
+    assert box
+    matrix = page.screenshot(
+        full_page=True, clip={"x": 0, "y": box["y"] - EDGE, "width": NARROW, "height": box["height"] + 2 * EDGE}
+    )
     context.close()
     return {"report": first, "matrix": matrix}
 
