@@ -208,7 +208,7 @@ def test_levels_may_be_arms_of_one_curve(tmp_path: Path) -> None:
     (found,) = judge(run)
     (curve_,) = drawing._curves(run, found)
     assert (str(curve_.label), curve_.wait_s, list(curve_.lines["rate"].x), list(curve_.lines["rate"].mean)) == (
-        "a loop",
+        "at 8",
         0.2,
         [1, 8],
         [5, 40],
