@@ -40,6 +40,17 @@ def _parser() -> argparse.ArgumentParser:
     claims = command("claims", "judge the claims of a run: report/verdicts.json, the page and its pictures")
     claims.add_argument("--out", type=Path, metavar="DIR", help="where to write them (default: RUN_DIR/report)")
     claims.add_argument("--lang", default="en", help="the language that the page opens in: en or zh (it holds both)")
+    docs = command(
+        "claims-docs", "write docs/claims/: a page for each claim, with verdicts and pictures of a run", folder=""
+    )
+    docs.add_argument(
+        "run",
+        type=Path,
+        nargs="?",
+        metavar="RUN_DIR",
+        help="the run to take verdicts and pictures from (default: those there)",
+    )
+    docs.add_argument("--out", type=Path, metavar="DIR", help="where to write them (default: docs/claims)")
     command("index", "build index.html: all runs of a folder, and the history of each stack", folder="RESULTS_DIR")
     compare = command("compare", "who differs from whom, in words and letters")
     compare.add_argument("--scenario", action="append", metavar="NAME", help="only this one (may be repeated)")
@@ -116,6 +127,11 @@ def _answer(arguments: argparse.Namespace) -> str:
 
         page = claims.build(arguments.run, out=arguments.out, language=words.named(arguments.lang))
         return f"{claims.summary(arguments.run)}\n{page}"
+    if arguments.command == "claims-docs":
+        from analysis.claims import pages
+
+        written = pages.write(arguments.run, out=arguments.out or pages.DOCS)
+        return f"{len(written)} pages in {written[0].parent}"
     if arguments.command == "index":
         from analysis import index
 

@@ -118,8 +118,8 @@ def _n(value: float) -> str:
 _SETTINGS: dict[Any, Any] = {"font.family": ["DejaVu Sans"], "text.parse_math": False, "axes.unicode_minus": False}
 
 
-def png(scene: Scene) -> bytes:
-    """The picture at twice the usual density, in English."""
+def png(scene: Scene, *, dpi: int | None = None) -> bytes:
+    """The picture at `PNG_DPI`, twice the usual density, or at `dpi`; in English."""
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         mpl.rcdefaults()  # whatever the user's own settings are
@@ -133,7 +133,9 @@ def png(scene: Scene) -> bytes:
             for artist in _artists(shape, order):
                 axes.add_artist(artist)
         target = io.BytesIO()
-        figure.savefig(target, format="png", dpi=PNG_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 2})
+        figure.savefig(
+            target, format="png", dpi=dpi or PNG_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 2}
+        )
         return target.getvalue()
 
 

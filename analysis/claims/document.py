@@ -11,8 +11,9 @@ from analysis.claims.effects import Effect
 from analysis.claims.records import ClaimsRun
 from analysis.claims.rule import Question
 from analysis.claims.verdict import FAMILY, LEVEL, Judged
-from analysis.frames import STATUSES, mapping
-from analysis.words import LANGUAGES
+from analysis.frames import STATUSES, mapping, sequence
+from analysis.page.head import machine
+from analysis.words import LANGUAGES, Said
 
 SCHEMA = 1
 """Raised when a key is removed, renamed or gets another meaning."""
@@ -30,6 +31,8 @@ def document(
         "mode": outside.line(header.get("mode") or ""),
         "quick": run.quick,
         "seed": header.get("seed") if isinstance(header.get("seed"), int) else None,
+        "machine": machine(mapping(header.get("environment"))),
+        "server_cpus": len(sequence(mapping(header.get("placement")).get("server"))) or None,
         "started": outside.line(header.get("started") or ""),
         "host": outside.line(mapping(header.get("environment")).get("host") or ""),
         "level": LEVEL,
@@ -60,16 +63,15 @@ def _claim(run: ClaimsRun, judged: Judged, pictures: Sequence[str]) -> dict[str,
         },
         "checks": [
             {
-                **_question(found.check), **_effect(found.effect), "supports": found.check.supports.text,
-                "refutes": found.check.refutes.text, "answer": found.answer, "missing": found.effect.missing or None,
+                **_question(found.check, found.effect),
+                "supports": found.check.supports.text,
+                "refutes": found.check.refutes.text,
+                "answer": found.answer,
             }
             for found in judged.checks
         ],
         "controls": [
-            {
-                **_question(held.control), **_effect(held.effect), "expect": held.control.expect.text, "ok": held.ok,
-                "missing": held.effect.missing or None,
-            }
+            {**_question(held.control, held.effect), "expect": held.control.expect.text, "ok": held.ok}
             for held in judged.controls
         ],
         "trials": {status: statuses[status] for status in STATUSES},
@@ -78,7 +80,7 @@ def _claim(run: ClaimsRun, judged: Judged, pictures: Sequence[str]) -> dict[str,
     }  # fmt: skip
 
 
-def _question(question: Question) -> dict[str, Any]:
+def _question(question: Question, effect: Effect) -> dict[str, Any]:
     return {
         "name": question.name,
         "when": {"en": question.when.english, "zh": question.when.chinese},
@@ -87,7 +89,14 @@ def _question(question: Question) -> dict[str, Any]:
         "arm": question.arm,
         "against": question.against or None,
         "unit": sentences.unit(question),
+        **_effect(effect),
+        "figure": _spoken(sentences.figure(question, effect)),
+        "missing": effect.missing or None,
     }
+
+
+def _spoken(said: Said) -> dict[str, str]:
+    return {tag.partition("-")[0]: said.plain(tag) for tag in LANGUAGES}
 
 
 def _effect(effect: Effect | None) -> dict[str, Any]:

@@ -85,8 +85,11 @@ def joined(several: Sequence[Requests]) -> Requests:
 
 
 def delayed_share(found: Requests, end_s: float, limit_ms: float = LIMIT_MS) -> float:
-    """The share of those due from 0 until `end_s` that took longer than `limit_ms` or failed; NaN without any."""
-    inside = found.between(0.0, end_s)
+    """The share of those due from 0 that took longer than `limit_ms` or failed, up to that long before `end_s`; NaN without any.
+
+    What is due later than that is not kept waiting so long by what ends at `end_s`.
+    """
+    inside = found.between(0.0, end_s - limit_ms / 1000)
     if not len(inside.intended_s):
         return math.nan
     return float(np.mean(~inside.ok | (inside.latency_ms > limit_ms)))

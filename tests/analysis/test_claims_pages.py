@@ -1,0 +1,114 @@
+"""docs/claims/: made from the claim files and stored verdicts, every claim has its page, and pages say what the files say."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.claims import pages, sentences
+from analysis.words import Said
+from bench.model import BenchError
+from tests.analysis import stored_claims as stored
+
+FILES = sorted(pages.CLAIMS.glob("*.toml"))
+TABLES = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in FILES}
+AGAIN = "run `.venv/bin/python -m analysis claims-docs`"
+
+
+def test_every_claim_has_its_page_and_pages_agree_with_the_claim_files() -> None:
+    made = pages.pages(pages.CLAIMS, pages.stored(pages.DOCS))
+    there = {path.name: path.read_text("utf-8") for path in pages.DOCS.glob("*.md")}
+    assert there.keys() == made.keys(), AGAIN
+    assert set(there) == {f"{path.stem}.md" for path in FILES} | {"README.md"}
+    assert [name for name in made if made[name] != there[name]] == [], AGAIN
+
+
+def test_every_picture_of_the_pages_is_there_and_no_other() -> None:
+    told = {name for one in pages.stored(pages.DOCS).get("claims", []) for name in one["pictures"]}
+    images = pages.DOCS / pages.IMAGES
+    assert {f"{pages.IMAGES}/{path.name}" for path in images.glob("*")} == told
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_figure_that_decides_has_words(name: str) -> None:
+    rules = [*TABLES[name].get("check", []), *TABLES[name].get("control", [])]
+    assert [one["metric"] for one in rules if not isinstance(sentences.metric(one["metric"]), Said)] == []
+
+
+def test_there_are_nineteen_claims_in_both_languages() -> None:
+    assert [table["number"] for table in TABLES.values()] == list(range(1, 20))
+    for name, table in TABLES.items():
+        spoken = [table[key] for key in ("title", "statement", "prediction", "mechanism", "changes")] + table["traps"]
+        for text in spoken:
+            assert set(text) == {"en", "zh"}, name
+            assert any("\u4e00" <= letter <= "\u9fff" for letter in text["zh"]), name
+            assert not any("\u4e00" <= letter <= "\u9fff" for letter in text["en"]), name
+        assert bool(table["quote"]) == bool(table["quote_en"]), name
+
+
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder of pages, and of claim files of which one is the run's claim 13 and one was never run."""
+    base = tmp_path_factory.mktemp("docs")
+    run = stored.everything(base / stored.RUN_ID)
+    head = json.loads((run / "run.json").read_text())
+    head["claims"] = {"13": head["claims"]["13"]}
+    records = [one for one in (run / "claims.jsonl").read_text().splitlines() if '"claim": 13' in one]
+    (run / "run.json").write_text(json.dumps(head | {"not_run": {}}))
+    (run / "claims.jsonl").write_text("\n".join(records) + "\n")
+    (base / "files").mkdir()
+    shutil.copy(pages.CLAIMS / "13-celery.toml", base / "files")
+    shutil.copy(pages.CLAIMS / "06-nginx-shields.toml", base / "files")
+    pages.write(run, out=base / "out", claims=base / "files")
+    return base / "out", base / "files"
+
+
+def test_a_run_gives_verdict_and_picture_to_its_claims_and_the_others_say_that_they_were_not_run(docs: Any) -> None:
+    out, _ = docs
+    index = (out / "README.md").read_text("utf-8")
+    assert "| 13 | [Hand slow work to Celery](13-celery.md) | ! invalid |" in index
+    assert "| 6 | [nginx shields the application from slow clients](06-nginx-shields.md) | – not run yet |" in index
+    page = (out / "13-celery.md").read_text("utf-8")
+    assert "**! invalid.**" in page
+    assert "![Effects against the rule](images/claim-13-forest.png)" in page
+    assert (out / "images" / "claim-13-forest.png").read_bytes().startswith(b"\x89PNG")
+    assert "**实验无效。**" in page
+    assert "> 使用分布式异步编程" in page
+
+
+def test_a_rule_that_was_changed_since_is_said(docs: Any) -> None:
+    assert "The rule has been changed since that run" in (docs[0] / "13-celery.md").read_text("utf-8")
+
+
+def test_pages_come_out_the_same_without_the_run_and_old_ones_go(docs: Any) -> None:
+    out, claims = docs
+    before = {path.name: path.read_bytes() for path in out.glob("*.md")}
+    (out / "99-gone.md").touch()
+    pages.write(None, out=out, claims=claims)
+    assert {path.name: path.read_bytes() for path in out.glob("*.md")} == before
+
+
+def test_nothing_in_a_claim_is_markup(tmp_path: Path) -> None:
+    table = (pages.CLAIMS / "13-celery.toml").read_text("utf-8")
+    (tmp_path / "13-celery.toml").write_text(table.replace('title.en = "Hand', 'title.en = "<b>*|Hand'))
+    made = pages.pages(tmp_path, {})
+    assert "[\\<b\\>\\*\\|Hand slow work" in made["README.md"]
+
+
+def test_a_claim_file_or_stored_verdicts_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "01-a.toml").write_text("number = ")
+    with pytest.raises(BenchError, match=r"01-a\.toml"):
+        pages.pages(tmp_path, {})
+    (tmp_path / "verdicts.json").write_text("{")
+    with pytest.raises(BenchError, match="is damaged"):
+        pages.stored(tmp_path)
+
+
+def test_the_command_writes_the_pages_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims-docs", "--out", str(tmp_path / "here")]) == 0
+    assert capsys.readouterr().out.strip() == f"20 pages in {tmp_path / 'here'}"
+    assert (tmp_path / "here" / "19-fewer-parts.md").exists()
