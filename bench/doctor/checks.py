@@ -83,7 +83,10 @@ def _steal(facts: Facts) -> Check:
 
 def _load(facts: Facts) -> Check:
     count = len(facts.topology.cpus)
-    remedy = "stop other programs, or wait until they are done: they take CPU time from what is measured"
+    remedy = (
+        "stop other programs, or wait until they are done: they take CPU time from what is measured, and being `nice` does not "
+        "help where kernel.sched_autogroup_enabled is 1, since each session then gets an equal share"
+    )
     return _judged("load average", "warn" if facts.load1 > 0.25 * count else "ok", f"{facts.load1:.2f}", remedy)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from scripted_servers import GOOD, HANG
+from scripted_servers import BODY, CLOSE, GOOD, HANG, head
 
 from loadtests import duet
 from loadtests.duet import multiples, order, visits
@@ -70,6 +70,28 @@ def test_slices_are_loaded_in_turn_and_the_drain_is_left_out(
         assert all(row["end_s"] < starts[row["slice"]] for row in lead)
     assert outcome.control.events[:2] == ["ready", "<go"]
     assert outcome.control.events[-2:] == ["measured", "<end"]
+
+
+def test_servers_that_close_chunk_or_write_in_parts_are_counted_alike(serve: Any, load: Any) -> None:
+    chunked = head(None, extra=b"Transfer-Encoding: chunked\r\n")
+    ways: list[list[Any]] = [
+        [GOOD],
+        [head(extra=b"Connection: close\r\n") + BODY, CLOSE],
+        [chunked, b"5\r\nHello\r\n", b"8\r\n, World!\r\n0\r\n\r\n"],
+        [head(), BODY],
+    ]
+    servers = [serve(lambda number, steps=steps: steps) for steps in ways]
+    outcome = load(*[one.port for one in servers], mode="duet", slice_s=0.03, measure_s=0.12, warmup_s=0.03)
+    rows, targets = outcome.table.rows, outcome.table.target
+    for number, (server, told) in enumerate(zip(servers, outcome.targets, strict=True)):
+        assert told["errors"] == {}
+        assert 0 < told["requests"] <= told["window_requests"] <= server.requests
+        assert (targets == number).sum() == server.requests
+        assert set(rows["bytes"][targets == number]) == {len(BODY)}
+        assert told["seconds"] == pytest.approx(0.8 * 0.12)
+    closing = outcome.targets[1]
+    assert closing["connects"] == closing["window_requests"], "one for each request, and timed"
+    assert closing["connect_ms"]["count"] == closing["connects"]
 
 
 def test_no_two_targets_are_loaded_at_once(serve: Any, load: Any) -> None:
