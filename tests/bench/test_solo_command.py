@@ -156,46 +156,63 @@ def test_a_partner_that_falls_silent_in_a_duet_is_left_out(server: Server) -> No
     assert "A / B  no ratio: A fell silent" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["load", "duet"])
-def test_ctrl_c_keeps_what_was_measured(command: str) -> None:
-    """Once it measures: the warm-up of `load` is 50 requests, that of `duet` one path and then the other."""
-    paths: list[str] = []
-    enough = threading.Event()
+class Counting:
+    """A proper server that knows when it is measured: `enough(paths so far)` says so."""
 
-    class Counting(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 65536
+    def __init__(self, enough: Callable[[list[str]], bool]) -> None:
+        paths: list[str] = []
+        self.measured = measured = threading.Event()
 
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"ok")
-            paths.append(self.path)
-            if len(paths) > 60 if command == "load" else len(list(itertools.groupby(paths[-5000:]))) > 4:
-                enough.set()
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = 65536
 
-        def log_message(self, *args: object) -> None:
-            pass
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+                paths.append(self.path)
+                if enough(paths):
+                    measured.set()
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Counting) as counting:
-        threading.Thread(target=counting.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{counting.server_address[1]}/"
-        words = ["--rate", "50", "--arrivals", "constant", url]
-        words = words if command == "load" else [f"{url}a", f"{url}b", "--slice-ms", "50"]
-        argv = [BENCH, command, *words, "--connections", "1", "--seconds", "600", "--json"]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert enough.wait(50)
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=50)
-        counting.shutdown()
-    assert (process.returncode, err) == (130, "")
-    found = json.loads(out)
-    assert found["stopped"] is True
-    assert 0 < found["seconds"] < 600
-    requests = [found["requests"]] if command == "load" else [one["requests"] for one in found["targets"]]
-    assert sum(requests) > 0
-    assert found.get("errors", {}) == {}
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_ctrl_c_keeps_what_was_measured() -> None:
+    """Once it measures: the warm-up of `load` is 50 requests here, that of `duet` one path and then the other."""
+    single = Counting(lambda paths: len(paths) > 60)
+    pair = Counting(lambda paths: len(list(itertools.groupby(paths[-5000:]))) > 4)
+    options = ["--connections", "1", "--seconds", "600", "--json"]
+    commands = [
+        [BENCH, "load", single.url, "--rate", "50", "--arrivals", "constant", *options],
+        [BENCH, "duet", f"{pair.url}a", f"{pair.url}b", "--slice-ms", "50", *options],
+    ]
+    started = [subprocess.Popen(one, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for one in commands]
+    told = []
+    for server, process in zip((single, pair), started, strict=True):
+        assert server.measured.wait(50)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=50)
+        server.close()
+        assert (process.returncode, err) == (130, "")
+        told.append(json.loads(out))
+        assert told[-1]["stopped"] is True
+        assert 0 < told[-1]["seconds"] < 600
+    load, duet = told
+    assert load["requests"] > 0
+    assert load["errors"] == {}
+    assert sum(one["requests"] for one in duet["targets"]) > 0
+    assert [one["errors"] for one in duet["targets"]] == [{}, {}]
 
 
 def test_a_rate_that_cannot_be_reached_is_said_with_what_was(server: Server) -> None:
