@@ -789,11 +789,21 @@ def setup() -> int:
 
 
 @app.command
-def lock() -> int:
-    """Refresh the pins of every environment to the newest versions that fit, and say what changed."""
+def lock(*names: str) -> int:
+    """Refresh the pins of every environment to the newest versions that fit, and say what changed.
+
+    Parameters
+    ----------
+    names
+        Applications and servers whose pins alone are refreshed; those of all others stay, and are kept to.
+    """
     from bench import locking
 
-    changes = locking.lock(catalog.load(), lambda text: print(f"lock: {text}", flush=True))
+    def say(text: str) -> None:
+        print(f"lock: {text}", flush=True)
+
+    found = catalog.load()
+    changes = locking.lock_only(found, names, say) if names else locking.lock(found, say)
     print("\n".join(changes) or "nothing changed")
     return 0
 

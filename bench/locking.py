@@ -1,11 +1,12 @@
 """Refreshing the pins of every environment: to the newest versions that fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench import environments
 from bench.catalog import Catalog
 from bench.languages import LANGUAGES, AbsentError, node
+from bench.manifest import nearest
 from bench.model import BenchError
 
 
@@ -42,6 +43,39 @@ def lock(catalog: Catalog, say: Callable[[str], None]) -> list[str]:
     return changes
 
 
+def lock_only(catalog: Catalog, names: Iterable[str], say: Callable[[str], None]) -> list[str]:
+    """Pin these applications and servers alone, to the newest versions that fit the pins of all others; what changed, as `lock`.
+
+    Raises BenchError for a name that is neither, and for one without a `requirements.in`.
+    """
+    sources = [_source(catalog, name) for name in names]
+    others = [
+        line
+        for one in (*catalog.apps.values(), *catalog.servers.values())
+        if (target := one.folder / "requirements.txt").exists() and one.folder / "requirements.in" not in sources
+        for line in _pin_lines(target)
+    ]
+    constraints = catalog.root / ".cache" / "others.txt"
+    constraints.parent.mkdir(exist_ok=True)
+    constraints.write_text("".join(f"{line}\n" for line in sorted(set(others))), encoding="utf-8")
+    try:
+        return [line for source in sources for line in _compile(catalog.root, source, ["-c", str(constraints)], say)]
+    finally:
+        constraints.unlink()
+
+
+def _source(catalog: Catalog, name: str) -> Path:
+    known = {**catalog.servers, **catalog.apps}
+    if name not in known:
+        raise BenchError(f"{name}: neither an application nor a server.{nearest(name, list(known))}")
+    source = known[name].folder / "requirements.in"
+    if not source.exists():
+        raise BenchError(
+            f"{source.relative_to(catalog.root)} is not there: it names the packages to pin, one in each line"
+        )
+    return source
+
+
 _COMPILE = ("--universal", "--python-version", "3.12", "--no-emit-index-url", "--no-header", "--no-annotate")
 
 
@@ -63,8 +97,11 @@ def _compile(root: Path, source: Path, extra: list[str], say: Callable[[str], No
 def _pins(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    lines = [line.split(";")[0].strip(" \\") for line in path.read_text(encoding="utf-8").splitlines()]
-    return {
-        name: version
-        for name, _, version in (line.partition("==") for line in lines if "==" in line and line[0] not in " #-")
-    }
+    found = (line.split(";")[0].strip().partition("==") for line in _pin_lines(path))
+    return {name: version for name, _, version in found}
+
+
+def _pin_lines(path: Path) -> list[str]:
+    """`name==version`, some with `; marker`."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.rstrip(" \\") for line in lines if "==" in line and line[0] not in " #-"]

@@ -14,7 +14,7 @@ from made_stacks import Tree
 from bench import catalog, environments, static
 from bench.environments import is_ready, locks_of, prepare, versions
 from bench.languages import LANGUAGES
-from bench.locking import lock
+from bench.locking import lock, lock_only
 from bench.model import BenchError
 
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^ ;\\]+)", re.MULTILINE)
@@ -253,6 +253,34 @@ def test_locking_solves_all_together_and_says_what_changed(small: Tree, monkeypa
     assert not Path(together).exists()
     assert all("--generate-hashes" in call and "-c" not in call for call in calls[:8])
     assert lock(small.load(), said.append) == []
+
+
+def test_a_name_is_locked_alone_against_what_the_others_have_pinned(
+    small: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile_(*arguments: str, environment: Path | None = None) -> None:
+        constraints.append(Path(arguments[arguments.index("-c") + 1]).read_text())
+        Path(arguments[arguments.index("-o") + 1]).write_text("falcon==4.2\n")
+
+    constraints: list[str] = []
+    small.app("falcon")
+    (small.root / "apps/falcon/requirements.in").write_text("falcon\n")
+    (small.root / "apps/flask/requirements.txt").write_text(
+        "flask==3.1 ; python_version > '3' \\\n    --hash=sha256:cc\nclick==8\n"
+    )
+    monkeypatch.setattr(environments, "uv", compile_)
+    said: list[str] = []
+    assert lock_only(small.load(), ["falcon"], said.append) == ["apps/falcon/requirements.txt: falcon none -> 4.2"]
+    assert said == ["apps/falcon/requirements.txt"]
+    (asked,) = constraints
+    assert {"click==8", "flask==3.1 ; python_version > '3'"} <= set(asked.splitlines())
+    assert "hash" not in asked
+    assert (small.root / "apps/flask/requirements.txt").read_text().startswith("flask==3.1"), "others stay"
+    with pytest.raises(BenchError, match=r"^falcom: neither an application nor a server. Did you mean falcon\?$"):
+        lock_only(small.load(), ["falcom"], said.append)
+    (small.root / "apps/falcon/requirements.in").unlink()
+    with pytest.raises(BenchError, match=r"^apps/falcon/requirements.in is not there"):
+        lock_only(small.load(), ["falcon"], said.append)
 
 
 # What is installed
