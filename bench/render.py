@@ -3,6 +3,7 @@
 The ways (on this machine, in containers) differ only in the `Site`: where things lie and who may listen where.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,11 +202,7 @@ def _configuration(
     source = (front.folder / (front.template or "")).resolve()
     fronts = front.folder.parent.resolve()
     try:
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(fronts), undefined=jinja2.StrictUndefined, autoescape=False,
-            keep_trailing_newline=True, trim_blocks=True,
-        )  # fmt: skip
-        return environment.from_string(source.read_text(encoding="utf-8")).render(
+        return _template(fronts, source.read_text(encoding="utf-8")).render(
             user=site.user, cpus=planned.front_processes - 1, files=FILE_LIMIT, connections=FILE_LIMIT // 2,
             listen=f"{client.host}:{client.port}", protocol=planned.stack.server.speaks, front_dir=front_dir,
             serves_static=front.serves_static, static_dir=site.static_dir,
@@ -217,6 +214,16 @@ def _configuration(
         raise BenchError(f"deploy/fronts/{front.name}/front.toml: key 'template': {source}: {error.strerror}") from None
     except jinja2.TemplateError as error:
         raise BenchError(f"{source}: {error}") from None
+
+
+@functools.lru_cache(maxsize=64)
+def _template(fronts: Path, text: str) -> jinja2.Template:
+    """Compiled once: that takes longer than all else about rendering. What it extends is read again where it has changed."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(fronts), undefined=jinja2.StrictUndefined, autoescape=False,
+        keep_trailing_newline=True, trim_blocks=True,
+    )  # fmt: skip
+    return environment.from_string(text)
 
 
 def _upstream(endpoint: Endpoint) -> str:

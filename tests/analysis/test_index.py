@@ -40,14 +40,21 @@ def row(text: str, name: str) -> str:
     return next(line for line in text.splitlines() if line.startswith("<tr>") and name in line)
 
 
-@pytest.fixture
-def results(make_run: Make, tmp_path: Path) -> Path:
-    """Two like runs with intervals, and one in containers."""
+@pytest.fixture(scope="module")
+def stored(make_run: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two like runs with intervals, and one in containers; not to be changed."""
+    folder = tmp_path_factory.mktemp("stored")
     for number, blocks, changes in ((1, 6, {}), (2, 6, {}), (3, 1, {"mode": "compose"})):
         made = make_run(scenarios=["db", "json"], blocks=blocks, copies=2, seed=number)
-        add(tmp_path, f"2026112{number}-120000-aaaa", made, started=f"2026-11-2{number}T12:00:00+00:00", **changes)
-    (tmp_path / "latest").symlink_to("20261123-120000-aaaa")
-    return tmp_path
+        add(folder, f"2026112{number}-120000-aaaa", made, started=f"2026-11-2{number}T12:00:00+00:00", **changes)
+    (folder / "latest").symlink_to("20261123-120000-aaaa")
+    return folder
+
+
+@pytest.fixture
+def results(stored: Path, tmp_path: Path) -> Path:
+    """A copy of `stored`, to do with as one likes."""
+    return shutil.copytree(stored, tmp_path / "results", symlinks=True)
 
 
 def test_every_run_is_listed_once_the_newest_first_and_linked(results: Path) -> None:

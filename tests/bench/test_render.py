@@ -271,15 +271,17 @@ def test_every_server_over_every_transport_is_among_them(real: catalog.Catalog) 
     assert not missing, "write down their command lines above"
 
 
+UWSGI = re.compile(r"\$\{[A-Z_]+\}|\$\{uwsgi\[status\]\}")
+"""uWSGI's own variables, which it fills for each request."""
+
+
 @pytest.mark.parametrize("cpus", [1, 3])
 def test_nothing_in_a_rendered_stack_is_left_to_be_guessed(real: catalog.Catalog, cpus: int) -> None:
     for name in real.stacks:
         made = rendered(real, name, cpus)
         for command in made.commands:
             for word in command.argv:
-                told = re.sub(
-                    r"\$\{[A-Z_]+\}|\$\{uwsgi\[status\]\}", "", word
-                )  # uWSGI's own variables, which it fills for each request
+                told = UWSGI.sub("", word)
                 assert not re.search(r"[{}]|\bauto\b|nproc|cpu_count|0\.0\.0\.0", told), (name, word)
             assert command.argv[0].startswith("/"), name
             assert command.cwd.is_absolute()
