@@ -51,8 +51,8 @@ def lock_only(catalog: Catalog, names: Iterable[str], say: Callable[[str], None]
     sources = [_source(catalog, name) for name in names]
     others = [
         line
-        for one in (*catalog.apps.values(), *catalog.servers.values())
-        if (target := one.folder / "requirements.txt").exists() and one.folder / "requirements.in" not in sources
+        for folder in _folders(catalog).values()
+        if (target := folder / "requirements.txt").exists() and folder / "requirements.in" not in sources
         for line in _pin_lines(target)
     ]
     constraints = catalog.root / ".cache" / "others.txt"
@@ -64,11 +64,17 @@ def lock_only(catalog: Catalog, names: Iterable[str], say: Callable[[str], None]
         constraints.unlink()
 
 
+def _folders(catalog: Catalog) -> dict[str, Path]:
+    """Where applications and servers lie. One name for both would be the application's."""
+    servers = {server.name: server.folder for server in catalog.servers.values()}
+    return servers | {app.name: app.folder for app in catalog.apps.values()}
+
+
 def _source(catalog: Catalog, name: str) -> Path:
-    known = {**catalog.servers, **catalog.apps}
+    known = _folders(catalog)
     if name not in known:
         raise BenchError(f"{name}: neither an application nor a server.{nearest(name, list(known))}")
-    source = known[name].folder / "requirements.in"
+    source = known[name] / "requirements.in"
     if not source.exists():
         raise BenchError(
             f"{source.relative_to(catalog.root)} is not there: it names the packages to pin, one in each line"
