@@ -70,7 +70,7 @@ class ScenarioTable:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyRow:
-    """One stack's percentiles in milliseconds; `rails` are those of p50 and p99, where there are any."""
+    """One stack's percentiles in milliseconds; `rails` are those of p50 and of the table's `tail`, where there are any."""
 
     name: Name
     percentiles: tuple[Printed, ...]
@@ -86,12 +86,16 @@ class LatencyRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyTable:
-    """One scenario in one open-loop view. Two views never share a table: an equal rate and equal shares are different questions."""
+    """One scenario in one open-loop view. Two views never share a table: an equal rate and equal shares are different questions.
+
+    `tail` names the percentile that it is sorted and ranked by: p99, or a lower one where no stack has it.
+    """
 
     scenario: str
     view: str
     title: Said | str
     load: Said
+    tail: str
     ticks: tuple[tuple[Tick, ...], tuple[Tick, ...]]
     rows: tuple[LatencyRow, ...]
     sure: Said | None
@@ -233,33 +237,42 @@ def _errors(cells: Iterable[Mapping[str, Any]]) -> str:
 
 def _latency(evidence: Evidence, scenario: str, view: str) -> LatencyTable:
     by_metric = {metric: _figures(evidence, scenario, view, metric) for metric in PERCENTILES.values()}
-    shown = [figure for metric in ("p50_ms", "p99_ms") for figure in by_metric[metric].values()]
+    tail = _tail(evidence, scenario, view, by_metric)
+    shown = [figure for metric in ("p50_ms", PERCENTILES[tail]) for figure in by_metric[metric].values()]
     scale = Scale.around(bound for figure in shown for bound in (figure.value, figure.low, figure.high))
-    found = evidence.comparisons.get((scenario, view, "p99_ms"))
+    found = evidence.comparisons.get((scenario, view, PERCENTILES[tail]))
 
-    def last(name: Name) -> float:
-        figure = by_metric["p99_ms"].get(name.stack) or by_metric["p50_ms"].get(name.stack)
-        return figure.value if figure else float("inf")
+    def last(name: Name) -> tuple[bool, float]:
+        figure = by_metric[PERCENTILES[tail]].get(name.stack)
+        least = figure or by_metric["p50_ms"].get(name.stack)
+        return figure is None, least.value if least else float("inf")
 
     return LatencyTable(
-        scenario=scenario, view=view, title=title(evidence, scenario), load=load(evidence, scenario, view),
+        scenario=scenario, view=view, title=title(evidence, scenario), load=load(evidence, scenario, view), tail=tail,
         ticks=scale.ticks() if shown else ((), ()),
         rows=tuple(
-            _latency_row(evidence, scenario, view, name, by_metric, scale, found)
+            _latency_row(evidence, scenario, view, name, by_metric, scale, found, tail)
             for name in sorted(names(evidence), key=last)
         ),
         sure=sureness(found),
     )  # fmt: skip
 
 
+def _tail(evidence: Evidence, scenario: str, view: str, by_metric: Mapping[str, Mapping[str, Figure]]) -> str:
+    """The percentile by which a table ranks: of p99, p90 and p50 the highest that was compared, or else that any stack has."""
+    metrics = [(name, PERCENTILES[name]) for name in ("p99", "p90", "p50")]
+    ranked = [name for name, key in metrics if (one := evidence.comparisons.get((scenario, view, key))) and one.places]
+    return next(iter([*ranked, *(name for name, key in metrics if by_metric[key]), "p99"]))
+
+
 def _latency_row(
     evidence: Evidence, scenario: str, view: str, name: Name, by_metric: Mapping[str, Mapping[str, Figure]], scale: Scale,
-    found: Comparison | None,
+    found: Comparison | None, tail: str,
 ) -> LatencyRow:  # fmt: skip
     cells = evidence.of(name.stack, scenario, view)
     flags = tuple(dict.fromkeys(flag for cell in cells for flag in cell["flags"]))
     figures = [by_metric[metric].get(name.stack) for metric in PERCENTILES.values()]
-    drawn = [figures[0], figures[2]]
+    drawn = [figures[0], *([by_metric[PERCENTILES[tail]].get(name.stack)] if tail != "p50" else [])]
     why = list(_why(cells))
     if figures[0] and not figures[2]:
         why.append(say("tables.no_p99"))

@@ -38,6 +38,8 @@ class Metric:
 METRICS = (
     Metric(key="capacity", view="capacity", metric="capacity_rps", unit=1, higher_is_better=True),
     Metric(key="p99", view="latency", metric="p99_ms", unit=1, higher_is_better=False),
+    Metric(key="p90", view="latency", metric="p90_ms", unit=1, higher_is_better=False),
+    Metric(key="p50", view="latency", metric="p50_ms", unit=1, higher_is_better=False),
     Metric(key="cpu", view="capacity", metric="cpu_ms", unit=1, higher_is_better=False),
     Metric(key="memory", view="capacity", metric="pss_bytes", unit=1024 * 1024, higher_is_better=False),
 )

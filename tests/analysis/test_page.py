@@ -355,6 +355,22 @@ def test_a_percentile_without_enough_answers_says_so(make_run: Callable[..., Any
     assert row[-1] == "no p99: it needs 1,000 answers in each deployment"
 
 
+def test_without_p99_a_table_ranks_by_the_highest_percentile_that_was_compared(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    for t in run.trials:
+        if t["latency_ms"]:
+            t["latency_ms"]["p99"] = None
+    page = without_pictures(run)
+    heads, *rows = page.tables["latency-db"]
+    assert heads[6] == "Rank by p90"
+    assert heads[1].startswith("p50 and p90, ms")
+    assert [row[0].split("/")[0] for row in rows] == ["aiohttp", "tornado", "flask", "django"]
+    assert [row[6] for row in rows] == ["1", "2", "3", "4"]
+    assert rows[0][3].startswith("0.5")
+    latency = page.words[page.words.index("At an equal load of 200 req/s.") :]
+    assert latency.startswith("At an equal load of 200 req/s. 6 pairs in 6 blocks: 6 different")
+
+
 def test_a_process_title_is_printed_as_it_is(make_run: Callable[..., Any]) -> None:
     run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
     processes = run.header["observed"]["flask/gunicorn-sync/nginx"]["processes"]
