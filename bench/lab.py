@@ -4,7 +4,8 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from bench.store import RunStore
 
 ACTION_PATIENCE_S = 30.0
 """How long an action may go on after the load is over."""
+
+GATE_PATIENCE_S = 20.0
+"""How long loads that measure side by side wait for each other."""
 
 Event = Mapping[str, Any]
 """`name`, and `at_s` on the clock of the recorded requests."""
@@ -193,16 +197,19 @@ class Lab:
             self.launcher.stop(deployments)
 
     def load(
-        self, job: load.Job, *, name: str, watched: Sequence[Deployment] = (), at: Sequence[Action] = ()
-    ) -> Loaded:
+        self, job: load.Job, *, name: str, watched: Sequence[Deployment] = (), at: Sequence[Action] = (),
+        gate: Callable[[], object] = lambda: None,
+    ) -> Loaded:  # fmt: skip
         """Carry out `job` under a seed of its own, and `at` meanwhile. `name` is unique in the run: see `job_name`.
 
-        Raises BenchError where the generator gives no result, or a watched deployment answered nothing since it had died.
+        `gate` is called when all is ready, and the measuring begins when it returns. Raises ArmFailedError where the generator gives no
+        result, with the reason of a watched deployment that has died.
         """
         snapshots: list[Snapshot] = []
         clockwork = _Clockwork(at)
 
         def ready(pid: int | None) -> None:
+            gate()
             snapshots.append(account.snapshot(self.database, watched, pid))
             clockwork.start()
 
@@ -222,6 +229,30 @@ class Lab:
             answer=answer, requests=self.store.folder / "requests" / f"{name}.parquet", snapshots=snapshots,
             events=clockwork.events(float(answer["origin_s"])),
         )  # fmt: skip
+
+    def side_by_side[T](self, works: Mapping[str, Callable[[Callable[[], object]], T]]) -> dict[str, T | Failed]:
+        """Do all of `works` at once, each in a thread; the gate that each is given opens when all have come to it, or one cannot.
+
+        For loads that leave the CPUs mostly idle: none measures while another still starts. What raised BenchError has failed.
+        """
+        gate = threading.Barrier(len(works))
+
+        def pass_gate() -> None:
+            with suppress(threading.BrokenBarrierError):
+                gate.wait(GATE_PATIENCE_S)
+
+        def do(work: Callable[[Callable[[], object]], T]) -> T | Failed:
+            try:
+                return work(pass_gate)
+            except ArmFailedError as error:
+                gate.abort()
+                return error.failed
+            except BenchError as error:
+                gate.abort()
+                return Failed(reason=str(error))
+
+        with ThreadPoolExecutor(max_workers=len(works)) as pool:
+            return dict(zip(works, pool.map(do, works.values()), strict=True))
 
 
 def job_name(arm: PlannedArm | Claim, replicate: int, part: str) -> str:

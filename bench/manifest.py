@@ -15,6 +15,10 @@ _MISSING = re.compile(r"missing required field `(?P<key>[^`]*)`(?: - at `\$(?P<w
 _WRONG = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<where>[^`]*)`")
 
 
+OptionalEndpoint = Literal["fault", "fanout", "report", "async"]
+"""What applications may have beside the contract's endpoints, where the environment switches it on."""
+
+
 class Variant(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """`[variants.NAME]` of an `app.toml`."""
 
@@ -36,7 +40,7 @@ class AppManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     core: list[str] = []
     full: list[str] = []
     missing: list[str] = []
-    optional: list[Literal["fault", "fanout", "report", "async"]] = []
+    optional: list[OptionalEndpoint] = []
     variants: dict[str, Variant] = {}
 
 

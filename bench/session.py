@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class Session:
         self._spawned: list[Spawned] = []
         self._stack = contextlib.ExitStack()
         self._projects: dict[str, Mapping[str, str]] = {}
+        self._recording = threading.Lock()
         self.scratch = Path()
 
     def __enter__(self) -> "Session":
@@ -186,10 +188,11 @@ class Session:
             "id": self.id, "scratch": str(self.scratch),
             "processes": [[spawned.pid, spawned.started] for spawned in self._spawned], "projects": self._projects,
         }  # fmt: skip
-        self._lock.seek(0)
-        self._lock.truncate()
-        self._lock.write(json.dumps(state))
-        self._lock.flush()
+        with self._recording:  # several threads may start and stop what is theirs
+            self._lock.seek(0)
+            self._lock.truncate()
+            self._lock.write(json.dumps(state))
+            self._lock.flush()
 
 
 def _pass_on_niceness(pid: int) -> None:

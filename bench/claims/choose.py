@@ -20,7 +20,7 @@ from bench.plan import plan_stack
 
 QUICK_REPLICATES = 3
 """With `--quick`: the fewest of which Student's t makes an interval that is of any use."""
-DEPLOY_S = 3.0
+DEPLOY_S = 2.0
 """Starting and ending deployments, for each time: a first guess."""
 
 

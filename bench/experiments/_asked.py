@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from bench import catalog
 from bench.contract import DATABASE_ENDPOINTS
 from bench.lab import PlannedArm
+from bench.manifest import OptionalEndpoint
 from bench.model import Scenario
 
 
@@ -19,6 +20,8 @@ class Asking(Protocol):
     def values(self) -> dict[str, dict[str, int]]: ...
     @property
     def paths(self) -> dict[str, str]: ...
+    @property
+    def waits(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +30,11 @@ class Asked:
 
     name: str
     scenario: Scenario | None
-    """None: what `paths` of each arm says; it is taken to wait."""
-
-    @property
-    def windows(self) -> bool:
-        """Whether an answer takes long."""
-        return self.scenario is None or self.scenario.windows
-
-    @property
-    def waits(self) -> bool:
-        """Whether what counts is how many requests are held at once."""
-        return self.scenario is None or "waiting" in self.scenario.tags
+    """None: what `paths` of each arm says."""
+    windows: bool
+    """Whether an answer takes long."""
+    waits: bool
+    """Whether what counts is how many requests are held at once."""
 
     @property
     def touches_database(self) -> bool:
@@ -56,9 +53,19 @@ def asked(given: Asking) -> list[Asked]:
     """Scenarios first, in the order in which they run, then paths."""
     known = catalog.scenarios()
     return [
-        *(Asked(name=name, scenario=one) for name, one in known.items() if name in given.scenarios),
-        *(Asked(name=name, scenario=None) for name in given.paths),
-    ]
+        *(
+            Asked(name=name, scenario=one, windows=one.windows, waits="waiting" in one.tags)
+            for name, one in known.items() if name in given.scenarios
+        ),
+        *(Asked(name=name, scenario=None, windows=name in given.waits, waits=name in given.waits) for name in given.paths),
+    ]  # fmt: skip
+
+
+def optional(given: Asking) -> set[str]:
+    """Which of the contract's optional endpoints the paths are of."""
+    return {path.removeprefix("/").partition("/")[0].partition("?")[0] for path in given.paths.values()} & set(
+        get_args(OptionalEndpoint)
+    )
 
 
 def check(given: Asking) -> None:
@@ -70,5 +77,7 @@ def check(given: Asking) -> None:
     for name, path in given.paths.items():
         if name in known or not path.startswith("/"):
             raise ValueError(f"`paths`: {name} = '{path}': give a name that no scenario has, and a path from / on")
+    if set(given.waits) - set(given.paths):
+        raise ValueError("`waits` names some of `paths`")
     if not given.scenarios and not given.paths:
         raise ValueError("`scenarios` or `paths` names one or more")

@@ -5,28 +5,29 @@ The same as a run over the matrix does, so a claim may be answered from the tria
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from bench import load, record, trial
+from bench.companions import NAMES
 from bench.database import data
 from bench.deployment import Deployment, died
 from bench.experiments import Outcome
 from bench.experiments._asked import Asked, asked, check
+from bench.experiments._asked import optional as paths_optional
 from bench.experiments._storm import SESSIONS_S, TIMEOUT_S, sessions, storm, stormed
 from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
 from bench.plan import CONNECTIONS, WAITING_CONNECTIONS, slots
 
-WINDOW_S = 1.5
-"""Instead of a slice, where a request takes long."""
 LATENCY_SHARE = 0.5
 """Latency is read at one rate for all arms: this share of what the slowest of them can do."""
-JOB_S = 3.0
+JOB_S = 1.5
 """Starting the load process, and writing what it recorded: for all arms together."""
-MOST_PER_SLOT = 16
-"""Requests in flight for each that a stack serves at once, where they only wait."""
+MOST_PER_SLOT = 4
+"""Requests in flight for each that a stack serves at once, where they only wait: what is left at the end of a window drains."""
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,10 +38,16 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """From scenario to parameters of it, instead of its own."""
     paths: dict[str, str] = {}
     """Beside scenarios: from a name to a path, which may be another for each arm; any answer below 400 is right."""
+    waits: tuple[str, ...] = ()
+    """Those of `paths` whose answers take long, and not for work."""
+    companions: tuple[str, ...] = ()
+    """What the applications are to find beside them: `upstream`, a service with a settable latency."""
     connections: int = CONNECTIONS
     capacity_s: float = 0.5
     warmup_s: float = 0.1
     slice_s: float = 0.1
+    window_s: float = 1.5
+    """Instead of both, where a request takes long."""
     latency: tuple[str, ...] = ()
     latency_s: float = 2.0
     storm: int = 0
@@ -51,6 +58,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def __post_init__(self) -> None:
         check(self)
+        if set(self.companions) - set(NAMES):
+            raise ValueError(f"`companions` are some of {', '.join(NAMES)}")
         if set(self.latency) - {*self.scenarios, *self.paths}:
             raise ValueError("`latency` names some of `scenarios` and `paths`")
 
@@ -66,10 +75,15 @@ def metrics(given: Parameters) -> set[str]:
 
 def seconds(given: Parameters) -> float:
     """See `Kind`."""
-    loads = [max(given.capacity_s, WINDOW_S if one.windows else 0.0) for one in asked(given)]
+    loads = [given.window_s if one.windows else given.capacity_s for one in asked(given)]
     loads += [given.latency_s for _ in given.latency]
-    others = (given.storm_s + TIMEOUT_S / 3 if given.storm else 0.0) + (SESSIONS_S + JOB_S if given.sessions else 0.0)
+    others = (given.storm_s + TIMEOUT_S / 5 if given.storm else 0.0) + (SESSIONS_S + JOB_S if given.sessions else 0.0)
     return sum(loads) + len(loads) * (given.warmup_s + JOB_S / 4) + others
+
+
+def optional(given: Parameters) -> set[str]:
+    """See `Extended`."""
+    return paths_optional(given)
 
 
 def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
@@ -78,7 +92,11 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
     trials: dict[str, list[dict[str, Any]]] = defaultdict(list)
     others: dict[str, dict[str, float | None]] = defaultdict(dict)
     last: Loaded | None = None
-    with lab.deploy_all(arms, replicate) as up:
+    none: Mapping[str, str] = {}
+    beside: AbstractContextManager[Mapping[str, str]] = (
+        lab.accompanied(given.companions, arms[0].stack) if given.companions else nullcontext(none)
+    )
+    with beside as env, lab.deploy_all(arms, replicate, env=env) as up:
         failed: dict[str, Outcome] = dict(up.failed)
         for one in asked(given):
             if lab.database.url and one.touches_database:
@@ -90,8 +108,8 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
                 last = _measure(
                     lab, ready, up.deployments, one, replicate, trials, rate_rps=_rate_rps(trials, one.name)
                 )
-        if given.sessions:
-            for arm in _alive(arms, up.deployments, failed):
+        for arm in _alive(arms, up.deployments, failed):
+            if arm.parameters.sessions:
                 others[arm.name] |= sessions(lab, arm, up.deployments[arm.name], replicate)
         if given.storm and (ready := _alive(arms, up.deployments, failed)):
             came = storm(lab, ready, up.deployments, asked(given)[0], replicate)
@@ -140,9 +158,9 @@ def _measure(
 ) -> Loaded:  # fmt: skip
     """Ask all arms for one thing, in slices or at a rate, and add a trial for each."""
     given: Parameters = arms[0].parameters
-    window_s = WINDOW_S if one.windows else 0.0
-    view, slice_s = ("latency", None) if rate_rps else ("capacity", max(given.slice_s, window_s))
-    measure_s = given.latency_s if rate_rps else max(given.capacity_s, window_s)
+    long = given.window_s if one.windows else None
+    view, slice_s = ("latency", None) if rate_rps else ("capacity", long or given.slice_s)
+    measure_s = given.latency_s if rate_rps else long or given.capacity_s
     watched = [deployments[arm.name] for arm in arms]
     started, name = record.now(), job_name(arms[0].claim, replicate, f"{one.name}-{view}")
     job = load.Job(

@@ -3,6 +3,9 @@
 Arriving and holding are two effects: the probes are counted once all that can be in place are, and what happened meanwhile is told apart.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -10,12 +13,16 @@ import numpy as np
 
 from bench import load
 from bench.deployment import Deployment, died
+from bench.experiments import Outcome
 from bench.lab import ArmFailedError, Found, Lab, Loaded, PlannedArm, job_name
+from bench.model import Failed
 
-JOB_S = 2.5
+JOB_S = 1.5
 """Starting the load process, and writing what it recorded."""
 DELAYED_S = 0.1
 """A probe that takes longer than this was delayed."""
+RAMP_S = 1.0
+"""Over how long the slow clients arrive."""
 CONNECTIONS = 64
 """Of the probes: each that waits holds one."""
 
@@ -35,7 +42,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     probe_rps: float = 50.0
     probe_timeout_s: float = 1.5
     probe_s: float = 3.0
-    settle_s: float = 2.0
+    settle_s: float = 1.0
     """How long is waited at most for those that never get in place: where all workers are held, that is most of them."""
     finish_s: float = 3.0
     scenarios: tuple[str, ...] = ("plaintext",)
@@ -61,32 +68,57 @@ def metrics(given: Parameters) -> set[str]:
 
 
 def seconds(given: Parameters) -> float:
-    """See `Kind`."""
-    each = JOB_S + 1.0 + given.settle_s / 2 + given.probe_s + given.probe_timeout_s / 2 + given.finish_s / 2
-    return len(given.levels) * each + 3.0 * (len(given.levels) - 1)
+    """See `Kind`; arms are side by side, so an arm takes little more than its load process's start."""
+    each = RAMP_S + given.settle_s / 2 + given.probe_s + given.probe_timeout_s / 2
+    return JOB_S * len(given.levels) + each * (len(given.levels) - 1) + each / 4
 
 
-def run(lab: Lab, arm: PlannedArm, replicate: int) -> Found:
-    """See `OneByOne`."""
-    given: Parameters = arm.parameters
-    metrics: dict[str, float | None] = {}
-    flags: dict[str, None] = {}
-    for level in given.levels:
-        with lab.deploy(arm, replicate) as deployment:
-            loaded = lab.load(
-                job(given, deployment, level), name=job_name(arm, replicate, f"{level}"), watched=[deployment]
-            )
-            if why := died(deployment):
-                raise ArmFailedError(why)
-            metrics |= at_level(given, deployment, loaded, level)
-            used = loaded.accounts(deployment)
-            sizes = [size for size in used["pss_bytes"].values() if size is not None]
-            metrics[f"pss_bytes_at_{level}"] = sum(sizes) if sizes else None
-            if loaded.target(deployment.id)["late"]:
-                flags["generator-late"] = None
-    return Found(
-        metrics=metrics, requests=loaded.requests, flags=list(flags), cpu_s=used["cpu_s"], pss_bytes=used["pss_bytes"]
+def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
+    """See `Together`: slow clients and few probes leave the CPUs idle, so all arms are tried at the same time, level by level."""
+    found: dict[str, Outcome] = {}
+    for turn in range(max(len(arm.parameters.levels) for arm in arms)):
+        now = [arm for arm in arms if turn < len(arm.parameters.levels) and not isinstance(found.get(arm.name), Failed)]
+        if not now:
+            break
+        with lab.deploy_all(now, replicate) as up:
+            found |= up.failed
+            works = {
+                arm.name: partial(_try, lab, arm, up.deployments[arm.name], replicate, arm.parameters.levels[turn])
+                for arm in now if arm.name in up.deployments
+            }  # fmt: skip
+            came = lab.side_by_side(works) if works else {}
+        for name, one in came.items():
+            before = found.get(name)
+            both = isinstance(one, Found) and isinstance(before, Found)
+            found[name] = _both(before, one) if both else one
+    return found
+
+
+def _both(one: Outcome | None, other: Outcome) -> Outcome:
+    """The figures of several levels; the rest is the last one's."""
+    assert isinstance(one, Found)
+    assert isinstance(other, Found)
+    return replace(
+        other, metrics={**one.metrics, **other.metrics}, flags=list(dict.fromkeys([*one.flags, *other.flags]))
     )
+
+
+def _try(
+    lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int, level: int, gate: Callable[[], object]
+) -> Found:  # fmt: skip
+    given: Parameters = arm.parameters
+    loaded = lab.load(
+        job(given, deployment, level), name=job_name(arm, replicate, f"{level}"), watched=[deployment], gate=gate
+    )
+    if why := died(deployment):
+        raise ArmFailedError(why)
+    used = loaded.accounts(deployment)
+    sizes = [size for size in used["pss_bytes"].values() if size is not None]
+    metrics = {**at_level(given, deployment, loaded, level), f"pss_bytes_at_{level}": sum(sizes) if sizes else None}
+    return Found(
+        metrics=metrics, requests=loaded.requests, cpu_s=used["cpu_s"], pss_bytes=used["pss_bytes"],
+        flags=["generator-late"] if loaded.target(deployment.id)["late"] else [],
+    )  # fmt: skip
 
 
 def job(given: Parameters, deployment: Deployment, level: int) -> load.Job:
@@ -100,7 +132,7 @@ def job(given: Parameters, deployment: Deployment, level: int) -> load.Job:
     )
     beside = load.Beside(
         kind=given.kind, count=level, path=path, bytes=given.bytes if given.kind == "slow-bodies" else None,
-        rate_bytes_s=given.rate_bytes_s, ramp_s=1.0, settle_s=given.settle_s, finish_s=given.finish_s,
+        rate_bytes_s=given.rate_bytes_s, ramp_s=RAMP_S, settle_s=given.settle_s, finish_s=given.finish_s,
     )  # fmt: skip
     return load.Job(
         scenario=given.scenarios[0], mode="open", rate_rps=given.probe_rps, arrivals="constant", seed=0, warmup_s=0.3,

@@ -1,17 +1,17 @@
 """How many connections a process holds, waiting or idle, and what each of them takes of memory. See docs/claims.md.
 
-First requests that wait, at rising numbers of connections, as in `slots`; then, on a fresh deployment, a crowd of connections that have
-had one answer and stay, while a few probes ask for something small.
+First requests that wait, at rising numbers of connections, as in `slots`; then a crowd of connections that have had one answer and stay,
+while a few probes ask for something small.
 """
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bench import load, sample
 from bench.deployment import Deployment, died
-from bench.experiments import slots
+from bench.experiments import Outcome, slots
 from bench.lab import Action, ArmFailedError, Found, Lab, Loaded, PlannedArm, job_name
 from bench.model import Role
 
@@ -31,7 +31,11 @@ class Parameters(slots.Parameters, frozen=True, kw_only=True, forbid_unknown_fie
     idle_ramp_s: float = 5.0
     """Over how long they come."""
     probe_rps: float = 50.0
-    probe_s: float = 2.5
+    probe_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.levels and not self.idle:
+            raise ValueError("give `levels`, `idle` or both")
 
 
 def metrics(given: Parameters) -> set[str]:
@@ -46,7 +50,12 @@ def metrics(given: Parameters) -> set[str]:
 def seconds(given: Parameters) -> float:
     """See `Kind`."""
     idle_s = given.idle_ramp_s + given.probe_s + 2 * slots.JOB_S if given.idle else 0.0
-    return idle_s + (slots.seconds(given) + slots.JOB_S if given.levels else 0.0)
+    return idle_s + (slots.seconds(given) if given.levels else 0.0)
+
+
+def optional(given: Parameters) -> set[str]:
+    """See `Extended`."""
+    return slots.optional(given)
 
 
 def obstacle(arms: Sequence[PlannedArm]) -> str | None:
@@ -68,20 +77,35 @@ def obstacle(arms: Sequence[PlannedArm]) -> str | None:
     return None
 
 
-def run(lab: Lab, arm: PlannedArm, replicate: int) -> Found:
-    """See `OneByOne`."""
-    given: Parameters = arm.parameters
-    allow_files(max([given.idle, *given.levels]) + PROBE_CONNECTIONS + SPARE_FILES)
-    found = Found(metrics={})
-    if given.levels:
-        with lab.deploy(arm, replicate) as deployment:
-            loaded = slots.sweep(lab, [arm], {arm.name: deployment}, job_name(arm, replicate, "waiting"))
-            found = slots.found(arm, deployment, loaded, loaded.rows())
-    if given.idle:
-        with lab.deploy(arm, replicate) as deployment:
-            other = idle(lab, arm, deployment, replicate)
-            found = replace(other, metrics={**found.metrics, **other.metrics}, flags=[*found.flags, *other.flags])
-    return found
+def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
+    """See `Together`: first those that wait, one window after the other; then the crowds, one after the other."""
+    most = max(max([arm.parameters.idle, *arm.parameters.levels]) for arm in arms)
+    allow_files(most + PROBE_CONNECTIONS + SPARE_FILES)
+    with lab.deploy_all(arms, replicate, env=slots.environment(lab, arms)) as up:
+        found: dict[str, Outcome] = dict(up.failed)
+        waiting = [arm for arm in arms if arm.name in up.deployments and arm.parameters.levels]
+        if waiting:
+            loaded = slots.sweep(lab, waiting, up.deployments, job_name(arms[0].claim, replicate, "waiting"))
+            rows = loaded.rows()
+            for arm in waiting:
+                found[arm.name] = slots.found(arm, up.deployments[arm.name], loaded, rows)
+        for arm in arms:
+            if arm.name in up.deployments and arm.parameters.idle:
+                found[arm.name] = _idle(lab, arm, up.deployments[arm.name], replicate, found.get(arm.name))
+        for name, deployment in up.deployments.items():
+            found[name] = died(deployment) or found[name]
+        return found
+
+
+def _idle(lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int, before: Outcome | None) -> Outcome:
+    """The crowd's figures beside those of waiting; one crowd that fails leaves the other arms theirs."""
+    try:
+        found = idle(lab, arm, deployment, replicate)
+    except ArmFailedError as error:
+        return error.failed
+    if not isinstance(before, Found):
+        return found
+    return replace(found, metrics={**before.metrics, **found.metrics}, flags=[*before.flags, *found.flags])
 
 
 def allow_files(needed: int) -> None:
@@ -104,8 +128,6 @@ def idle(lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int) -> F
         beside=load.Beside(kind="idle", count=given.idle, path="/plaintext", ramp_s=given.idle_ramp_s, settle_s=5.0, finish_s=10.0),
     )  # fmt: skip
     loaded = lab.load(job, name=job_name(arm, replicate, "idle"), watched=[deployment], at=[look])
-    if why := died(deployment):
-        raise ArmFailedError(why)
     return _idle_found(given, deployment, loaded, before, during[0])
 
 

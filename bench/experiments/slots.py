@@ -4,11 +4,12 @@ A stack with so many slots answers at most slots / wait requests a second, howev
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from bench import load
+from bench import faults, load
 from bench.deployment import Deployment, died
 from bench.experiments import Outcome
 from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
@@ -17,7 +18,7 @@ from bench.recorded import Rows
 
 MOST_PER_SLOT = 16
 """So many requests for each slot at most: one that waits for its turn longer than that says nothing more, and takes long."""
-JOB_S = 3.0
+JOB_S = 1.5
 """Starting the load process, and writing what it recorded."""
 
 
@@ -32,6 +33,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     window_s: float = 1.2
     """At each level."""
     scenarios: tuple[str, ...] = ("io",)
+    path: str | None = None
+    """What is asked for instead of the scenario, at any answer below 400."""
 
 
 def metrics(given: Parameters) -> set[str]:
@@ -42,7 +45,7 @@ def metrics(given: Parameters) -> set[str]:
 
 def seconds(given: Parameters) -> float:
     """See `Kind`. What is in flight at the end of a window drains, up to `MOST_PER_SLOT` waits."""
-    return len(given.levels) * given.window_s + 2 * MOST_PER_SLOT * given.wait_ms / 1000 / 3 + JOB_S / 4
+    return len(given.levels) * (given.window_s + 2 * given.wait_ms / 1000) + JOB_S / 4
 
 
 def levels_of(arm: PlannedArm) -> list[int]:
@@ -54,7 +57,7 @@ def levels_of(arm: PlannedArm) -> list[int]:
 
 def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
     """See `Together`: all stacks are up, which costs nothing while they are idle; one window after the other."""
-    with lab.deploy_all(arms, replicate) as up:
+    with lab.deploy_all(arms, replicate, env=environment(lab, arms)) as up:
         ready = [arm for arm in arms if arm.name in up.deployments]
         if not ready:
             return up.failed
@@ -69,15 +72,32 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
 def sweep(lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], name: str) -> Loaded:
     """Each of `arms` at each of its levels, in one load."""
     given: Parameters = arms[0].parameters
-    targets = [
-        load.Target(id=target(deployments[arm.name], level), endpoint=deployments[arm.name].client, connections=level)
-        for arm in arms for level in levels_of(arm)
-    ]  # fmt: skip
+    asked = [(arm, level) for arm in arms for level in levels_of(arm)]
+    own = any(arm.parameters.path for arm in arms)
+    what: dict[str, Any] = {"scenario": given.scenarios[0], "parameters": {"ms": given.wait_ms}}
+    if own:
+        headers = faults.headers(lab.secret)
+        paths = [arm.parameters.path or f"/io?ms={arm.parameters.wait_ms}" for arm, _ in asked]
+        what = {"requests": [{"path": path, "headers": headers} for path in paths], "stored": True}
     job = load.Job(
-        scenario=given.scenarios[0], parameters={"ms": given.wait_ms}, mode="closed", targets=targets, seed=0, warmup_s=0.0,
-        measure_s=given.window_s, timeout_s=4 * MOST_PER_SLOT * given.wait_ms / 1000 + 2.0,
+        **what, mode="closed", seed=0, warmup_s=0.0, measure_s=given.window_s,
+        timeout_s=4 * MOST_PER_SLOT * given.wait_ms / 1000 + 2.0,
+        targets=[
+            load.Target(id=target(deployments[arm.name], level), endpoint=deployments[arm.name].client, connections=level)
+            for arm, level in asked
+        ],
     )  # fmt: skip
     return lab.load(job, name=name, watched=[deployments[arm.name] for arm in arms])
+
+
+def environment(lab: Lab, arms: Sequence[PlannedArm]) -> Mapping[str, str]:
+    """What switches on the endpoints that are asked for."""
+    return lab.faults if any(optional(arm.parameters) for arm in arms) else {}
+
+
+def optional(given: Parameters) -> set[str]:
+    """See `Extended`."""
+    return {"fault"} if (given.path or "").startswith("/fault/") else set()
 
 
 def target(deployment: Deployment, level: int) -> str:

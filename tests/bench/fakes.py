@@ -1,7 +1,7 @@
 """What stands in for deploying: nothing is started, and what was asked for is written down in order."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,7 +27,10 @@ class FakeLauncher:
         self.up: list[str] = []
         self.ports = itertools.count(20000)
 
-    def start(self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "") -> list[Deployment]:
+    def start(
+        self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "", env: Mapping[str, str] | None = None,
+        supervised: bool = False,
+    ) -> list[Deployment]:  # fmt: skip
         deployments = [self._deployment(planned, copy, f"{block}{mark}") for planned, copy in wanted]
         self.work.append(("start", [one.id for one in deployments]))
         self.up += [one.id for one in deployments]

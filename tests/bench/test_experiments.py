@@ -1,6 +1,7 @@
 """Kinds of experiments on made-up answers: what they ask for, and what they make of what comes."""
 
 import resource
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from lab_bench import Bench, Row, answer, planned
 
 from bench import experiments, load
 from bench.database import data, observe
-from bench.experiments import capacity, crowd, held, slots
-from bench.lab import ArmFailedError, Found
+from bench.experiments import capacity, concurrency, crowd, held, slots
+from bench.lab import Found
 from bench.model import BenchError, Failed
 from bench.service import Database
 
@@ -93,7 +94,74 @@ def test_an_arm_that_dies_meanwhile_has_failed(bench: Bench) -> None:
     assert {one.reason for one in slots.together(bench.lab, arms, 1).values() if isinstance(one, Failed)} == {"no"}
 
 
+def test_an_arm_may_be_asked_for_a_path_of_its_own(bench: Bench) -> None:
+    arms = planned(
+        "slots",
+        "plateau_rps",
+        ("loop", LOOP, {}),
+        ("blocked", LOOP, {"path": "/fault/hang?ms=100"}),
+        levels=[2],
+        wait_ms=100,
+    )
+    slots.together(bench.lab, arms, 0)
+    (job,) = bench.jobs.values()
+    assert [one["path"] for one in job.requests] == ["/io?ms=100", "/fault/hang?ms=100"]
+    assert {one["headers"]["X-Fault-Secret"] for one in job.requests} == {bench.lab.secret}
+    assert (slots.optional(arms[0].parameters), slots.optional(arms[1].parameters)) == (set(), {"fault"})
+
+
+# concurrency
+
+
+def test_concurrency_is_three_experiments_on_one_deployment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (arm,) = planned("concurrency", "delayed_share", ("loop", LOOP, {}), slots={"levels": [4], "wait_ms": 100})
+    seen: list[Any] = []
+
+    def part(name: str) -> Any:
+        def trying(lab: Any, one: Any, deployment: Any, replicate: int) -> Found:
+            seen.append((name, type(one.parameters).__module__))
+            return Found(metrics={name: 1.0}, flags=[name])
+
+        return trying
+
+    monkeypatch.setattr(concurrency.burns, "probe", part("burnt"))
+    monkeypatch.setattr(concurrency.crashes, "crash", part("crashed"))
+    bench.answer = lambda name, job: (answer(job), served(job, {}, 0.1))
+    found = concurrency.together(bench.lab, [arm], 0)["loop"]
+    told = metrics(found)
+    assert (told["burnt"], told["crashed"], told["rps_at_4"]) == (1, 1, pytest.approx(40))
+    assert seen == [("burnt", "bench.experiments.burn"), ("crashed", "bench.experiments.crash")]
+    assert len([what for what, _ in bench.work if what == "start"]) == 1
+    monkeypatch.setattr(concurrency.crashes, "crash", lambda *arguments: Failed(reason="it would not die"))
+    assert concurrency.together(bench.lab, [arm], 1)["loop"] == Failed(reason="it would not die")
+    bench.launcher.broken[LOOP] = Failed(reason="no")
+    assert concurrency.together(bench.lab, [arm], 2) == {"loop": Failed(reason="no")}
+    names = concurrency.metrics(arm.parameters)
+    assert {"rps_at_4", "delayed_share", "collateral_share"} < names
+    assert concurrency.optional(arm.parameters) == {"fault"}
+
+
 # capacity
+
+
+def test_capacity_has_companions_only_where_they_are_asked_for(bench: Bench) -> None:
+    called: list[Any] = []
+    bench.launcher.accompany = lambda names, stack: called.append(tuple(names)) or {"UPSTREAM_URL": "http://x"}  # type: ignore[attr-defined]
+    bench.launcher.dismiss = lambda: called.append("dismissed")  # type: ignore[attr-defined]
+    arms = planned("capacity", "json_rps", ("sync", SYNC, {}), scenarios=["json"])
+    capacity.together(bench.lab, arms, 0)
+    assert called == []
+    beside_ = planned(
+        "capacity",
+        "up_rps",
+        ("sync", SYNC, {}),
+        paths={"up": "/fanout?n=1&ms=1"},
+        waits=["up"],
+        companions=["upstream"],
+    )
+    capacity.together(bench.lab, beside_, 0)
+    assert called == [("upstream",), "dismissed"]
+    assert capacity.optional(beside_[0].parameters) == {"fanout"}
 
 
 def test_capacity_loads_all_arms_side_by_side_scenario_after_scenario(bench: Bench) -> None:
@@ -108,9 +176,9 @@ def test_capacity_loads_all_arms_side_by_side_scenario_after_scenario(bench: Ben
     assert [len(job.targets) for job in jobs.values()] == [2, 2, 2, 2]
     assert [job.mode for job in jobs.values()] == ["duet", "open", "duet", "closed"]
     assert jobs["json-latency"].rate_rps == pytest.approx(0.5 * 100 / 0.5)
-    assert jobs["io-capacity"].slice_s == capacity.WINDOW_S
-    # Waiting requests: 16 for each of the 2 slots, 64 where there are none.
-    assert [one.connections for one in jobs["io-capacity"].targets] == [32, 64]
+    assert jobs["io-capacity"].slice_s == 1.5
+    # Waiting requests: 4 for each of the 2 slots, 64 where there are none.
+    assert [one.connections for one in jobs["io-capacity"].targets] == [8, 64]
     assert [one.connections for one in jobs["storm"].targets] == [500, 500]
     told = metrics(found["loop"])
     assert (told["json_rps"], told["json_p50_ms"], told["storm_error_share"], told["json_connects_per_request"]) == (
@@ -142,6 +210,8 @@ def test_capacity_asks_each_arm_for_its_own_path(bench: Bench) -> None:
     [
         ({"scenarios": ["jason"]}, "there is no scenario 'jason'"), ({"scenarios": ["items"]}, "'items' of single requests"),
         ({}, "names one or more"), ({"scenarios": ["json"], "latency": ["db"]}, "`latency` names some of"),
+        ({"scenarios": ["json"], "waits": ["x"]}, "`waits` names some of `paths`"),
+        ({"scenarios": ["json"], "companions": ["redis"]}, "`companions` are some of"),
         ({"paths": {"json": "/x"}}, "give a name that no scenario has"), ({"paths": {"x": "y"}}, "a path from / on"),
     ],
 )  # fmt: skip
@@ -254,7 +324,7 @@ def test_a_crowd_is_a_fresh_deployment_for_each_level(bench: Bench) -> None:
         return {**answer(job), "beside": beside()}, rows
 
     bench.answer = probes
-    told = metrics(crowd.run(bench.lab, arm, 0))
+    told = metrics(crowd.together(bench.lab, [arm], 0)["sync"])
     assert (
         told["probe_failed_share_at_16"],
         told["probe_failed_share_at_16_of"],
@@ -294,8 +364,25 @@ def test_a_server_that_slow_clients_kill_has_failed(bench: Bench) -> None:
     (arm,) = planned("crowd", "probe_failed_share_at_4", ("sync", SYNC, {}), levels=[4])
     bench.answer = lambda name, job: ({**answer(job), "beside": beside()}, [])
     bench.during = lambda: bench.launcher.codes.update(dict.fromkeys(bench.launcher.up, 1))
-    with pytest.raises(ArmFailedError, match="exited with code 1"):
-        crowd.run(bench.lab, arm, 0)
+    found = crowd.together(bench.lab, [arm], 0)["sync"]
+    assert isinstance(found, Failed)
+    assert found.reason == "the app process exited with code 1"
+
+
+def test_arms_of_a_crowd_are_measured_at_the_same_time(bench: Bench) -> None:
+    arms = planned("crowd", "probe_failed_share_at_4", ("one", SYNC, {}), ("two", LOOP, {"levels": [4, 8]}), levels=[4])
+    bench.answer = lambda name, job: ({**answer(job), "beside": beside()}, [])
+    measuring = threading.Barrier(2)
+    bench.during = lambda: measuring.wait(5) if len(bench.launcher.up) == 2 else None  # passes only if both are there
+    found = crowd.together(bench.lab, arms, 0)
+    assert not measuring.broken
+    assert metrics(found["one"])["slow_held_share_at_4"] == 1
+    assert {"slow_held_share_at_4", "slow_held_share_at_8"} < metrics(found["two"]).keys()
+    bench.launcher.broken[LOOP] = Failed(reason="no")
+    bench.during = lambda: None
+    found = crowd.together(bench.lab, arms, 1)
+    assert isinstance(found["one"], Found)
+    assert found["two"] == Failed(reason="no")
 
 
 # held
@@ -318,7 +405,7 @@ def test_held_looks_at_memory_before_and_while_the_crowd_is_there(
         return {**answer(job), "beside": beside(held=1000)}, []
 
     bench.answer, bench.during = told, looking
-    found = metrics(held.run(bench.lab, arm, 0))
+    found = metrics(held.together(bench.lab, [arm], 0)["loop"])
     assert looked == [True]
     assert (found["idle_held_share"], found["idle_held_share_of"]) == (1, 1000)
     assert (found["idle_app_per_connection_bytes"], found["idle_front_per_connection_bytes"]) == (20_000, None)
@@ -347,6 +434,22 @@ def test_too_few_descriptors_or_ports_are_an_obstacle_with_a_remedy(
     monkeypatch.setattr(resource, "getrlimit", lambda what: (1024, resource.RLIM_INFINITY))
     monkeypatch.setattr(held, "_PORTS", tmp_path / "none")
     assert held.obstacle(arms) is None
+
+
+def test_a_crowd_that_fails_leaves_the_other_arms_their_figures(bench: Bench) -> None:
+    arms = planned("held", "idle_held_share", ("one", LOOP, {"idle": 10}), ("two", LOOP, {"levels": [4]}), wait_ms=100)
+
+    def told(name: str, job: load.Job) -> Any:
+        if job.beside:
+            raise load.LoadFailedError("no answer", Path("log"))
+        return answer(job), served(job, {}, 0.1)
+
+    bench.answer = told
+    found = held.together(bench.lab, arms, 0)
+    assert found["one"] == Failed(reason="no answer")
+    assert metrics(found["two"])["rps_at_4"] == pytest.approx(40)
+    with pytest.raises(BenchError, match="give `levels`, `idle` or both"):
+        planned("held", "idle_held_share", ("one", LOOP, {}))
 
 
 def test_the_soft_limit_of_descriptors_is_raised_where_it_must(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,3 +112,30 @@ def test_rows_are_read_by_target_and_phase(tmp_path: Path) -> None:
     path.write_text("no parquet")
     with pytest.raises(BenchError, match=r"x\.parquet: cannot be read"):
         recorded.read(path)
+
+
+def test_what_is_done_side_by_side_waits_for_each_other_and_one_that_fails_holds_nobody_up(bench: Bench) -> None:
+    passed: list[str] = []
+    all_here = threading.Event()
+
+    def work(name: str) -> Any:
+        def do(gate: Any) -> str:
+            if name == "last":
+                all_here.wait(5)
+            elif name == "first":
+                all_here.set()
+            if name == "broken":
+                raise ArmFailedError(Failed(reason="died"))
+            if name == "wrong":
+                raise BenchError("no")
+            gate()
+            passed.append(name)
+            return name
+
+        return do
+
+    found = bench.lab.side_by_side({name: work(name) for name in ("first", "last")})
+    assert found == {"first": "first", "last": "last"}
+    assert sorted(passed) == ["first", "last"]
+    found = bench.lab.side_by_side({name: work(name) for name in ("first", "broken", "wrong")})
+    assert found == {"first": "first", "broken": Failed(reason="died"), "wrong": Failed(reason="no")}

@@ -128,6 +128,8 @@ def toml(value: Any, missing: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
+    if isinstance(value, msgspec.Struct):
+        return "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml(one, missing) for one in value)}]"
     return str(value)
