@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bench import load, record, trial
+from bench import catalog, load, record, trial
 from bench.companions import NAMES
 from bench.database import data
 from bench.deployment import Deployment, died
@@ -43,6 +43,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     companions: tuple[str, ...] = ()
     """What the applications are to find beside them: `upstream`, a service with a settable latency."""
     connections: int = CONNECTIONS
+    waiting_connections: int = WAITING_CONNECTIONS
+    """Where requests only wait; at most `MOST_PER_SLOT` for each that a stack serves at once."""
     capacity_s: float = 0.5
     warmup_s: float = 0.1
     slice_s: float = 0.1
@@ -126,10 +128,16 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
 def from_trials(
     trials: Sequence[Mapping[str, Any]], arms: Sequence[PlannedArm]
 ) -> list[dict[str, tuple[Found, Mapping[str, Any]]]]:  # fmt: skip
-    """See `Stored`. A replicate is a block and copy; where two arms have the same stack, a block, and each arm has a copy of its own."""
+    """See `Stored`. A replicate is a block and copy; where two arms have the same stack, a block, and each arm has a copy of its own.
+
+    Trials of a scenario with other parameters than the claim's are not of it.
+    """
+    given: Parameters = arms[0].parameters
+    known = catalog.scenarios()
+    meant = {name: {**known[name].parameters, **given.values.get(name, {})} for name in given.scenarios}
     by_deployment: dict[tuple[str, int, int], list[Mapping[str, Any]]] = defaultdict(list)
     for one in trials:
-        if one["status"] == "measured":
+        if one["status"] == "measured" and meant.get(one["scenario"]) == one["parameters"]:
             by_deployment[one["stack"], one["block"], one["copy"]].append(one)
     ids = [arm.stack.stack.id for arm in arms]
     twice = len(set(ids)) < len(ids)
@@ -186,7 +194,7 @@ def _connections(arm: PlannedArm, one: Asked, view: str) -> int:
     if not one.waits:
         return given.connections if view == "capacity" else WAITING_CONNECTIONS
     served = slots(arm.stack)
-    return WAITING_CONNECTIONS if served is None else min(WAITING_CONNECTIONS, MOST_PER_SLOT * served)
+    return given.waiting_connections if served is None else min(given.waiting_connections, MOST_PER_SLOT * served)
 
 
 def _rate_rps(trials: Mapping[str, Sequence[Mapping[str, Any]]], scenario: str) -> float:
