@@ -76,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     power = command("power", "what effects a run would find: simulated on the recorded drift", folder="")
     power.add_argument("--runs", type=int, default=2000, help="simulated runs behind each figure (default: 2000)")
     command("slices", "what slice lengths do to ratios: the tables of a `bench slices` folder", folder="DIR")
+    lengths = command("lengths", "whether ratios depend on how long slices are: of `bench slices` folders", folder="")
+    lengths.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="the study of one pair")
     return parser
 
 
@@ -110,6 +112,12 @@ def _answer(arguments: argparse.Namespace) -> str:
         from analysis import slices
 
         return slices.report(arguments.run)
+    if arguments.command == "lengths":
+        from analysis import lengths
+
+        said, holds = lengths.report(arguments.folders)
+        arguments.code = 0 if holds else 1
+        return said
     if arguments.command == "power":
         from analysis.stats import power
 

@@ -85,7 +85,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         own = group.droplevel(["estimator", "length_ms"])
         for stack in own.columns:
             differences = (own[stack] - truth[stack]).dropna()
-            half = _half_width(differences)
+            half = half_width(differences)
             middle = float(differences.mean())
             rows.append({
                 "estimator": estimator, "length_ms": length_ms, "stack": stack, "ratio": float(np.exp(own[stack].mean())),
@@ -95,7 +95,8 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _half_width(values: "pd.Series[float]") -> float:
+def half_width(values: "pd.Series[float]") -> float:
+    """Of the 95% interval of their mean, by Student's t; NaN with fewer than two."""
     if len(values) < 2:
         return float("nan")
     return float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std() / np.sqrt(len(values)))

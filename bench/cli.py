@@ -619,15 +619,21 @@ def claims(
 
 
 @app.command
-def trust(*, blocks: int = 6, seconds: float = 1.5, results: Path = RESULTS) -> int:
+def trust(
+    *, blocks: int = 6, seconds: float = 1.5, rounds: int = 8, results: Path = RESULTS,
+) -> int:  # fmt: skip
     """Take stacks with known differences through the whole pipeline: two equal ones, and two planted 5% and 10% slower.
+
+    Then hold ratios of unlike stacks in short slices against those in long windows. Exit code 1 where something does not hold.
 
     Parameters
     ----------
     blocks
-        How often each is deployed, two copies each time.
+        How often each is deployed, two copies each time; 0 leaves this part out.
     seconds
         Load of each deployment.
+    rounds
+        How often each length of slices is tried on each pair; 0 leaves this part out.
     results
         The folder that holds the runs.
     """
@@ -637,14 +643,21 @@ def trust(*, blocks: int = 6, seconds: float = 1.5, results: Path = RESULTS) -> 
 
     for line in session.recover():
         print(f"note: {line}", file=sys.stderr)
-    found = known.measure(
-        results=results, blocks=blocks, seconds=seconds,
-        progress=lambda made: Progressing(estimate.planned_seconds(made, made.cells()), console=console),
-    )  # fmt: skip
-    words = [f"{stack}={factor!r}" for stack, factor in found.truth.items()]
-    return subprocess.run(
-        [sys.executable, "-m", "analysis", "trust", str(found.folder), *words], cwd=catalog.ROOT, check=False
-    ).returncode
+    codes = []
+    if blocks:
+        found = known.measure(
+            results=results, blocks=blocks, seconds=seconds,
+            progress=lambda made: Progressing(estimate.planned_seconds(made, made.cells()), console=console),
+        )  # fmt: skip
+        codes.append(
+            _analysis("trust", str(found.folder), *(f"{stack}={factor!r}" for stack, factor in found.truth.items()))
+        )
+    if rounds:
+        folders = known.lengths(
+            results=results, rounds=rounds, seconds=3.0, say=lambda text: console.print(text, markup=False)
+        )
+        codes.append(_analysis("lengths", *map(str, folders)))
+    return max(codes, default=0)
 
 
 @app.command

@@ -1,21 +1,23 @@
-"""`bench trust`: stacks whose differences are known, taken through the whole pipeline, and what it says of them.
+"""`bench trust`: stacks whose differences are known, taken through the whole pipeline, and what it says of them; and pairs of unlike stacks
+whose ratio must not depend on how long a slice is.
 
 The aiohttp application is put into a catalogue of its own, as variants that turn an empty loop for each request: none (twice over: two
 equal stacks under two names), and as many turns as make a request take 5% and 10% more time.
 """
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import catalog, environments, provenance, request, run, store
+from bench import catalog, environments, provenance, request, run, slices, store
 from bench.catalog import ROOT, Catalog
 from bench.console import Progressing
 from bench.model import BenchError
-from bench.plan import Plan
+from bench.plan import CONNECTIONS, Plan
 
 NAME = "planted"
 STACK = f"{NAME}{{variant}}/single/direct"
@@ -23,6 +25,15 @@ TRIAL_TURNS = 4000
 """With which the cost of one turn is found, against none."""
 SLOWER: Mapping[str, float] = {"five": 0.05, "ten": 0.10}
 """From variant to how much more time a request takes."""
+
+PAIRS: Mapping[str, tuple[str, str]] = {
+    "sync": ("flask/gunicorn-sync/direct", "django/gunicorn-sync/direct"),
+    "loop": ("aiohttp/single/direct", "tornado/single/direct"),
+    "nginx": ("aiohttp/multi/nginx", "flask/gunicorn-gthread/nginx"),
+}
+LENGTHS_MS = (100.0, 200.0, 400.0, 1000.0)
+"""The length in use, twice and four times it, and long windows."""
+PAIR_SCENARIO = "db"
 
 _APP = '''
 """aiohttp's application, with an empty loop of PLANTED_TURNS turns before each answer."""
@@ -95,6 +106,24 @@ def measure(*, results: Path, blocks: int, seconds: float, progress: Callable[[P
     truth = {STACK.format(variant=""): 1.0, STACK.format(variant="+same"): 1.0}
     truth |= {STACK.format(variant=f"+{name}"): 1 / (1 + share) for name, share in SLOWER.items()}
     return Planted(folder=folder, truth=truth)
+
+
+def lengths(*, results: Path, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Path]:
+    """Load each of `PAIRS` in slices of all `LENGTHS_MS`, `rounds` times for `seconds` each; returns the folders. Raises BenchError."""
+    found = catalog.load()
+    scenario = found.scenarios[PAIR_SCENARIO]
+    folders = []
+    for name, pair in PAIRS.items():
+        stacks = [catalog.resolve(found, one) for one in pair]
+        environments.prepare(found, [one.app for one in stacks], say)
+        folder = results / f"{time.strftime('slices-%Y%m%d-%H%M%S')}-{name}"
+        say(f"{name}: {' and '.join(pair)}")
+        slices.study(
+            stacks, scenario, lengths_ms=LENGTHS_MS, rounds=rounds, seconds=seconds, connections=CONNECTIONS, seed=1, folder=folder,
+            say=say,
+        )  # fmt: skip
+        folders.append(folder)
+    return folders
 
 
 def _run(

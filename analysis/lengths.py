@@ -1,0 +1,86 @@
+"""Whether ratios between stacks depend on how long a slice is: the same deployments in short slices and in long windows.
+
+Copies of one stack cannot show what slicing does to *unlike* stacks (cold caches, drains). Here the ratio of two in slices of each length
+is held against that in the longest ones of the same rounds, by the estimator in use; the interval is Student's t over rounds.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from analysis import slices
+from analysis.stats.pairs import MARGIN
+
+ALLOWED = MARGIN / 2
+"""Half the margin: what a bias may be."""
+IN_USE = "settled"
+"""The estimator that the load engine counts by: a lead is left out."""
+Answer = Literal["agree", "differ", "unresolved"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bias:
+    """The ratio of `stack` to `other` in slices of `length_ms`, over that in slices of `longest_ms`: 1 is none."""
+
+    stack: str
+    other: str
+    length_ms: float
+    longest_ms: float
+    ratio: float
+    bias: float
+    low: float
+    high: float
+    rounds: int
+
+    @property
+    def answer(self) -> Answer:
+        """Whether the whole interval lies within what is allowed, or all of it beyond."""
+        low, high = np.log(self.low), np.log(self.high)
+        allowed = np.log1p(ALLOWED)
+        if -allowed <= low and high <= allowed:
+            return "agree"
+        return "differ" if low > allowed or high < -allowed else "unresolved"
+
+
+def biases(table: pd.DataFrame) -> list[Bias]:
+    """Of every length but the longest, and every stack but the first. `table`: see `slices.rates`."""
+    used = table[table["estimator"] == IN_USE]
+    other, longest = str(used["stack"].iloc[0]), float(used["length_ms"].max())
+    wide = used.pivot_table(index=["length_ms", "round"], columns="stack", values="rate_rps")
+    logs = wide.drop(columns=other).div(wide[other], axis=0).map(math.log)
+    found = []
+    for length_ms in sorted(set(used["length_ms"]) - {longest}):
+        for stack in logs.columns:
+            own = logs.xs(length_ms)[stack]
+            differences = (own - logs.xs(longest)[stack]).dropna()
+            middle, half = float(differences.mean()), slices.half_width(differences)
+            bias, low, high = np.exp([middle, middle - half, middle + half])
+            found.append(Bias(
+                stack=str(stack), other=other, length_ms=float(length_ms), longest_ms=longest, ratio=float(np.exp(own.mean())),
+                bias=float(bias), low=float(low), high=float(high), rounds=len(differences),
+            ))  # fmt: skip
+    return found
+
+
+def report(folders: Sequence[Path]) -> tuple[str, bool]:
+    """What `python -m analysis lengths` prints, and whether no pair differs. Raises BenchError where a folder holds no study."""
+    lines, answers = [f"ratios in short slices against long windows; a bias of {ALLOWED:.1%} is allowed"], []
+    for folder in folders:
+        found = biases(slices.rates(folder))
+        lines += [
+            "",
+            f"{found[0].stack} / {found[0].other}, windows of {found[0].longest_ms:g} ms, {found[0].rounds} rounds",
+        ]
+        lines.append("  slice ms    ratio     bias  95% interval        answer")
+        for one in found:
+            lines.append(
+                f"  {one.length_ms:>8g} {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  [{one.low - 1:+.2%}, {one.high - 1:+.2%}]  {one.answer}"
+            )
+            answers.append(one.answer)
+    counted = ", ".join(f"{answers.count(answer)} {answer}" for answer in ("agree", "differ", "unresolved"))
+    return "\n".join([*lines, "", counted]), "differ" not in answers

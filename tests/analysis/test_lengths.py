@@ -1,0 +1,65 @@
+"""Short slices against long windows: what agrees, what differs, and what cannot be told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import __main__ as command
+from analysis import lengths, slices
+
+
+def table(biases: dict[float, float], *, spread: float, rounds: int = 8) -> pd.DataFrame:
+    """Rates of `left` and `right` by length: the ratio is 2 times the bias, with noise from round to round."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for length_ms, bias in biases.items():
+        for round_ in range(rounds):
+            noise = np.exp(rng.normal(0, spread))
+            for estimator, other in (("settled", 1.0), ("within", 7.0)):
+                rates = {"left": 100.0 * other, "right": 200.0 * bias * noise}
+                rows += [
+                    {"stack": stack, "estimator": estimator, "rate_rps": rate, "round": round_, "length_ms": length_ms}
+                    for stack, rate in rates.items()
+                ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("bias", "spread", "answer"),
+    [(1.0, 0.002, "agree"), (1.005, 0.002, "agree"), (1.04, 0.005, "differ"), (0.96, 0.005, "differ"), (1.0, 0.08, "unresolved")],
+)  # fmt: skip
+def test_a_bias_is_judged_by_its_whole_interval(bias: float, spread: float, answer: str) -> None:
+    (found,) = lengths.biases(table({100.0: bias, 1000.0: 1.0}, spread=spread))
+    assert found.answer == answer
+    assert (found.stack, found.other, found.length_ms, found.longest_ms) == ("right", "left", 100.0, 1000.0)
+    assert found.low <= found.bias <= found.high
+    assert found.rounds == 8
+    assert found.ratio == pytest.approx(2 * bias, rel=0.1)
+
+
+def test_every_length_but_the_longest_is_held_against_it() -> None:
+    found = lengths.biases(table({100.0: 1.0, 200.0: 1.02, 400.0: 1.0, 1000.0: 1.0}, spread=0.001))
+    assert [(one.length_ms, one.answer) for one in found] == [
+        (100.0, "agree"), (200.0, "differ"), (400.0, "agree"),
+    ]  # fmt: skip
+
+
+def test_the_command_fails_only_where_something_differs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = {
+        "good": table({100.0: 1.0, 1000.0: 1.0}, spread=0.002),
+        "wide": table({100.0: 1.0, 1000.0: 1.0}, spread=0.08),
+        "bad": table({100.0: 1.05, 1000.0: 1.0}, spread=0.002),
+    }
+    read: Callable[[Path], pd.DataFrame] = lambda folder: tables[folder.name]  # noqa: E731
+    monkeypatch.setattr(slices, "rates", read)
+    assert command.main(["lengths", "good", "wide"]) == 0
+    out = capsys.readouterr().out
+    assert "1 agree, 0 differ, 1 unresolved" in out
+    assert max(map(len, out.splitlines())) <= 100
+    assert command.main(["lengths", "good", "bad"]) == 1
+    assert "1 agree, 1 differ, 0 unresolved" in capsys.readouterr().out
