@@ -6,7 +6,7 @@ BENCH := .venv/bin/bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-engine bench-trust claims claims-quick power test test-unit verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev
+.PHONY: help setup bench bench-engine bench-report bench-trust claims claims-quick power test test-unit verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ claims-quick: tool ## those that a few minutes are enough for, 3 replicates of e
 
 bench-trust: tool ## take stacks with known differences through the whole pipeline, and print what was found
 	@$(BENCH) trust $(ARGS)
+
+bench-report: dev ## time and memory of the report of a generated run of 10 million requests and 1,000 cells
+	@.venv/bin/python tests/analysis/scale.py $(ARGS)
 
 power: tool ## simulate what effects a run would find, on recorded drift
 	@.venv/bin/python -m analysis power $(ARGS)

@@ -76,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     power = command("power", "what effects a run would find: simulated on the recorded drift", folder="")
     power.add_argument("--runs", type=int, default=2000, help="simulated runs behind each figure (default: 2000)")
     command("slices", "what slice lengths do to ratios: the tables of a `bench slices` folder", folder="DIR")
+    copies = command("copies", "what two copies of each stack differ by (A/A), and how wide the intervals are")
+    copies.add_argument(
+        "--scenario", action="append", default=[], metavar="NAME", help="only this one (may be repeated)"
+    )
+    verdicts = command("verdicts", "what a second run says of the pairs that the first one calls different")
+    verdicts.add_argument("second", type=Path, metavar="RUN_DIR", help="the later run's folder")
+    verdicts.add_argument("--metric", action="append", metavar="NAME", help="this one (may be repeated); capacity_rps")
     lengths = command("lengths", "whether ratios depend on how long slices are: of `bench slices` folders", folder="")
     lengths.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="the study of one pair")
     return parser
@@ -158,6 +165,16 @@ def _answer(arguments: argparse.Namespace) -> str:
         if found_between.failures or (arguments.fail_if and found_between.unlike):
             arguments.code = 1
         return json.dumps(found_between.as_json()) if arguments.json else between.text(found_between)
+    if arguments.command == "copies":
+        from analysis import copies
+
+        return copies.text(loaded, scenarios=arguments.scenario)
+    if arguments.command == "verdicts":
+        from analysis import repeat
+
+        said, holds = repeat.text(loaded, frames.load(arguments.second), metrics=arguments.metric or ["capacity_rps"])
+        arguments.code = 0 if holds else 1
+        return said
     if arguments.command == "trust":
         from analysis import trust
 

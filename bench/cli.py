@@ -555,6 +555,7 @@ def report(
 @app.command
 def compare(
     first: str, second: str | None = None, /, *, fail_if: str | None = None, html: Annotated[bool, Parameter(negative=())] = False,
+    copies: Annotated[bool, Parameter(negative=())] = False, verdicts: Annotated[bool, Parameter(negative=())] = False,
     results: Path = RESULTS, as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
     """Say who differs from whom in one run, or what changed from one run to another.
@@ -569,14 +570,22 @@ def compare(
         Exit code 1 where it is sure, or where the runs are unlike: 'slower than 5%', 'costlier than 10%' (CPU), 'larger than 10%' (memory).
     html
         Write it as a page, compare-FIRST-SECOND.html in the folder that holds the runs; prints its path.
+    copies
+        Of one run: what the two copies of each stack differ by (A/A), and how wide the intervals are.
+    verdicts
+        Of the pairs that the first run calls different, how many the second confirms; exit code 1 where it contradicts one.
     results
         The folder that holds the runs.
     as_json
         Print one JSON object instead of text (two runs).
     """
     folders = [str(store.find_run(results, one)) for one in (first, second) if one]
-    if second is None and (fail_if or as_json or html):
-        raise BenchError("--fail-if, --html and --json compare two runs; name the second one")
+    if second is None and (fail_if or as_json or html or verdicts):
+        raise BenchError("--fail-if, --html, --json and --verdicts compare two runs; name the second one")
+    if copies or verdicts:
+        if fail_if or as_json or html or (copies and second):
+            raise BenchError("--copies (of one run) and --verdicts (of two) print a table; give them alone")
+        return _analysis("verdicts" if verdicts else "copies", *folders)
     if html:
         if fail_if or as_json:
             raise BenchError("--html writes a page; give --fail-if and --json without it")

@@ -14,7 +14,21 @@ from typing import Any
 
 import pytest
 
-from bench import catalog, check, cli, database, environments, locking, request, run, service, session, store, viewer
+from bench import (
+    catalog,
+    check,
+    cli,
+    database,
+    environments,
+    locking,
+    request,
+    run,
+    service,
+    session,
+    store,
+    trust,
+    viewer,
+)
 from bench.environments import Prepared
 from bench.machine import Topology
 from bench.model import BenchError
@@ -619,6 +633,35 @@ def test_a_page_of_two_runs_and_the_index_with_it(
         done = bench("compare", first.run_id, *words, "--results", str(tmp_path))
         assert done.code == 2
         assert "--html" in done.err
+
+
+def test_the_tables_of_copies_and_of_verdicts(
+    bench: Callable[..., Done], asked: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    first, second = (RunStore.create(tmp_path, {}) for _ in range(2))
+    folders = [str(one.folder.resolve()) for one in (first, second)]
+    results = ("--results", str(tmp_path))
+    assert bench("compare", first.run_id, "--copies", *results).code == 0
+    assert bench("compare", first.run_id, second.run_id, "--verdicts", *results).code == 0
+    assert asked == [("copies", folders[0]), ("verdicts", *folders)]
+    for words in (("--verdicts",), (second.run_id, "--copies"), (second.run_id, "--verdicts", "--json")):
+        done = bench("compare", first.run_id, *words, *results)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+def test_trust_does_both_parts_or_one_and_fails_where_one_does_not_hold(
+    bench: Callable[..., Done], asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = trust.Planted(folder=tmp_path / "run", truth={"a/b/c": 1.0, "a+x/b/c": 0.5})
+    monkeypatch.setattr(trust, "measure", lambda **how: found)
+    monkeypatch.setattr(trust, "lengths", lambda **how: [tmp_path / "one", tmp_path / "two"])
+    planted = ("trust", str(tmp_path / "run"), "a/b/c=1.0", "a+x/b/c=0.5")
+    lengths = ("lengths", str(tmp_path / "one"), str(tmp_path / "two"))
+    assert bench("trust").code == 0
+    assert bench("trust", "--rounds", "0").code == 0
+    assert asked == [planted, lengths, planted]
+    monkeypatch.setattr(cli, "_analysis", lambda *given, quiet=False: int(given[0] == "lengths"))
+    assert [bench("trust", *words).code for words in ((), ("--blocks", "0"), ("--rounds", "0"))] == [1, 1, 0]
 
 
 def test_the_index_alone_is_of_all_runs(

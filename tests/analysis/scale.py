@@ -1,0 +1,142 @@
+"""How the report of a large stored run grows: `make bench-report`.
+
+A run of chosen numbers is generated, with a file of requests for every cell as a real run leaves it; its report is made by the command that
+`bench run` uses, and its time and memory are read. Exit code 1 where they are above the goal, or grow faster than the requests.
+"""
+
+import argparse
+import math
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from conftest import StoredRun, header, trial
+
+ROOT = Path(__file__).parents[2]
+GOAL_S, GOAL_BYTES = 60.0, 1.5e9
+REQUESTS, CELLS = 10_000_000, 1000
+SCENARIOS, BLOCKS, COPIES = 16, 6, 2
+SERVERS, FRONTS = ("gunicorn-sync", "gunicorn-gthread", "gunicorn-gevent", "uwsgi"), ("nginx", "nginx-tcp", "direct")
+"""Applications are multiplied by these, so that the run has effects of servers and fronts as a real matrix has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Took:
+    """Of one report."""
+
+    requests: int
+    seconds: float
+    peak_bytes: int
+
+
+def names(count: int) -> list[str]:
+    """So many stack ids."""
+    apps = math.ceil(count / (len(SERVERS) * len(FRONTS)))
+    found = [f"app{number}/{server}/{front}" for number in range(apps) for server in SERVERS for front in FRONTS]
+    return found[:count]
+
+
+def generate(folder: Path, *, requests: int, cells: int, seed: int = 1) -> Path:
+    """A stored run with so many cells (a stack in a scenario) and requests; returns its folder."""
+    rng, stacks = random.Random(seed), names(math.ceil(cells / SCENARIOS))
+    scenarios = [f"scenario-{number}" for number in range(SCENARIOS)]
+    levels = {stack: rng.lognormvariate(0, 0.5) for stack in stacks}
+    trials = [
+        trial(stack, scenario, view, block=block, copy=copy, noise=levels[stack] * rng.lognormvariate(0, 0.02))
+        for block in range(BLOCKS)
+        for scenario in scenarios
+        for view in ("capacity", "latency")
+        for stack in stacks
+        for copy in range(COPIES)
+    ]
+    head = header(scenarios=scenarios, stacks=stacks, blocks=BLOCKS, copies=COPIES)
+    run = StoredRun(folder, head, trials)
+    run.write()
+    (folder / "requests").mkdir()
+    files = [
+        f"{block}-{one}-{view}" for block in range(BLOCKS) for one in scenarios for view in ("capacity", "latency")
+    ]
+    each = requests // len(files)
+    ids = [one["deployment_id"] for one in trials[: len(stacks) * COPIES]]
+    for number, name in enumerate(files):
+        _requests(ids, each, seed=seed + number).to_parquet(folder / "requests" / f"{name}.parquet", index=False)
+    return folder
+
+
+def _requests(targets: Sequence[str], count: int, *, seed: int) -> pd.DataFrame:
+    """Rows as docs/results.md has them."""
+    rng = np.random.default_rng(seed)
+    start_s = np.sort(rng.uniform(0, 60, count))
+    took_s = rng.lognormal(-6, 0.5, count)
+    return pd.DataFrame({
+        "target": pd.Categorical.from_codes(rng.integers(0, len(targets), count), targets),
+        "intended_s": start_s, "start_s": start_s, "first_byte_s": start_s + took_s / 2, "end_s": start_s + took_s,
+        "status": np.full(count, 200, np.int16), "bytes": np.full(count, 64, np.int64),
+        "error": pd.Categorical([None] * count, ["timeout"]),
+        "phase": pd.Categorical.from_codes(np.ones(count, np.int8), ["warm", "measure"]),
+        "slice": np.zeros(count, np.int32), "step": pd.Categorical([None] * count, [""]),
+    })  # fmt: skip
+
+
+def report(folder: Path) -> tuple[float, int]:
+    """Seconds and peak memory of making the report of a stored run, in a process of its own. Raises CalledProcessError."""
+    began_s, pid = time.monotonic(), os.fork()
+    if not pid:
+        done = subprocess.run(
+            [sys.executable, "-m", "analysis", "report", str(folder)], cwd=ROOT, check=False, capture_output=True
+        )
+        sys.stderr.write(done.stderr.decode())
+        scale = 1024 if sys.platform == "linux" else 1
+        (folder / "peak").write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * scale))
+        os._exit(done.returncode)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code:
+        raise subprocess.CalledProcessError(code, "python -m analysis report")
+    return time.monotonic() - began_s, int((folder / "peak").read_text())
+
+
+def measure(sizes: Sequence[int], *, cells: int) -> list[Took]:
+    """The report of runs with so many requests each, the same cells in all."""
+    found = []
+    for requests in sizes:
+        with tempfile.TemporaryDirectory(prefix="forkloop-scale-") as name:
+            folder = generate(Path(name) / "20260101-000000-abcd", requests=requests, cells=cells)
+            seconds, peak_bytes = report(folder)
+        found.append(Took(requests=requests, seconds=seconds, peak_bytes=peak_bytes))
+        print(f"{requests:>12,} requests {cells:>6,} cells {seconds:>8.1f} s {peak_bytes / 1e6:>8,.0f} MB", flush=True)
+    return found
+
+
+def holds(found: Sequence[Took]) -> bool:
+    """Whether the largest run is within the goal, and time and memory grew no faster than the requests (with a tenth for noise)."""
+    first, last = found[0], found[-1]
+    growth = 1.1 * last.requests / first.requests
+    linear = last.seconds <= growth * first.seconds and last.peak_bytes <= growth * first.peak_bytes
+    return linear and last.seconds < GOAL_S and last.peak_bytes < GOAL_BYTES
+
+
+def main() -> int:
+    """Exit code 0 where it `holds`."""
+    parser = argparse.ArgumentParser(description="Time and memory of the report of large generated runs.")
+    parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--cells", type=int, default=CELLS)
+    asked = parser.parse_args()
+    found = measure([asked.requests // 10, asked.requests // 2, asked.requests], cells=asked.cells)
+    good = holds(found)
+    print(
+        f"goal: under {GOAL_S:.0f} s and {GOAL_BYTES / 1e9:.1f} GB, linear in requests: {'held' if good else 'MISSED'}"
+    )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
