@@ -477,7 +477,7 @@ def test_the_command_says_what_is_not_run_and_asks_the_analysis(
     assert run() == 1  # a file is wrong
     told = capsys.readouterr().out
     assert "claim 2: not run: too few; get more" in told
-    assert "claim 1: x: 2 arms x 2 replicates, about 20 s" in told
+    assert "claim 1: x: 2 arms x 2 replicates, about 16 s" in told
     assert "1 supported" in told
     assert asked[0][1] == "claims"
     assert run(only=("1",), as_json=True) == 0
