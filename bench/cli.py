@@ -768,7 +768,7 @@ app.command(new)
 
 @new.command(name="app")
 def new_app(name: str, /, *, interface: str = "wsgi") -> int:
-    """Write apps/NAME: an application that passes the contract but for what it says is missing; see docs/adding.md.
+    """Write apps/NAME: an application that passes the contract but for what it says is missing; see docs/adding-a-framework.md.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The examples of docs/adding.md, put at the paths given and used."""
+"""The examples of docs/adding.md and docs/adding-a-framework.md, put at the paths given and used."""
 
 import re
 import runpy
@@ -19,7 +19,7 @@ from bench.plan import plan_stack
 from bench.render import Site, render
 from loadtests import scenario
 
-FILES = page("docs/adding.md").files()
+FILES = page("docs/adding.md").files() | page("docs/adding-a-framework.md").files()
 BUDGET = Budget(server_cpus=frozenset({0, 1}), load_cpus=frozenset({2}), database_cpus=frozenset({3}))
 
 
@@ -61,7 +61,7 @@ def test_the_stacks_of_the_page_can_be_rendered(root: Path, stack: str) -> None:
 
 def test_the_application_has_every_endpoint_or_names_it_as_missing(root: Path) -> None:
     app = catalog.load(root).apps["falcon"]
-    routes = set(re.findall(r'add_route\("/([a-z-]+)"', FILES["apps/falcon/app.py"]))
+    routes = set(re.findall(r'"/([a-z-]+)(?:/\{name\})?"(?:,|: )', FILES["apps/falcon/app.py"]))
     assert routes | app.missing == ENDPOINTS
     assert not routes & app.missing
     compile(FILES["apps/falcon/app.py"], "app.py", "exec")

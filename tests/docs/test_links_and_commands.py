@@ -16,7 +16,7 @@ PAGES = pages()
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = dict(re.findall(r"^([a-z][a-z-]*):(?!=)(.*)$", MAKEFILE, re.MULTILINE))
 EXAMPLES = {"apps/falcon", "cheroot", "nginx-no-retry", "falcon", "queries-100"}
-"""What docs/adding.md adds, and no one else has."""
+"""What docs/adding.md and docs/adding-a-framework.md add, and no one else has."""
 
 every_page = pytest.mark.parametrize("one", PAGES, ids=str)
 
@@ -24,7 +24,7 @@ every_page = pytest.mark.parametrize("one", PAGES, ids=str)
 def test_the_pages_are_there() -> None:
     names = {str(one) for one in PAGES}
     assert names >= {"README.md", "CONTRIBUTING.md", "apps/CONTRACT.md", "results/README.md"}
-    assert names >= {f"docs/{name}.md" for name in ("stacks", "manifests", "results", "measuring", "adding")}
+    assert names >= {f"docs/{name}.md" for name in ("stacks", "manifests", "results", "measuring", "adding", "adding-a-framework")}
 
 
 @every_page
@@ -101,7 +101,7 @@ def _stack(word: str) -> stackid.StackId | None:
 def test_every_path_that_is_mentioned_exists(one: Page) -> None:
     own = re.compile(r"(?:apps|analysis|bench|deploy|docs|loadtests|requirements|tests|\.ci)/[\w./-]*")
     paths = {found[0] for command in one.commands() if (found := own.fullmatch(command))}
-    added = page("docs/adding.md").files()
+    added = page("docs/adding.md").files() | page("docs/adding-a-framework.md").files()
     absent = {path for path in paths if "NAME" not in path and not (ROOT / path).exists()}
     assert {path for path in absent - added.keys() if not _made(path, added)} == set()
 
