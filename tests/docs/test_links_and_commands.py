@@ -24,7 +24,9 @@ every_page = pytest.mark.parametrize("one", PAGES, ids=str)
 def test_the_pages_are_there() -> None:
     names = {str(one) for one in PAGES}
     assert names >= {"README.md", "CONTRIBUTING.md", "apps/CONTRACT.md", "results/README.md"}
-    assert names >= {f"docs/{name}.md" for name in ("stacks", "manifests", "results", "measuring", "adding", "adding-a-framework")}
+    assert names >= {
+        f"docs/{name}.md" for name in ("stacks", "manifests", "results", "measuring", "adding", "adding-a-framework")
+    }
 
 
 @every_page
