@@ -15,6 +15,8 @@ from bench.experiments import Outcome, slots
 from bench.lab import Action, ArmFailedError, Found, Lab, Loaded, PlannedArm, job_name
 from bench.model import Role
 
+MOST, MOST_FRONTED = 10_000, 5_000
+"""Idle connections to one server, and to one front, which takes two descriptors for each client while it asks."""
 SPARE_FILES = 128
 """Descriptors of a process beside its connections."""
 PROBE_CONNECTIONS = 16
@@ -60,6 +62,12 @@ def optional(given: Parameters) -> set[str]:
 
 def obstacle(arms: Sequence[PlannedArm]) -> str | None:
     """See `Hindered`: descriptors and local ports."""
+    for arm in arms:
+        front = arm.stack.stack.front
+        limit = MOST_FRONTED if front.processes else MOST
+        if arm.parameters.idle > limit:
+            asked = f"{arm.name}: {arm.parameters.idle} idle connections"
+            return f"{asked} are more than {limit}, the most that are tried with {front.name}; give fewer"
     most = max(max([arm.parameters.idle, *arm.parameters.levels], default=0) for arm in arms)
     needed = most + PROBE_CONNECTIONS + SPARE_FILES
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

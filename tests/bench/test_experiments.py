@@ -454,6 +454,18 @@ def test_a_crowd_that_fails_leaves_the_other_arms_their_figures(bench: Bench) ->
         planned("held", "idle_held_share", ("one", LOOP, {}))
 
 
+def test_more_connections_than_are_ever_tried_are_an_obstacle() -> None:
+    direct, behind = planned(
+        "held", "idle_held_share", ("a", LOOP, {"idle": 10_001}), ("b", "tornado/single/nginx", {"idle": 5_001})
+    )
+    assert str(held.obstacle([direct])).startswith(
+        "a: 10001 idle connections are more than 10000, the most that are tried with direct"
+    )
+    assert str(held.obstacle([behind])).startswith(
+        "b: 5001 idle connections are more than 5000, the most that are tried with nginx"
+    )
+
+
 def test_the_soft_limit_of_descriptors_is_raised_where_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[Any] = []
     monkeypatch.setattr(resource, "getrlimit", lambda what: (1024, 20000))
