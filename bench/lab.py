@@ -1,7 +1,6 @@
 """What an experiment works with: arms deployed afresh, loaded, acted upon at set times, and watched."""
 
 import threading
-import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Any
 
 from bench import account, faults, load, recorded
 from bench.claim import Claim
+from bench.clockwork import Action, Clockwork, Event
 from bench.deployment import Deployment, died, tail
 from bench.launch import Launcher
 from bench.model import BenchError, Budget, Failed
@@ -21,14 +21,8 @@ from bench.service import Database
 from bench.session import Session
 from bench.store import RunStore
 
-ACTION_PATIENCE_S = 30.0
-"""How long an action may go on after the load is over."""
-
 GATE_PATIENCE_S = 20.0
 """How long loads that measure side by side wait for each other."""
-
-Event = Mapping[str, Any]
-"""`name`, and `at_s` on the clock of the recorded requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +61,6 @@ class ArmFailedError(BenchError):
     def __init__(self, failed: Failed) -> None:
         super().__init__(failed.reason)
         self.failed = failed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    """Something done while load goes on, `at_s` after the measuring began, in a thread of its own."""
-
-    at_s: float
-    name: str
-    """`NAME-begin` and `NAME-end` are stored as events."""
-    do: Callable[[], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +190,7 @@ class Lab:
         result, with the reason of a watched deployment that has died.
         """
         snapshots: list[Snapshot] = []
-        clockwork = _Clockwork(at)
+        clockwork = Clockwork(at)
 
         def ready(pid: int | None) -> None:
             gate()
@@ -259,42 +243,3 @@ def job_name(arm: PlannedArm | Claim, replicate: int, part: str) -> str:
     """The name of a load's files: claim, replicate, arm where it is of one, and which part of the experiment it is."""
     claim, own = (arm, "") if isinstance(arm, Claim) else (arm.claim, f"{arm.name}-")
     return f"claim-{claim.number:02}-{replicate}-{own}{part}"
-
-
-class _Clockwork:
-    """Actions at their times, each in a thread, and when they began and ended."""
-
-    def __init__(self, actions: Sequence[Action]) -> None:
-        self._timers = [threading.Timer(one.at_s, self._do, (one,)) for one in actions]
-        self._told: list[tuple[str, float]] = []
-        self._failed: list[BenchError] = []
-        self._started = False
-
-    def start(self) -> None:
-        self._started = True
-        for timer in self._timers:
-            timer.daemon = True
-            timer.start()
-
-    def finish(self) -> None:
-        """Wait until all are done. Raises BenchError where one failed."""
-        if not self._started:
-            return
-        deadline = time.monotonic() + ACTION_PATIENCE_S
-        for timer in self._timers:
-            timer.join(max(deadline - time.monotonic(), 0.0))
-            timer.cancel()
-        if self._failed:
-            raise self._failed[0]
-
-    def events(self, origin_s: float) -> list[Event]:
-        """On the clock whose zero is `origin_s` on this machine's."""
-        return [{"name": name, "at_s": at - origin_s} for name, at in sorted(self._told, key=lambda told: told[1])]
-
-    def _do(self, action: Action) -> None:
-        self._told.append((f"{action.name}-begin", time.perf_counter()))
-        try:
-            action.do()
-        except BenchError as error:
-            self._failed.append(error)
-        self._told.append((f"{action.name}-end", time.perf_counter()))

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 import numpy as np
 
 from bench import faults
-from bench.lab import Event, Loaded
+from bench.clockwork import Event
+from bench.lab import Loaded
 from bench.recorded import Rows
 from bench.render import Endpoint
 

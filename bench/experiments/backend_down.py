@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 
 from bench import faults, load
+from bench.clockwork import Action
 from bench.deployment import Deployment
 from bench.experiments._asking import event, shares
-from bench.lab import Action, Found, Lab, PlannedArm, job_name
+from bench.lab import Found, Lab, PlannedArm, job_name
 from bench.model import BenchError
 from bench.recorded import Rows
 from bench.whoami import answering

@@ -9,10 +9,11 @@ from typing import Literal
 import msgspec
 
 from bench import load
+from bench.clockwork import Action
 from bench.deployment import Deployment, died
 from bench.experiments import Outcome
 from bench.experiments._asking import Asked, event, fault, monotonic, shares, took_s
-from bench.lab import Action, Found, Lab, Loaded, PlannedArm, job_name
+from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
 from bench.model import Failed
 from bench.recorded import Rows
 

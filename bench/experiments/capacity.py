@@ -4,7 +4,7 @@ The same as a run over the matrix does, so a claim may be answered from the tria
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ from bench.deployment import Deployment, died
 from bench.experiments import Outcome
 from bench.experiments._asked import Asked, asked, check
 from bench.experiments._asked import optional as paths_optional
+from bench.experiments._figures import figures
 from bench.experiments._storm import SESSIONS_S, TIMEOUT_S, sessions, storm, stormed
 from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
 from bench.plan import CONNECTIONS, WAITING_CONNECTIONS, slots
@@ -120,7 +121,7 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
         _alive(arms, up.deployments, failed)
     found: dict[str, Outcome] = {}
     for arm in arms:
-        made = _found(trials[arm.name], last)
+        made = figures(trials[arm.name], last)
         found[arm.name] = failed.get(arm.name) or replace(made, metrics={**made.metrics, **others[arm.name]})
     return found
 
@@ -146,7 +147,9 @@ def from_trials(
     for block, copy in replicates:
         own = {arm.name: (ids[at], block, copy + ids[:at].count(ids[at])) for at, arm in enumerate(arms)}
         if all(by_deployment.get(key) for key in own.values()):
-            found.append({name: (_found(by_deployment[key], None), by_deployment[key][0]) for name, key in own.items()})
+            found.append(
+                {name: (figures(by_deployment[key], None), by_deployment[key][0]) for name, key in own.items()}
+            )
     return found
 
 
@@ -201,44 +204,3 @@ def _rate_rps(trials: Mapping[str, Sequence[Mapping[str, Any]]], scenario: str) 
     """At which the latency of all arms is read."""
     rates = [one["rps"] for each in trials.values() for one in each if one["scenario"] == scenario and one["rps"]]
     return max(1.0, LATENCY_SHARE * min(rates, default=0.0))
-
-
-def _found(trials: Iterable[Mapping[str, Any]], loaded: Loaded | None) -> Found:
-    """The figures of one deployment from its trials."""
-    found: dict[str, float | None] = {}
-    flags: dict[str, None] = {}
-    memory: int | None = None
-    used: Mapping[str, float | None] | None = None
-    pss: Mapping[str, int | None] | None = None
-    for one in trials:
-        flags.update(dict.fromkeys(one["flags"]))
-        name = one["scenario"]
-        if one["view"] == "latency":
-            latency = one["latency_ms"] or {}
-            found |= {f"{name}_p50_ms": latency.get("p50"), f"{name}_p99_ms": latency.get("p99")}
-        if one["view"] != "capacity":
-            continue
-        used, pss = one["cpu_s"], one["pss_bytes"]
-        failed, tried = sum((one["errors"] or {}).values()), one["requests"] + sum((one["errors"] or {}).values())
-        found |= {
-            f"{name}_rps": one["rps"], f"{name}_cpu_ms": _cpu_ms(one, "app", "front"), f"{name}_front_cpu_ms": _cpu_ms(one, "front"),
-            f"{name}_error_share": failed / tried if tried else None, f"{name}_error_share_of": tried,
-            f"{name}_database_connections": one["database_connections"],
-            f"{name}_connects_per_request": _each(one["connects"], one["window_requests"]),
-        }  # fmt: skip
-        sizes = [size for size in (pss or {}).values() if size is not None]
-        memory = max(memory or 0, sum(sizes)) if sizes else memory
-    return Found(
-        metrics={**found, "pss_bytes": memory}, flags=list(flags), cpu_s=used, pss_bytes=pss,
-        requests=loaded.requests if loaded else None,
-    )  # fmt: skip
-
-
-def _cpu_ms(one: Mapping[str, Any], *roles: str) -> float | None:
-    """CPU time of a request; None where it is not known, or there is no such role."""
-    spent = [seconds for role in roles if (seconds := (one["cpu_s"] or {}).get(role)) is not None]
-    return _each(1000 * sum(spent), one["window_requests"]) if spent else None
-
-
-def _each(amount: float | None, requests: int | None) -> float | None:
-    return amount / requests if amount is not None and requests else None

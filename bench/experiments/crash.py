@@ -14,10 +14,11 @@ import numpy as np
 import psutil
 
 from bench import load
+from bench.clockwork import Action
 from bench.deployment import Deployment, tail
 from bench.experiments import Outcome
 from bench.experiments._asking import Asked, event, fault, shares
-from bench.lab import Action, Found, Lab, Loaded, PlannedArm, job_name
+from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
 from bench.model import BenchError, Failed
 from bench.recorded import Rows
 

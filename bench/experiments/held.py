@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import load, sample
+from bench.clockwork import Action
 from bench.deployment import Deployment, died
 from bench.experiments import Outcome, slots
-from bench.lab import Action, ArmFailedError, Found, Lab, Loaded, PlannedArm, job_name
+from bench.lab import ArmFailedError, Found, Lab, Loaded, PlannedArm, job_name
 from bench.model import Role
 
 MOST, MOST_FRONTED = 10_000, 5_000

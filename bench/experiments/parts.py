@@ -11,9 +11,10 @@ import msgspec
 import numpy as np
 
 from bench import load
+from bench.clockwork import Action
 from bench.deployment import Deployment, census
 from bench.experiments._asking import shares, took_s
-from bench.lab import Action, Found, Lab, PlannedArm, job_name
+from bench.lab import Found, Lab, PlannedArm, job_name
 from bench.model import BenchError
 from bench.recorded import Rows
 from bench.sample import pss_bytes

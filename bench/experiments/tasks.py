@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 
 from bench import broker, environments, load, sample
+from bench.clockwork import Action
 from bench.deployment import Deployment
 from bench.experiments import Outcome
 from bench.experiments._asking import ask, monotonic, shares, took_s
-from bench.lab import Action, Found, Lab, Loaded, PlannedArm, job_name
+from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
 from bench.model import BenchError
 from bench.recorded import Rows
 from bench.render import Endpoint

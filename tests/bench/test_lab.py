@@ -9,7 +9,8 @@ import pytest
 from lab_bench import Bench, answer, planned, write_rows
 
 from bench import load, recorded
-from bench.lab import Action, ArmFailedError, PlannedArm, job_name
+from bench.clockwork import Action
+from bench.lab import ArmFailedError, PlannedArm, job_name
 from bench.model import BenchError, Failed
 from bench.render import Endpoint
 
