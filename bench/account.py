@@ -56,6 +56,7 @@ def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot]) -> di
         "context_switches": {role: _switches(deployment, role, before, after) for role, found in pids.items() if found},
         "open_files": {role: sample.open_files(found) for role, found in pids.items() if found},
         "host": _host(before, after, near=any(pids.values())),
+        "startup_s": deployment.startup_s,
     }
 
 

@@ -207,7 +207,7 @@ def _app(path: Path) -> App:
     return App(
         name=path.parent.name, folder=path.parent, title=read.title, framework=read.framework, language=read.language,
         source=read.source, data=read.data, interfaces=read.interfaces, default=read.default, core=tuple(read.core), full=tuple(read.full),
-        missing=frozenset(read.missing), optional=frozenset(read.optional), variants=variants,
+        missing=frozenset(read.missing), optional=frozenset(read.optional), variants=variants, versions=tuple(read.versions),
     )  # fmt: skip
 
 

@@ -96,7 +96,8 @@ def observed(database: Database, deployment: Deployment, versions: Mapping[str, 
             for one in deployment.rendered.commands
         ],
         "files": {path.name: text for path, text in deployment.rendered.files.items()},
-        "workers": deployment.planned.workers, "startup_s": deployment.startup_s, "stop_s": None, "database_connections": used,
+        "workers": deployment.planned.workers, "startup_s": deployment.startup_s, "stop_s": None, "stops_s": [],
+        "database_connections": used,
     }  # fmt: skip
 
 

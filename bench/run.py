@@ -231,8 +231,11 @@ def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -
         context.launcher.stop(deployments)
         for one in deployments:
             seen = context.observed.get(one.planned.stack.id)
-            if one.copy == 0 and seen and seen.get("stop_s") is None and "failure" not in seen:
+            if not seen or "failure" in seen:
+                continue
+            if one.copy == 0 and seen.get("stop_s") is None:
                 seen["stop_s"] = one.stop_s
+            seen["stops_s"] = [*seen.get("stops_s", []), one.stop_s]
         context.store.update({"observed": context.observed})
 
 

@@ -249,7 +249,7 @@ def read_run(folder: Path) -> Run:
         raise BenchError(
             f"{path}: key 'schema': {header['schema']} was written by a newer version; this one reads up to {SCHEMA}"
         )
-    trials, damaged = _read_records(folder / "trials.jsonl", _TRIAL_KEYS)
+    trials, damaged = _read_records(folder / "trials.jsonl", _TRIAL_KEYS, header)
     return Run(folder=folder, header=header, trials=tuple(trials), damaged=tuple(damaged))
 
 
@@ -258,7 +258,7 @@ def read_claims(folder: Path) -> ClaimsRun:
     run = read_run(folder)
     if run.header.get("kind") != "claims":
         raise BenchError(f"{folder} is no run over claims; `bench claims` makes one")
-    records, damaged = _read_records(folder / "claims.jsonl", _CLAIM_KEYS)
+    records, damaged = _read_records(folder / "claims.jsonl", _CLAIM_KEYS, run.header)
     return ClaimsRun(folder=folder, header=run.header, records=tuple(records), damaged=tuple(damaged))
 
 
@@ -266,7 +266,9 @@ _TRIAL_KEYS = ("stack", "scenario", "block", "copy", "view", "status")
 _CLAIM_KEYS = ("claim", "arm", "replicate", "status", "metrics")
 
 
-def _read_records(path: Path, keys: Sequence[str]) -> tuple[list[Mapping[str, Any]], list[str]]:
+def _read_records(
+    path: Path, keys: Sequence[str], header: Mapping[str, Any]
+) -> tuple[list[Mapping[str, Any]], list[str]]:
     records: list[Mapping[str, Any]] = []
     damaged: list[str] = []
     if not path.exists():
@@ -284,9 +286,30 @@ def _read_records(path: Path, keys: Sequence[str]) -> tuple[list[Mapping[str, An
             damaged.append(f"{path.name}, line {number}: key '{missing[0]}' is missing")
         elif record.get("schema") != SCHEMA:
             damaged.append(f"{path.name}, line {number}: key 'schema': {record.get('schema')} is not {SCHEMA}")
+        elif record.get("run_id", header.get("run_id")) != header.get("run_id"):
+            damaged.append(f"{path.name}, line {number}: key 'run_id': is of another run, {record['run_id']}")
+        elif unlike := _unlike(record, header):
+            damaged.append(
+                f"{path.name}, line {number}: key 'hashes.{unlike}': was made with other files than this run"
+            )
         else:
             records.append(record)
     return records, damaged
+
+
+def _unlike(trial: Mapping[str, Any], header: Mapping[str, Any]) -> str | None:
+    """What of the files that a trial was made with is not this run's: figures of unlike things are never taken for like ones."""
+    of, own = header.get("hashes"), trial.get("hashes")
+    if not isinstance(of, dict) or not isinstance(own, dict):
+        return None
+    stack = (of.get("stacks") or {}).get(trial["stack"]) or {}
+    known = {
+        "contract": of.get("contract"),
+        "suite": of.get("suite"),
+        "scenario": (of.get("scenarios") or {}).get(trial["scenario"]),
+        **stack,
+    }
+    return next((key for key, value in own.items() if value != known.get(key)), None)
 
 
 def _known(results: Path) -> list[str]:

@@ -39,7 +39,10 @@ def unit(
 
     `hashes`: see `bench.provenance`.
     """
-    return [{**one, "part": part, "cell_trials": len(records), "hashes": _hashes(one, hashes)} for one in records]
+    return [
+        {**one, "part": part, "cell_trials": len(records), "hashes": _hashes(one, hashes) if hashes else None}
+        for one in records
+    ]
 
 
 def _hashes(record: Mapping[str, Any], of: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +58,7 @@ _FIGURES = """
     reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms
     late ceiling_rps steps problems
     window_requests cpu_s generator_cpu pss_bytes processes host worker_shares restarts database_connections connects
-    context_switches open_files
+    context_switches open_files startup_s
 """
 _OPTIONAL = ("slices", "latency_ms", "late_ms", "steps", "problems", "connects")
 LEAD = 0.2

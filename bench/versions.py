@@ -1,7 +1,8 @@
 """Versions as an axis: the same application with another version of its framework, server or driver, side by side in one run.
 
 `--with django==5.2` adds `django@5.2/...` beside every selected stack whose environment holds Django; `--with gunicorn==26.0` adds
-`flask@gunicorn_26.0/...` and the like. What follows the `@` is a version of the framework, or a package and its version.
+`flask@gunicorn_26.0/...` and the like. `versions = ["5.2"]` in an `app.toml` does so in every run.
+What follows the `@` is a version of the framework, or a package and its version.
 """
 
 import re
@@ -33,11 +34,18 @@ def package(app: App) -> str | None:
 
 
 def beside(catalog: Catalog, stacks: Sequence[Stack], asked: Sequence[str]) -> list[Stack]:
-    """`stacks`, each followed by its twins of other versions. Raises BenchError for what no selected stack holds."""
+    """`stacks`, each followed by its twins of other versions: those asked for, and those of its `app.toml`.
+
+    Raises BenchError for what no selected stack holds.
+    """
     twins: dict[str, Stack] = {}
     matched: set[str] = set()
     for stack in stacks:
         twins[stack.id] = stack
+        for version in () if stack.app.version else stack.app.versions:
+            twin = resolve(catalog, str(replace(stackid.parse(stack.id), version=version)))
+            package(twin.app)
+            twins[twin.id] = twin
         for text in asked:
             found = _ASKED.fullmatch(text)
             if not found:

@@ -66,12 +66,15 @@ def arrange(figures: pd.DataFrame, classes: Mapping[str, str], unranked: Mapping
     kept = figures[~figures["stack"].isin(left_out)]
     stacks = [str(stack) for stack in kept["stack"].unique()]
     occasions = sorted({(int(block), int(group)) for block, group in zip(kept["block"], kept["group"], strict=True)})
+    # Of a block that was taken up again a copy may have been deployed twice: both count.
+    again = kept.groupby(["block", "group", "stack", "copy"], sort=False).cumcount()
     depth = int(kept["copy"].max()) + 1 if len(kept) else 1
-    copies = np.full((len(occasions), len(stacks), depth), np.nan)
+    places = kept["copy"] + depth * again
+    copies = np.full((len(occasions), len(stacks), int(places.max()) + 1 if len(kept) else 1), np.nan)
     columns = {stack: column for column, stack in enumerate(stacks)}
     rows = {occasion: row for row, occasion in enumerate(occasions)}
     for stack, block, group, copy, value in zip(
-        kept["stack"], kept["block"], kept["group"], kept["copy"], kept["value"], strict=True
+        kept["stack"], kept["block"], kept["group"], places, kept["value"], strict=True
     ):
         copies[rows[int(block), int(group)], columns[str(stack)], int(copy)] = np.log(value)
     return Layout(

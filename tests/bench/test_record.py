@@ -90,7 +90,7 @@ def test_what_ran_is_read_back(made: Plan, monkeypatch: pytest.MonkeyPatch) -> N
     one = deployment(made, startup_s=0.5, census=(Census(pid=7, role="app", argv=("serve", "x"), cpus=(0,)),))
     assert record.observed(Database(url="postgresql://x"), one, {"ant": "1.0"}) == {
         "versions": {"ant": "1.0"}, "server": {}, "processes": [{"role": "app", "pid": 7, "argv": ["serve", "x"], "cpus": [0]}],
-        "workers": 2, "startup_s": 0.5, "stop_s": None, "database_connections": 5, "commands": [], "files": {},
+        "workers": 2, "startup_s": 0.5, "stop_s": None, "stops_s": [], "database_connections": 5, "commands": [], "files": {},
     }  # fmt: skip
     assert record.observed(Database(), one, {})["database_connections"] is None
 

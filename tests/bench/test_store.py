@@ -208,3 +208,25 @@ def test_a_full_disk_costs_the_last_cell_and_no_other(results: Path, nearly_full
     nearly_full(size + 10_000)
     run.append([trial(copy=1)])
     assert [one["copy"] for one in read_run(run.folder).trials] == [0, 1]
+
+
+def test_a_record_of_another_run_or_of_other_files_is_told_and_left_out(results: Path) -> None:
+    hashes = {
+        "contract": "c",
+        "suite": "s",
+        "scenarios": {"db": "d"},
+        "stacks": {"a/b/c": {"app": "1", "server": None}},
+    }
+    run = RunStore.create(results, {"hashes": hashes})
+    own = {"contract": "c", "suite": "s", "scenario": "d", "app": "1", "server": None}
+    run.append([trial(hashes=own), trial(copy=1, hashes=own | {"app": "2"}), trial(copy=2)])
+    path = run.folder / "trials.jsonl"
+    path.write_text(
+        path.read_text() + json.dumps({"schema": SCHEMA, **trial(copy=3), "run_id": "20200101-000000-aaaa"}) + "\n"
+    )
+    found = read_run(run.folder)
+    assert [one["copy"] for one in found.trials] == [0, 2]
+    assert found.damaged == (
+        "trials.jsonl, line 2: key 'hashes.app': was made with other files than this run",
+        "trials.jsonl, line 4: key 'run_id': is of another run, 20200101-000000-aaaa",
+    )

@@ -56,6 +56,19 @@ def test_stacks_that_hold_the_package_get_a_twin(found: Catalog) -> None:
     ]  # fmt: skip
 
 
+def test_versions_in_a_manifest_are_measured_in_every_run(tree: Tree, found: Catalog) -> None:
+    tree.app("cow", versions=["5.2", "gunicorn_26.0"])
+    found = tree.load()
+    stacks = [found.stacks["cow/plain/direct"]]
+    ids = [stack.id for stack in versions.beside(found, stacks, [])]
+    assert ids == ["cow/plain/direct", "cow@5.2/plain/direct", "cow@gunicorn_26.0/plain/direct"]
+    twin = tree.stack("cow@5.2/plain/direct")
+    assert versions.beside(found, [twin], []) == [twin], "one that was asked for by itself has no twins"
+    tree.app("cow", versions=["new"])
+    with pytest.raises(BenchError, match="'cow@new': expected a version"):
+        versions.beside(tree.load(), [tree.stack("cow/plain/direct")], [])
+
+
 def test_a_twin_is_a_stack_of_its_own_in_an_environment_of_its_own(tree: Tree, found: Catalog, tmp_path: Path) -> None:
     plain, twin = found.stacks["bee/plain/direct"], tree.stack("bee@2/plain/direct")
     assert environments.path_of(plain.app, home=tmp_path) == tmp_path / "bee"
