@@ -45,12 +45,12 @@ def document(
 
 def _claim(run: ClaimsRun, judged: Judged, pictures: Sequence[str]) -> dict[str, Any]:
     headline = judged.headline
-    title = judged.claim.title if judged.claim else None
+    title = judged.claim.title
     statuses = Counter(record.status for record in judged.records)
     return {
         "id": judged.number,
-        "title": {"en": title.english, "zh": title.chinese} if title else None,
-        "experiment": judged.claim.experiment if judged.claim else None,
+        "title": {"en": title.english, "zh": title.chinese} if title.english else None,
+        "experiment": judged.claim.experiment or None,
         "status": judged.status,
         "verdict": judged.verdict,
         **(_effect(headline.effect) if headline else _effect(None)),

@@ -60,13 +60,11 @@ def _bound[T](draw: Callable[[Sequence[T], Sheet], Scene], values: Sequence[T]) 
 
 def _arms(judged: Judged) -> list[Arm]:
     """The arms, those that are there for a control alone last."""
-    return sorted(judged.claim.arms, key=lambda arm: _is_control(judged, arm)) if judged.claim else []
+    return sorted(judged.claim.arms, key=lambda arm: _is_control(judged, arm))
 
 
 def _is_control(judged: Judged, arm: Arm) -> bool:
     """Whether an arm is there for a control alone."""
-    if judged.claim is None:
-        return False
     checked = {name for check in judged.claim.checks for name in (check.arm, check.against)}
     return arm.name in {control.arm for control in judged.claim.controls} - checked
 

@@ -110,12 +110,12 @@ def _claim(run: ClaimsRun, shown: Shown) -> dict[str, Any]:
         "kind": kind(judged),
         "word": sentences.word(judged),
         "claim": claim,
-        "source": source(claim.source) if claim else "",
-        "title": claim.title if claim and claim.title.english else say("claims.rule_unread"),
+        "source": source(claim.source),
+        "title": claim.title if claim.title.english else say("claims.rule_unread"),
         "sentences": sentences.sentence(judged),
         "why": sentences.why(judged),
         "told": sentences.told(claim, headline.check, headline.effect)
-        if claim and headline and headline.effect.known and judged.status == "judged"
+        if headline and headline.effect.known and judged.status == "judged"
         else None,
         "effect": sentences.figure(headline.check, headline.effect) if headline and headline.effect.known else None,
         "n": headline.effect.n if headline and headline.effect.known else "",
@@ -150,6 +150,7 @@ def _claim(run: ClaimsRun, shown: Shown) -> dict[str, Any]:
             for one in judged.controls
         ],
         "pictures": shown.pictures,
+        "flags": _flags(judged.records),
         "trials": [_trial(record, judged) for record in judged.records],
         "reads": run.reads.get(judged.number),
     }
@@ -163,12 +164,24 @@ def source(text: str) -> Said | str:
     return say("claims.elsewhere") if text.startswith("travels with the article") else text
 
 
+def _flags(records: Sequence[Record]) -> list[Said]:
+    """What was flagged, how often, and what that means."""
+    found = Counter(flag for record in records for flag in record.flags)
+    return [
+        say(
+            "claims.flagged" if words.known(f"flag.{flag}") else "claims.flagged_bare",
+            flag=words.Coded(flag), n=n, total=len(records), **({"meaning": say(f"flag.{flag}")} if words.known(f"flag.{flag}") else {}),
+        )
+        for flag, n in found.items()
+    ]  # fmt: skip
+
+
 def _kept(ok: bool | None) -> str:
     return "unknown" if ok is None else "ok" if ok else "broken"
 
 
 def _trial(record: Record, judged: Judged) -> dict[str, Any]:
-    arm = judged.claim.arm(record.arm) if judged.claim else None
+    arm = judged.claim.arm(record.arm)
     return {
         "arm": arm.label if arm else record.arm,
         "replicate": record.replicate,

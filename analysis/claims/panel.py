@@ -83,7 +83,7 @@ def _verdict(judged: Judged, href: str) -> Verdict:
     said = sentences.sentence(judged)
     return Verdict(
         number=judged.number,
-        title=judged.claim.title if judged.claim else "",
+        title=judged.claim.title,
         kind=kind(judged),
         icon=ICONS[kind(judged)],
         word=sentences.word(judged),

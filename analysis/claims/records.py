@@ -83,6 +83,12 @@ class ClaimsRun:
         """How many CPUs the servers had; as many as anyone asks for where that was not recorded."""
         return len(sequence(mapping(self.header.get("placement")).get("server"))) or 10**6
 
+    @property
+    def all_cpus(self) -> int:
+        """How many CPUs the servers have together with the generator, as a claim about several may get them."""
+        placement = mapping(self.header.get("placement"))
+        return len({*sequence(placement.get("server")), *sequence(placement.get("load"))}) or self.server_cpus
+
     def file(self, name: str) -> Path | None:
         """A file of the run by its name below the folder; None where there is none, or the name leads out of it."""
         folder = self.path.resolve()

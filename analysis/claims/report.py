@@ -69,7 +69,7 @@ def draw(run: ClaimsRun, judged: Judged, folder: Path) -> list[Picture]:
 
 def sheet(run: ClaimsRun, judged: Judged, kind: str) -> Sheet:
     """What a picture that stands alone is drawn on: the claim as its title, and from where it is."""
-    title = judged.claim.title.english if judged.claim else ""
+    title = judged.claim.title.english
     where = outside.line(mapping(run.header.get("environment")).get("host") or "host not recorded")
     return Sheet(
         width=pictures.FILE_WIDTH,

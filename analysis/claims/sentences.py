@@ -40,10 +40,22 @@ def figure(question: Question, effect: Effect) -> Said:
         return say("claims.figure.none")
     kind = unit(question)
     if kind == "ratio":
-        return say("claims.figure.ratio", value=numbers.percent(effect.value, effect.low, effect.high))
+        return say("claims.figure.ratio", value=_ratio(effect))
     by = scale(kind)
     value, bounds = numbers.parts(effect.value * by, effect.low * by, effect.high * by)
     return _said(kind, value, f" {bounds}" if bounds else "")
+
+
+WIDE = 4.0
+"""Bounds of a ratio farther apart than this factor are told each with digits of its own: one place for all would tell 0."""
+
+
+def _ratio(effect: Effect) -> str:
+    """A change in percent near to 1, else a factor."""
+    if not effect.has_interval or effect.high / effect.low < WIDE:
+        return numbers.percent(effect.value, effect.low, effect.high)
+    value, low, high = (numbers.estimate(one) for one in (effect.value, effect.low, effect.high))
+    return f"{value}x [{low}, {high}]"
 
 
 def number(metric: str, value: float) -> Said:
@@ -136,7 +148,7 @@ def sentence(judged: Judged) -> list[Said]:
     """What stands in a claim's line: the headline's effect, then why, unless the figure alone says it."""
     headline = judged.headline
     said = []
-    if headline and judged.claim and headline.effect.known and judged.status == "judged":
+    if headline and headline.effect.known and judged.status == "judged":
         said.append(told(judged.claim, headline.check, headline.effect))
     if judged.reason.key not in ("supported", "refuted") or not said:
         said.append(why(judged))

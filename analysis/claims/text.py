@@ -25,7 +25,7 @@ def summary(run: ClaimsRun, judged: Sequence[Judged]) -> str:
     told = ", ".join(f"{n} {word.plain('en')}" for _, word, n in counts(judged))
     lines = [f"run {run.run_id}: {told}"]
     for one in judged:
-        title = one.claim.title.english if one.claim else ""
+        title = one.claim.title.english
         lines.append(f"{one.number:>2} {ICONS[kind(one)]} {sentences.word(one).plain('en').upper()}: {title}")
         said = " ".join(sentence.plain("en") for sentence in sentences.sentence(one))
         lines += textwrap.wrap(said, WIDTH, initial_indent="     ", subsequent_indent="     ")

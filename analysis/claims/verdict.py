@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 from analysis.claims.effects import Effect, effect, nothing
 from analysis.claims.records import ClaimsRun, Record
-from analysis.claims.rule import Check, Claim, Control, RuleError, claim
+from analysis.claims.rule import Check, Claim, Control, RuleError, claim, texts_of
 
 LEVEL = 0.95
+SHARED = "shared-cpu"
+"""The flag of a record whose servers had the generator's CPUs as well."""
 FAMILY = "Bonferroni over the checks of a claim"
 """How the intervals of one claim are held together: whatever they depend on, all hold at once with `LEVEL`."""
 
@@ -51,10 +53,10 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A claim with its verdict. `claim` is None where its rule cannot be read, and where it was not run without one."""
+    """A claim with its verdict. Where the rule cannot be applied, `claim` has its texts alone."""
 
     number: int
-    claim: Claim | None
+    claim: Claim
     status: Status
     verdict: Verdict
     reason: Reason
@@ -72,8 +74,7 @@ class Judged:
     @property
     def headline(self) -> Found | None:
         """The check whose effect stands for the claim."""
-        name = self.claim.headline if self.claim else ""
-        return next((found for found in self.checks if found.check.name == name), None)
+        return next((found for found in self.checks if found.check.name == self.claim.headline), None)
 
 
 def judge(run: ClaimsRun) -> list[Judged]:
@@ -86,7 +87,7 @@ def _judge(run: ClaimsRun, number: int) -> Judged:
     try:
         rule = claim(number, run.tables.get(number, {}))
     except RuleError as error:
-        return _unread(number, str(error), records)
+        return _unread(number, str(error), records, texts_of(number, run.tables.get(number, {})))
     if number in run.not_run:
         return _unjudged(rule, "not-run", Reason(key="not_run", slots={"reason": run.not_run[number]}), records)
     if not rule.checks or not rule.controls:
@@ -95,7 +96,7 @@ def _judge(run: ClaimsRun, number: int) -> Judged:
     return _decided(rule, records, run)
 
 
-def _unread(number: int, why: str, records: tuple[Record, ...], rule: Claim | None = None) -> Judged:
+def _unread(number: int, why: str, records: tuple[Record, ...], rule: Claim) -> Judged:
     return Judged(
         number=number, claim=rule, status="not-run", verdict="inconclusive", reason=Reason(key="no_rule", slots={"reason": why}),
         checks=(), controls=(), records=records,
@@ -109,7 +110,8 @@ def _unjudged(rule: Claim, status: Status, reason: Reason, records: tuple[Record
 
 
 def _decided(rule: Claim, records: tuple[Record, ...], run: ClaimsRun) -> Judged:
-    asked = [check for check in rule.checks if check.server_cpus <= run.server_cpus]
+    cpus = run.all_cpus if any(SHARED in record.flags for record in records) else run.server_cpus
+    asked = [check for check in rule.checks if check.server_cpus <= cpus]
     level = 1 - (1 - LEVEL) / max(len(asked), 1)
     checks = tuple(
         _checked(check, effect(check, records, level=level, least=run.least))
@@ -148,7 +150,7 @@ def _verdict(checks: Sequence[Found], controls: Sequence[Held], least: int) -> t
         return "invalid", "inconclusive", Reason(key="invalid", slots={"control": broken})
     unseen = next((held for held in controls if held.ok is None), None)
     if unseen:
-        slots = {"name": unseen.control.name, "reason": unseen.effect.missing}
+        slots = {"name": unseen.control.when, "reason": unseen.effect.missing}
         return "judged", "inconclusive", Reason(key="no_control", slots=slots)
     told = [found for found in checks if found.answer != "left-out"]
     if not told:

@@ -122,6 +122,26 @@ def test_the_shaded_region_begins_a_fifth_above_slots_over_wait() -> None:
     assert "predicted: 20 req/s" in texts(scene)
 
 
+def test_what_was_not_asked_is_not_drawn_as_no_answer() -> None:
+    due = np.arange(-0.4, 2.0, 0.01)
+    scene = draw_dip([course(requests(due, np.full(len(due), 2.0)))], SHEET)
+    (line,) = [one for shape in strokes(scene, "link") for one in shape.lines]
+    heights = {round(y, 3) for _, y in line}
+    assert len(heights) == 1, "100 answers a second from first to last, and nothing beyond"
+
+
+def test_long_names_of_curves_are_broken_in_two_within_the_picture() -> None:
+    line = Line(x=[3, 64], mean=[0.0, 1.0], low=[0, 1], high=[0, 1], replicates=[[0], [1]])
+    name = "4 sync workers behind nginx, slow bodies of requests"
+    scene = draw_crowd(
+        [Curve(label=name, stack="", ink="fw-flask", model="sync", lines={"failed": line}, workers=1.0)], SHEET
+    )
+    parts = [shape for shape in scene.shapes if isinstance(shape, Text) and shape.ink == "fw-flask"]
+    assert " ".join(plain(part.words, "en") for part in parts) == name
+    assert all(part.at[0] + len(plain(part.words, "en")) * 6 < scene.width for part in parts)
+    assert not [one for one in strokes(scene, "text") if one.dash], "one worker is no place on the axis"
+
+
 def test_an_arm_without_slots_has_no_region() -> None:
     scene = draw_plateau([curve({1: 5.0, 64: 320.0}, wait_s=0.2)], SHEET)
     assert not [shape for shape in scene.shapes if isinstance(shape, Area)]

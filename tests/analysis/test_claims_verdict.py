@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import t
 
 from analysis.claims import sentences
-from analysis.claims.effects import effect, newcombe, wilson
+from analysis.claims.effects import Effect, effect, newcombe, wilson
 from analysis.claims.records import load
 from analysis.claims.rule import RuleError, claim, region
 from analysis.claims.verdict import Judged, judge
@@ -116,7 +116,6 @@ def test_a_failed_arm_is_told_with_its_reason(tmp_path: Path) -> None:
         ({"check": [stored.check("a", "rate", "new", "> 1", "< 1", measure="sum")]}, "'sum' is none of value"),
         ({"control": []}, "it has no control"),
         ({"check": [], "headline": {}}, "it has no check"),
-        ({"headline": {"check": "other"}}, "there is no check 'other'"),
     ],
 )
 def test_a_rule_that_cannot_be_applied_is_not_run_and_says_why_and_the_others_go_on(
@@ -129,6 +128,46 @@ def test_a_rule_that_cannot_be_applied_is_not_run_and_says_why_and_the_others_go
     assert (second.status, third.verdict, fourth.status) == ("not-run", "supported", "not-run")
     assert said in sentences.why(second).plain("en")
     assert sentences.why(fourth).plain("en") == "Not run: no Node; install it."
+
+
+def test_a_claim_about_several_cpus_may_have_been_given_the_generators(tmp_path: Path) -> None:
+    wide = stored.check("scales", "rate", "new", ">= 0.8", "< 0.3", server_cpus=2)
+    table = stored.claim(5, ARMS, [wide], [CONTROL])
+    records = [
+        stored.record(5, name, n, {"rate": value}, flags=["shared-cpu"])
+        for name, found in (("new", SUPPORTED), ("copy", KEPT)) for n, value in enumerate(found)
+    ]  # fmt: skip
+    (found,) = judge(load(stored.write(tmp_path, stored.header({5: table}), records)))
+    assert found.verdict == "supported"
+
+
+def test_a_claim_without_its_rule_keeps_its_title_and_a_headline_that_is_not_there_is_the_first_check(
+    tmp_path: Path,
+) -> None:
+    good = stored.claim(
+        3, ARMS, [stored.check("faster", "rate", "new", ">= 0.8", "< 0.3")], [CONTROL], headline={"check": "gone"}
+    )
+    records = [*stored.several(3, "new", "rate", SUPPORTED), *stored.several(3, "copy", "rate", KEPT)]
+    head = stored.header({2: {**good, "check": [{"name": "a"}]}, 3: good})
+    second, third = judge(load(stored.write(tmp_path, head, records)))
+    assert second.claim.title.english == "Claim 3"
+    assert third.headline
+    assert third.headline.check.name == "faster"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "told"),
+    [
+        (1.05, 1.02, 1.08, "+5% [+2, +8]"),
+        (100.0, 9.0, 1100.0, "100x [9.0, 1,100]"),
+        (0.1, 0.01, 1.0, "0.10x [0.010, 1.0]"),
+    ],
+)
+def test_a_ratio_with_a_wide_interval_keeps_digits_in_each_bound(
+    value: float, low: float, high: float, told: str
+) -> None:
+    question = one_check("rate", "ratio")
+    assert sentences.figure(question, Effect(value=value, low=low, high=high, n=6)).plain() == told
 
 
 def test_regions_hold_their_bounds_as_written() -> None:

@@ -41,7 +41,7 @@ def test_the_same_slots_are_filled(key: str) -> None:
 
 def test_nothing_was_left_in_english() -> None:
     left = [text for text in CHINESE.values() if not re.search(r"[\u4e00-\u9fff]", text)]
-    assert {re.sub(r"\{\w+\}|[：，、。（） =]|\bn =", "", text) for text in left} <= WORDLESS
+    assert {re.sub(r"\{\w+\}|[：，、。（）“” =]|\bn =", "", text) for text in left} <= WORDLESS
 
 
 @pytest.mark.parametrize("term", TERMS)

@@ -19,7 +19,9 @@ LOWEST_MS = 0.5
 def draw_burn(courses: Sequence[Course], sheet: Sheet) -> Scene:
     """Panels with one time axis (0 s is the beginning of the burn) and one logarithmic latency axis."""
     panels = Panels(sheet)
-    window = (-BEFORE_S, max(course.ends_s for course in courses) + AFTER_S)
+    due = joined([course.middle for course in courses]).intended_s
+    longest = max(course.ends_s for course in courses)
+    window = (max(-BEFORE_S, float(due.min()) - 0.02), min(longest + AFTER_S, float(due.max()) + 0.02))
     highest = max(
         [1000.0, *(_highest(one.between(*window)) for course in courses for one in (course.middle, *course.others))]
     )

@@ -20,7 +20,8 @@ def draw_dip(courses: Sequence[Course], sheet: Sheet) -> Scene:
     """Panels with one time axis, 0 s at the fault, each with a rate axis from zero."""
     panels = Panels(sheet)
     until = max(LEAST_AFTER_S, *(_until(course.middle) for course in courses))
-    window = (-BEFORE_S, math.ceil(until / STEP_S - 1e-9) * STEP_S)
+    before = min(BEFORE_S, max(float(-course.middle.intended_s.min(initial=0.0)) for course in courses))
+    window = (-math.ceil(before / STEP_S) * STEP_S, math.ceil(until / STEP_S - 1e-9) * STEP_S)
     step = next(step for step in (0.5, 1.0, 2.0, 5.0) if (window[1] - window[0]) / step <= 12)
     for course in courses:
         field = panels.add(course.label, 60.0, note=course.note)
@@ -66,12 +67,17 @@ def _steps(
     opacity: float,
 ) -> None:
     begins, rates = per_second(found, *window)
+    lasting = (begins >= found.end_s.min(initial=math.inf)) & (
+        begins + STEP_S <= found.intended_s.max(initial=-math.inf)
+    )
+    begins, rates = begins[lasting], rates[lasting]  # before and after the record nothing was asked: that is no 0
     line = [
         (time.at(at), rate.at(value))
         for begin, value in zip(begins.tolist(), rates.tolist(), strict=True)
         for at in (begin, begin + STEP_S)
     ]
-    panels.draw.strokes([line], "link", width=width, opacity=opacity)
+    if line:
+        panels.draw.strokes([line], "link", width=width, opacity=opacity)
 
 
 def _first(panels: Panels, field: Field, time: Axis, course: Course) -> None:

@@ -32,8 +32,6 @@ def _panel(panels: Panels, unit: str, rows: Sequence[Row]) -> None:
     heights = [line * (1 + _wraps(row, panels, width)) + BAND + 15 for row in rows]
     field = panels.add(say(f"claims.axis.{unit}"), sum(heights))
     axis = _scale(unit, rows, field)
-    if unit == "ratio" and axis.holds(1.0):
-        panels.draw.strokes([((axis.at(1.0), field.top), (axis.at(1.0), field.bottom))], "axis", width=0.9)
     top = field.top
     for row, height in zip(rows, heights, strict=True):
         _row(panels, field, axis, row, top, line)
@@ -90,6 +88,8 @@ def _row(panels: Panels, field: Field, axis: Axis, row: Row, top: float, line: f
             draw.striped(left, top, right - left, BAND, "axis")
         else:
             draw.box(left, top, right - left, BAND, "good", opacity=0.25)
+    if row.unit == "ratio" and axis.holds(1.0):
+        draw.strokes([((axis.at(1.0), top - 2), (axis.at(1.0), top + BAND + 2))], "axis", width=1.2)
     if not math.isfinite(row.value):
         return
     mark = {"supports": "good", "ok": "good", "refutes": "bad", "broken": "bad"}.get(row.answer, "text")
