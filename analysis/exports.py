@@ -1,6 +1,7 @@
-"""What other programs read of a run: every estimate and every pair as tidy tables, and one JSON document with a published schema.
+"""What other programs read of a run: its estimates and pairs as tidy tables, and one JSON document with a published schema.
 
-    estimates, pairs -> data/*.csv and *.parquet          document -> report.json          (summary.md is analysis/summary.py's)
+    estimates, pairs, percentiles, effects -> data/*.csv and *.parquet
+    document -> report.json          (summary.md is analysis/summary.py's)
 
 docs/report.md has every column and key. What has no figure has a row too, with its state and the reason; no cell is left out.
 """
@@ -15,7 +16,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from analysis import summary
+from analysis import further, summary
 from analysis.document import document
 from analysis.evidence import Evidence, Key
 from analysis.frames import PERCENTILES, records
@@ -41,7 +42,10 @@ def write(evidence: Evidence, out: Path) -> None:
     """Write all exports of a run into its report's folder `out`, each file in one step. Raises OSError."""
     data = out / "data"
     data.mkdir(parents=True, exist_ok=True)
-    tables = {"estimates": estimates(evidence), "pairs": pairs(evidence)}
+    tables = {
+        "estimates": estimates(evidence), "pairs": pairs(evidence), "percentiles": further.percentiles(evidence),
+        "effects": further.parts(evidence),
+    }  # fmt: skip
     for name, table in tables.items():
         with _replaced(data / f"{name}.csv") as new:
             _for_sheets(table).to_csv(new, index=False, float_format="%.10g", lineterminator="\n")

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import StoredRun, unmeasured
+from test_spectra import store
 
 from analysis import document as published
-from analysis import exports, summary
+from analysis import exports, further, summary
 from analysis.evidence import Evidence, gather
 from analysis.frames import load
 from analysis.stats.comparison import Comparison
@@ -134,7 +136,7 @@ def test_views_are_kept_apart(make_run: Callable[..., StoredRun], tmp_path: Path
     p99 = estimates[estimates["metric"] == "p99_ms"]
     assert p99.groupby("view")["stack"].nunique().to_dict() == {"latency": 4, "latency-80": 4}
     assert set(pairs.loc[pairs["metric"] == "p99_ms", "view"]) == {"latency", "latency-80"}
-    assert "| `db` `latency-80` |" in (tmp_path / "summary.md").read_text()
+    assert "| `db` `latency-80` p99 |" in (tmp_path / "summary.md").read_text()
 
 
 def test_text_from_outside_is_no_formula_and_no_markup(make_run: Callable[..., StoredRun], tmp_path: Path) -> None:
@@ -210,7 +212,43 @@ def test_the_summary_has_at_most_60_lines_and_counts_the_rest(make_run: Callable
 
 
 def test_a_generator_at_its_limit_and_wide_copies_are_marked(seven: StoredRun, mixed_run: StoredRun) -> None:
-    assert "- **!** The generator used at most 93% of its CPU (limit 70%)." in told(mixed_run)
+    assert "- **!** The generator used at most 93% of its CPU (limit 85%)." in told(mixed_run)
     assert "- **-** 32 trials: 2 failed, 1 skipped, 2 flagged." in told(mixed_run)
-    assert "- **+** The generator used at most 40% of its CPU (limit 70%)." in told(seven)
+    assert "- **+** The generator used at most 40% of its CPU (limit 85%)." in told(seven)
     assert re.search(r"- \*\*\+\*\* Copies of one stack agree within \d\.\d%", told(seven))
+
+
+def test_without_p99_the_summary_tells_the_highest_percentile_that_was_compared(
+    make_run: Callable[..., StoredRun], tmp_path: Path
+) -> None:
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    for trial in run.trials:
+        if trial["latency_ms"]:
+            trial["latency_ms"]["p99"] = None
+    written(run, tmp_path)
+    told_of = (tmp_path / "summary.md").read_text()
+    assert re.search(r"\| `db` p90 \| `aiohttp/multi/nginx`, 0\.\d+ \[", told_of)
+    assert "p99" not in told_of
+
+
+def test_percentiles_and_effects_have_tables_of_their_own(make_run: Callable[..., StoredRun], tmp_path: Path) -> None:
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    store(run, lambda block: np.arange(1, 101, dtype=float))
+    written(run, tmp_path)
+    tails = pd.read_parquet(tmp_path / "data" / "percentiles.parquet")
+    assert list(tails.columns) == list(further.PERCENTILE_COLUMNS)
+    mine = tails[tails["stack"] == FLASK].set_index("percentile")
+    assert mine["estimate_ms"].to_dict() == pytest.approx({"p50": 50, "p90": 90, "p99": 99})
+    assert set(mine["requests"]) == {1200}
+    parts = pd.read_parquet(tmp_path / "data" / "effects.parquet")
+    mine = parts[(parts["metric"] == "capacity_rps") & (parts["part"] == "application")].set_index(["before", "after"])
+    assert mine.loc[("django", "flask"), "ratio"] == pytest.approx(2100 / 1300, rel=0.03)
+    assert set(mine["answer"]) == {"too few pairs"}
+    with (tmp_path / "data" / "effects.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(parts)
+
+
+def test_without_requests_or_intervals_these_tables_have_heads_only(mixed_run: StoredRun, tmp_path: Path) -> None:
+    written(mixed_run, tmp_path)
+    for name, columns in (("percentiles", further.PERCENTILE_COLUMNS), ("effects", further.EFFECT_COLUMNS)):
+        assert (tmp_path / "data" / f"{name}.csv").read_text() == ",".join(columns) + "\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from markdown_pages import code, page
 
-from analysis import exports
+from analysis import exports, further
 from bench import cli, run, sofar
 
 REPORT = page("docs/report.md")
@@ -19,6 +19,8 @@ def names(heading: str, table: int = 0) -> list[str]:
 def test_every_column_is_documented_in_its_order() -> None:
     assert tuple(names("Estimates")) == exports.ESTIMATE_COLUMNS
     assert tuple(names("Pairs")) == exports.PAIR_COLUMNS
+    assert tuple(names("Percentiles")) == further.PERCENTILE_COLUMNS
+    assert tuple(names("Effects")) == further.EFFECT_COLUMNS
 
 
 def test_every_state_is_documented() -> None:
