@@ -6,9 +6,7 @@ What comes on top was measured in runs of the profile `standard` on 2 CPUs (docs
 from collections.abc import Sequence
 
 from bench import pilot
-from bench.contract import DATABASE_ENDPOINTS
-from bench.model import Scenario
-from bench.plan import LATENCY_SHARE, Cell, Plan, PlannedStack
+from bench.plan import LATENCY_SHARE, Cell, Plan
 
 JOB_OVERHEAD_S = 1.5
 """Starting the load process, writing, reading accounts: for each job, beside the time of its targets."""
@@ -26,8 +24,6 @@ DATABASE_S = 5.0
 """Starting and filling it, once."""
 REPORT_S, REPORT_STACK_S = 8.0, 1.0
 """The report: for any run, and for each of its stacks."""
-BOUNDED = frozenset({"sync", "threads"})
-"""Worker models that hold one waiting request for each of their threads; the others hold any number."""
 
 
 def planned_seconds(plan: Plan, cells: Sequence[Cell], share: float = 1.0, slow: float = 1.0) -> dict[str, float]:
@@ -74,19 +70,13 @@ def _parts(plan: Plan, cell: Cell, share: float) -> tuple[float, float]:
     each_s, drains_s = plan.measure_s(cell, share) + plan.warmup_s(cell), 0.0
     targets = len(loaded) + bool(plan.profile.ceiling and cell.is_capacity and not cell.scenario.windows)
     if cell.scenario.waits_s:
-        connections = plan.connections(cell.scenario, cell.view)
-        rates = [holds(one, cell.scenario, connections) / cell.scenario.waits_s for one in loaded]
+        held = [plan.connections(cell.scenario, cell.view, one) for one in loaded]
+        rates = [
+            min(one.holds(cell.scenario), many) / cell.scenario.waits_s for one, many in zip(loaded, held, strict=True)
+        ]
         if cell.is_capacity:
-            drains_s = sum(min(connections / rate, TIMEOUT_S) for rate in rates)
+            drains_s = sum(min(many / rate, TIMEOUT_S) for many, rate in zip(held, rates, strict=True))
         else:
             equal = min(rates, default=0.0) * LATENCY_SHARE
             targets = sum(plan.is_enough(cell.own_share * rate if cell.own_share else equal) for rate in rates)
     return targets * each_s + drains_s, JOB_OVERHEAD_S + targets * TARGET_OVERHEAD_S
-
-
-def holds(planned: PlannedStack, scenario: Scenario, connections: int) -> int:
-    """How many of so many requests the stack can let wait at once."""
-    slots = planned.workers * planned.threads if planned.stack.server.model in BOUNDED else connections
-    if scenario.needs & DATABASE_ENDPOINTS:
-        slots = min(slots, planned.workers * max(planned.pool_max, 1))
-    return min(connections, slots)

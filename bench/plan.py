@@ -20,6 +20,8 @@ CONNECTIONS = 8
 turns the two ends of a slice are too much of it (see docs/measuring.md)."""
 WAITING_CONNECTIONS = 64
 """Where requests wait without work, what counts is how many a stack can hold at once; these scenarios run in long windows."""
+WAITING_STEPS = (8, 32, 64)
+"""Of these a stack gets the fewest that it can hold all at once."""
 WAITS = 5
 """So many waits of a waiting scenario a window holds at least: with fewer, what its two ends cut is too much of it."""
 LATENCY_SHARE = 0.5
@@ -83,7 +85,7 @@ PROFILES: Mapping[str, Profile] = {
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
         stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
         latency=("db", "io"), blocks=6, copies=2,
-        capacity_s=0.4, latency_s=0.6, warmup_s=0.1, slice_s=0.1, window_s=0.6, pilot_s=0.2, own_loads=(80,), precision=0.03,
+        capacity_s=0.7, latency_s=0.6, warmup_s=0.1, slice_s=0.1, window_s=0.6, pilot_s=0.2, own_loads=(80,), precision=0.03,
         budget_s=1710.0,
     ),
     "full": Profile(
@@ -110,6 +112,11 @@ class PlannedStack:
     front_processes: int
     values: Mapping[str, str]
     """What `{option}` stands for in command lines."""
+
+    def holds(self, scenario: Scenario) -> int:
+        """How many requests it can let wait at once: `WAITING_CONNECTIONS` stands for any number."""
+        held = slots(self) or WAITING_CONNECTIONS
+        return min(held, self.workers * self.pool_max) if "database" in scenario.tags else held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,11 +189,17 @@ class Plan:
         """The blocks that every run of this plan has."""
         return [cell for block in range(self.profile.blocks) for cell in self.block_cells(block)]
 
-    def connections(self, scenario: Scenario, view: View) -> int:
-        """How many connections load each stack, the same for all of them. An open loop needs one for each request in flight."""
+    def connections(self, scenario: Scenario, view: View, stack: PlannedStack | None = None) -> int:
+        """How many connections load each stack, if no pilot chose. An open loop needs one for each request in flight.
+
+        Where requests wait, a `stack` that holds three at a time does as much with 8 as with 64, and takes seconds less to be rid of them.
+        """
         if scenario.connections:
             return scenario.connections
-        return WAITING_CONNECTIONS if view != "capacity" or "waiting" in scenario.tags else CONNECTIONS
+        if view != "capacity" or "waiting" not in scenario.tags:
+            return CONNECTIONS if view == "capacity" else WAITING_CONNECTIONS
+        held = WAITING_CONNECTIONS if stack is None else stack.holds(scenario)
+        return next((one for one in WAITING_STEPS if one >= held), WAITING_CONNECTIONS)
 
     def measure_s(self, cell: Cell, share: float = 1.0) -> float:
         """How long each deployment is loaded in `cell`; `share` of that where time is short."""

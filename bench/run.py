@@ -517,7 +517,7 @@ def _null(context: Context, cell: Cell) -> Ceiling | None:
 
 
 def _connections(context: Context, cell: Cell, deployment: Deployment) -> int:
-    planned = context.plan.connections(cell.scenario, cell.view)
+    planned = context.plan.connections(cell.scenario, cell.view, deployment.planned)
     if not cell.is_capacity:
         return planned
     return context.connections.get((deployment.planned.stack.id, cell.scenario.name), planned)

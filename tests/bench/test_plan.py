@@ -195,6 +195,15 @@ def test_a_scenario_that_waits_and_an_open_loop_get_more_connections(tree: Tree)
     assert made.connections(scenario("db"), "latency") == WAITING_CONNECTIONS
     assert made.connections(waiting, "capacity") == WAITING_CONNECTIONS
     assert CONNECTIONS < WAITING_CONNECTIONS
+    held = replace(waiting, connections=256)
+    for model, threads, connections in (("sync", 1, 8), ("threads", 12, 32), ("threads", 40, 64), ("loop", 1, 64)):
+        one = made.stacks[0]
+        server = replace(one.stack.server, model=model)
+        stack = replace(one, workers=2, threads=threads, stack=replace(one.stack, server=server))
+        assert made.connections(waiting, "capacity", stack) == connections, "as many as it can hold, or the next step"
+        assert made.connections(held, "capacity", stack) == 256
+        pooled = replace(waiting, tags=frozenset({"waiting", "database"}))
+        assert made.connections(pooled, "capacity", replace(stack, pool_max=4)) == 8
 
 
 def test_the_budgets_notes_are_the_plans(tree: Tree) -> None:
