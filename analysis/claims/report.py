@@ -18,8 +18,8 @@ from analysis.setups import date_words
 from analysis.words import say
 from bench.model import BenchError
 
-PAGE_WIDTH = 440.0
-"""CSS pixels: two pictures beside each other on a desk, one on a phone."""
+PAGE_WIDTH = 388.0
+"""CSS pixels: what a phone shows without scrolling sideways; two or three beside each other on a desk."""
 
 
 def build(folder: Path, *, out: Path | None = None, language: str = "en") -> Path:

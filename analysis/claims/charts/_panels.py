@@ -70,10 +70,9 @@ class Panels:
             self.draw.text(x, field.bottom + 11, words, ink="muted", anchor="middle", size=self.draw.small - 1)
         self.room(12)
         if label:
-            at = self.room(14)
-            self.draw.text(
-                (field.left + field.right) / 2, at - 2, label, ink="muted", anchor="middle", size=self.draw.small - 1
-            )
+            at, half = self.room(17) + 5, width_of(label, self.draw.small - 1) / 2
+            middle = max((field.left + field.right) / 2, self.edge + half)
+            self.draw.text(middle, at, label, ink="muted", anchor="middle", size=self.draw.small - 1)
 
     def dots(self, points: Iterable[tuple[float, float]], ink: str, *, size: float, opacity: float = 1.0) -> None:
         """Very many dots as one shape: each a stroke as long as it is wide."""
