@@ -23,28 +23,33 @@ class Action:
     name: str
     """`NAME-begin` and `NAME-end` are stored as events."""
     do: Callable[[], None]
+    target: str | None = None
+    """Then `at_s` counts from when the turn of this target begins, where several are loaded one after the other."""
 
 
 class Clockwork:
     """Actions at their times, each in a thread, and when they began and ended."""
 
     def __init__(self, actions: Sequence[Action]) -> None:
-        self._timers = [threading.Timer(one.at_s, self._do, (one,)) for one in actions]
-        self._told: list[tuple[str, float]] = []
+        self._actions = actions
+        self._timers: list[threading.Timer] = []
+        self._told: list[tuple[str, float, str | None]] = []
         self._failed: list[BenchError] = []
-        self._started = False
 
     def start(self) -> None:
         """The measuring begins."""
-        self._started = True
-        for timer in self._timers:
-            timer.daemon = True
-            timer.start()
+        self.turn(None)
+
+    def turn(self, target: str | None) -> None:
+        """The turn of `target` begins."""
+        for action in self._actions:
+            if action.target == target:
+                self._timers.append(threading.Timer(action.at_s, self._do, (action,)))
+                self._timers[-1].daemon = True
+                self._timers[-1].start()
 
     def finish(self) -> None:
-        """Wait until all are done. Raises BenchError where one failed."""
-        if not self._started:
-            return
+        """Wait until all that were begun are done. Raises BenchError where one failed."""
         deadline = time.monotonic() + PATIENCE_S
         for timer in self._timers:
             timer.join(max(deadline - time.monotonic(), 0.0))
@@ -54,12 +59,15 @@ class Clockwork:
 
     def events(self, origin_s: float) -> list[Event]:
         """On the clock whose zero is `origin_s` on this machine's."""
-        return [{"name": name, "at_s": at - origin_s} for name, at in sorted(self._told, key=lambda told: told[1])]
+        return [
+            {"name": name, "at_s": at - origin_s, **({"target": target} if target else {})}
+            for name, at, target in sorted(self._told, key=lambda told: told[1])
+        ]
 
     def _do(self, action: Action) -> None:
-        self._told.append((f"{action.name}-begin", time.perf_counter()))
+        self._told.append((f"{action.name}-begin", time.perf_counter(), action.target))
         try:
             action.do()
         except BenchError as error:
             self._failed.append(error)
-        self._told.append((f"{action.name}-end", time.perf_counter()))
+        self._told.append((f"{action.name}-end", time.perf_counter(), action.target))

@@ -191,6 +191,7 @@ class Lab:
         """
         snapshots: list[Snapshot] = []
         clockwork = Clockwork(at)
+        turns = {"on_window": clockwork.turn} if any(one.target for one in at) else {}
 
         def ready(pid: int | None) -> None:
             gate()
@@ -202,7 +203,7 @@ class Lab:
                 self.session, replace(job, seed=self.seed + zlib.crc32(name.encode())), folder=self.store.folder, name=name,
                 log=self.store.folder / "logs" / "load" / f"{name}.log", cpus=self.budget.pins("generator"),
                 work=self.session.scratch, on_ready=ready, on_progress=lambda done: None,
-                on_measured=lambda pid: snapshots.append(account.snapshot(self.database, watched, pid)),
+                on_measured=lambda pid: snapshots.append(account.snapshot(self.database, watched, pid)), **turns,
             )  # fmt: skip
         except load.LoadFailedError as error:
             gone = next(filter(None, map(died, watched)), None)

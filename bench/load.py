@@ -149,7 +149,7 @@ class LoadFailedError(BenchError):
 def run(
     session: Session, job: Job, *, folder: Path, name: str, log: Path, cpus: Collection[int],
     on_ready: Callable[[int | None], None], on_measured: Callable[[int | None], None], on_progress: Callable[[float], None],
-    work: Path, inside: Inside | None = None, keep: bool = False,
+    work: Path, inside: Inside | None = None, keep: bool = False, on_window: Callable[[str], None] = lambda target: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Carry out `job` and return its result as `loadtests` wrote it. With `keep`, Ctrl-C while it measures ends it early: what was recorded
     until then is the result, and its `stopped` is true.
@@ -191,6 +191,8 @@ def run(
                 kind = str(event.get("event"))
                 if kind == "progress":
                     on_progress(float(event.get("done", 0.0)))
+                elif kind == "window":
+                    on_window(str(event["target"]))
                 elif kind == "error":
                     raise LoadFailedError(f"the load generator: {event.get('message')}", log)
                 elif kind in answers:

@@ -1,12 +1,13 @@
 """Requests as the load generator recorded them, read back: what an experiment computes its figures from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from bench.model import BenchError
 
@@ -64,3 +65,14 @@ def read(path: Path) -> Rows:
         status=table.column("status").to_numpy(),
         **times,
     )
+
+
+def split(path: Path, parts: Mapping[str, Path]) -> None:
+    """Write the requests of each target to a file of its own, in the same form, and remove the one file. Raises BenchError."""
+    try:
+        table = parquet.read_table(path)
+        for target, part in parts.items():
+            parquet.write_table(table.filter(compute.equal(table.column("target"), target)), part, compression="zstd")
+        path.unlink()
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be split: {error}") from None

@@ -69,7 +69,7 @@ def conduct(crew: Crew, control: Control) -> Measured:
         progress: Any = gevent.get_hub().loop.timer(_PROGRESS_S, _PROGRESS_S)
         progress.start(lambda: control.emit("progress", **crew.progress()))
         try:
-            _measure(crew, left_out)
+            _measure(crew, control, left_out)
         finally:
             progress.stop()
             crew.stop_measuring()
@@ -103,7 +103,7 @@ def _gather(crew: Crew, crowd: Crowd) -> None:
     crowd.settle()
 
 
-def _measure(crew: Crew, left_out: set[int]) -> None:
+def _measure(crew: Crew, control: Control, left_out: set[int]) -> None:
     """Window after window. Whoever falls silent in a duet is `left_out` from then on: to wait for it in each slice would take too long."""
     job, targets = crew.job, range(len(crew.job.targets))
     if job.mode == "duet":
@@ -118,6 +118,7 @@ def _measure(crew: Crew, left_out: set[int]) -> None:
                 left_out.add(target)
     else:
         for target in targets:
+            control.emit("window", target=job.targets[target].id)
             crew.window(target, "measure", target, job.measure_s, 0.0)
 
 

@@ -2,23 +2,23 @@
 
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 import numpy as np
 
-from bench import faults, load
+from bench import faults
 from bench.clockwork import Action
 from bench.deployment import Deployment
+from bench.experiments import Outcome
 from bench.experiments._asking import event, shares
-from bench.lab import Found, Lab, PlannedArm, job_name
-from bench.model import BenchError
+from bench.experiments._turns import TURN_S, Turn, take
+from bench.lab import Found, Lab, PlannedArm
+from bench.model import Failed
 from bench.recorded import Rows
 from bench.whoami import answering
 
-JOB_S = 2.5
-"""Starting the load process, opening connections, writing."""
-TARGET = "requests"
 ASKED = 60
 """Fresh connections, to see who answers them."""
 
@@ -34,8 +34,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     connections: int = 128
     kill: bool = True
     """Whether one is killed; without, all live on."""
-    before_s: float = 1.0
-    after_s: float = 2.0
+    before_s: float = 0.7
+    after_s: float = 1.5
+    """Both are those of the first arm, for all."""
 
 
 def metrics(given: Parameters) -> set[str]:
@@ -46,7 +47,7 @@ def metrics(given: Parameters) -> set[str]:
 
 def seconds(given: Parameters) -> float:
     """See `Kind`."""
-    return JOB_S + given.before_s + given.after_s
+    return TURN_S + given.before_s + given.after_s
 
 
 def optional(given: Parameters) -> set[str]:
@@ -54,38 +55,69 @@ def optional(given: Parameters) -> set[str]:
     return {"fault"}
 
 
-def run(lab: Lab, arm: PlannedArm, replicate: int) -> Found:
-    """See `OneByOne`. What waits is the fault that hangs for no time, after a wait: it takes GET and POST alike, and waits as /io does."""
-    given: Parameters = arm.parameters
-    with lab.deploy(arm, replicate, env=lab.faults) as deployment:
-        apps = [number for number, one in enumerate(deployment.spawned) if one.role == "app"]
-        if len(apps) < 2:
-            raise BenchError(
-                f"{arm.stack.stack.id} has one process at one address; take a stack with several, such as tornado/multi+workers=2/nginx"
-            )
-        evenness = largest_share(deployment)
-        killed: list[float] = []
+def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
+    """See `Together`: all stacks are up; one after the other is loaded.
 
-        def kill() -> None:
-            killed.append(time.perf_counter())
-            lab.launcher.signal(deployment, apps[0], signal.SIGKILL)
+    What waits is the fault that hangs for no time, after a wait: it takes GET and POST alike, and waits as /io does.
+    """
+    with lab.deploy_all(arms, replicate, env=lab.faults) as up:
+        found: dict[str, Outcome] = dict(up.failed)
+        ready = []
+        for arm in arms:
+            if arm.name in up.deployments:
+                if lacking := _too_few(up.deployments[arm.name]):
+                    found[arm.name] = lacking
+                else:
+                    ready.append(arm)
+        return {**found, **_kill_all(lab, ready, up.deployments, replicate)} if ready else found
 
-        job = load.Job(
-            requests=[{
-                "method": given.method, "path": f"/fault/hang?after_ms={given.wait_ms}&ms=0", "headers": faults.headers(lab.secret),
-            }],
-            stored=True, mode="open", arrivals="constant", rate_rps=given.rate_rps, seed=0, warmup_s=0.2,
-            targets=[load.Target(id=TARGET, endpoint=deployment.client, connections=given.connections)],
-            measure_s=given.before_s + given.after_s, timeout_s=8.0,
-        )  # fmt: skip
-        actions = [Action(at_s=given.before_s, name="kill", do=kill)] if given.kill else []
-        loaded = lab.load(job, name=job_name(arm, replicate, "down"), at=actions)
-        events = [event("fault", at, loaded) for at in killed]
+
+def _too_few(deployment: Deployment) -> Failed | None:
+    if len(_commands(deployment)) > 1:
+        return None
+    return Failed(
+        reason=f"{deployment.planned.stack.id} has one process at one address; "
+        "take a stack with several, such as tornado/multi+workers=2/nginx"
+    )
+
+
+def _commands(deployment: Deployment) -> list[int]:
+    return [number for number, one in enumerate(deployment.spawned) if one.role == "app"]
+
+
+def _kill_all(
+    lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], replicate: int
+) -> dict[str, Outcome]:
+    given: Parameters = arms[0].parameters
+    evenness = {arm.name: largest_share(deployments[arm.name]) for arm in arms}
+    killed: dict[str, float] = {}
+    turns = [_turn(lab, arm, deployments[arm.name], killed) for arm in arms]
+    loads = take(
+        lab, turns, replicate, "down", measure_s=given.before_s + given.after_s, rate_rps=given.rate_rps, timeout_s=8.0
+    )
+    found: dict[str, Outcome] = {}
+    for one in turns:
+        name, loaded = one.arm.name, loads[one.arm.name]
+        events = [event("fault", killed[name], loaded)] if name in killed else []
         at_s = float(events[0]["at_s"]) if events else float("inf")
-        found = judged(loaded.rows().of(TARGET), at_s)
-        return Found(
-            metrics={**found, "largest_share": evenness}, events=[*loaded.events, *events], requests=loaded.requests
-        )
+        metrics = {**judged(loaded.rows().of(one.deployment.id), at_s), "largest_share": evenness[name]}
+        found[name] = Found(metrics=metrics, events=[*loaded.events, *events], requests=loaded.requests)
+    return found
+
+
+def _turn(lab: Lab, arm: PlannedArm, deployment: Deployment, killed: dict[str, float]) -> Turn:
+    """One arm's turn; `killed` has the time of the kill, once it was done."""
+    given: Parameters = arm.parameters
+
+    def kill() -> None:
+        killed[arm.name] = time.perf_counter()
+        lab.launcher.signal(deployment, _commands(deployment)[0], signal.SIGKILL)
+
+    return Turn(
+        arm=arm, deployment=deployment, path=f"/fault/hang?after_ms={given.wait_ms}&ms=0", method=given.method,
+        headers=faults.headers(lab.secret), connections=given.connections,
+        actions=[Action(at_s=given.before_s, name="kill", do=kill)] if given.kill else [],
+    )  # fmt: skip
 
 
 def largest_share(deployment: Deployment) -> float | None:

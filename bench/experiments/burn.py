@@ -8,18 +8,14 @@ from typing import Literal
 
 import msgspec
 
-from bench import load
 from bench.clockwork import Action
 from bench.deployment import Deployment, died
 from bench.experiments import Outcome
 from bench.experiments._asking import Asked, event, fault, monotonic, shares, took_s
-from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
+from bench.experiments._turns import JOB_S, TURN_S, Turn, take
+from bench.lab import Found, Lab, Loaded, PlannedArm
 from bench.model import Failed
 from bench.recorded import Rows
-
-JOB_S = 2.5
-"""Starting the load process, opening connections, writing."""
-TARGET = "probes"
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,7 +32,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     where: Literal["inline", "thread", "process"] = "inline"
     """Who computes: the handler itself, or an executor that it awaits."""
     before_s: float = 0.5
-    after_s: float = 0.7
+    after_s: float = 0.5
     delayed_ms: float = 100.0
     """A probe that took longer was delayed."""
 
@@ -49,7 +45,7 @@ def metrics(given: Parameters) -> set[str]:
 
 def seconds(given: Parameters) -> float:
     """See `Kind`."""
-    return JOB_S + given.before_s + given.burn_ms / 1000 + given.after_s
+    return TURN_S + given.before_s + given.burn_ms / 1000 + given.after_s + (JOB_S if given.loop == "closed" else 0.0)
 
 
 def optional(given: Parameters) -> set[str]:
@@ -60,49 +56,73 @@ def optional(given: Parameters) -> set[str]:
 def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
     """See `Together`: all stacks are up, which costs nothing while they are idle; one after the other is probed."""
     with lab.deploy_all(arms, replicate, env=lab.faults) as up:
-        found: dict[str, Outcome] = dict(up.failed)
-        for arm in arms:
-            if arm.name in up.deployments:
-                found[arm.name] = probe(lab, arm, up.deployments[arm.name], replicate)
-        return found
+        ready = [arm for arm in arms if arm.name in up.deployments]
+        return {**up.failed, **probe_all(lab, ready, up.deployments, replicate)}
 
 
 def probe(lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int) -> Outcome:
-    """One arm: probes, with the computation among them."""
+    """One arm that is up, deployed with faults."""
+    return probe_all(lab, [arm], {arm.name: deployment}, replicate)[arm.name]
+
+
+def probe_all(
+    lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], replicate: int
+) -> dict[str, Outcome]:
+    """Arms that are up, deployed with faults, one after the other: those that are probed alike in one load."""
+    alike: dict[tuple[object, ...], list[PlannedArm]] = {}
+    for arm in arms:
+        given: Parameters = arm.parameters
+        key = (given.loop, given.rate_rps, given.before_s, given.burn_ms, given.after_s)
+        alike.setdefault(key, []).append(arm)
+    found: dict[str, Outcome] = {}
+    for number, group in enumerate(alike.values()):
+        found |= _probe_alike(lab, group, deployments, replicate, f"burn{number or ''}")
+    return found
+
+
+def _probe_alike(
+    lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], replicate: int, part: str
+) -> dict[str, Outcome]:
+    given: Parameters = arms[0].parameters
+    asked: dict[str, Asked] = {}
+    turns = [_turn(lab, arm, deployments[arm.name], asked) for arm in arms]
+    burn_s = given.burn_ms / 1000
+    loads = take(
+        lab, turns, replicate, part, mode=given.loop, rate_rps=given.rate_rps if given.loop == "open" else None,
+        measure_s=given.before_s + burn_s + given.after_s, timeout_s=burn_s + 8.0, watched=[one.deployment for one in turns],
+    )  # fmt: skip
+    return {one.arm.name: _outcome(one, loads[one.arm.name], asked.get(one.arm.name)) for one in turns}
+
+
+def _turn(lab: Lab, arm: PlannedArm, deployment: Deployment, asked: dict[str, Asked]) -> Turn:
+    """One arm's turn; when the computation is over, `asked` has what came of it."""
     given: Parameters = arm.parameters
     if given.where != "inline":  # its executor starts with its first work
         fault(deployment.reached, "burn", lab.secret, ms=1, where=given.where)
-    asked: list[Asked] = []
 
     def burn() -> None:
-        asked.append(fault(deployment.reached, "burn", lab.secret, ms=given.burn_ms, where=given.where))
+        asked[arm.name] = fault(deployment.reached, "burn", lab.secret, ms=given.burn_ms, where=given.where)
 
-    job = load.Job(
-        requests=[{"method": "GET", "path": given.path, "headers": {}}], stored=True, mode=given.loop, arrivals="constant",
-        targets=[load.Target(id=TARGET, endpoint=deployment.client, connections=given.connections)], seed=0, warmup_s=0.2,
-        measure_s=given.before_s + given.burn_ms / 1000 + given.after_s, timeout_s=given.burn_ms / 1000 + 8.0,
-        rate_rps=given.rate_rps if given.loop == "open" else None,
+    return Turn(
+        arm=arm, deployment=deployment, path=given.path, headers={}, connections=given.connections,
+        actions=[Action(at_s=given.before_s, name="asked", do=burn)],
     )  # fmt: skip
-    loaded = lab.load(
-        job, name=job_name(arm, replicate, "burn"), watched=[deployment], at=[Action(at_s=given.before_s, name="asked", do=burn)]
-    )  # fmt: skip
-    if not asked or asked[0].status != 200:
-        return died(deployment) or Failed(
-            reason=f"the computation was not answered ({asked[0].status if asked else 'never asked for'})"
-        )
-    return _found(given, deployment, loaded, asked[0])
 
 
-def _found(given: Parameters, deployment: Deployment, loaded: Loaded, asked: Asked) -> Found:
+def _outcome(turn: Turn, loaded: Loaded, asked: Asked | None) -> Outcome:
+    if asked is None or asked.status != 200:
+        said = "never asked for" if asked is None else asked.status
+        return died(turn.deployment) or Failed(reason=f"the computation was not answered ({said})")
+    given: Parameters = turn.arm.parameters
     events = [
         event("burn-begin", monotonic(asked.body["began"]), loaded),
         event("burn-end", monotonic(asked.body["ended"]), loaded),
     ]
     began_s, ended_s = (float(one["at_s"]) for one in events)
-    used = loaded.accounts(deployment)
+    used = loaded.accounts(turn.deployment)
     return Found(
-        metrics=judged(loaded.rows().of(TARGET), began_s, ended_s, given.delayed_ms / 1000), events=[*loaded.events, *events],
-        requests=loaded.requests, cpu_s=used["cpu_s"], pss_bytes=used["pss_bytes"],
+        metrics=judged(loaded.rows().of(turn.deployment.id), began_s, ended_s, given.delayed_ms / 1000),
+        events=[*loaded.events, *events], requests=loaded.requests, cpu_s=used["cpu_s"], pss_bytes=used["pss_bytes"],
     )  # fmt: skip
 
 

@@ -7,24 +7,22 @@ import contextlib
 import resource
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import psutil
 
-from bench import load
 from bench.clockwork import Action
 from bench.deployment import Deployment, tail
 from bench.experiments import Outcome
 from bench.experiments._asking import Asked, event, fault, shares
-from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
+from bench.experiments._turns import TURN_S, Turn, take
+from bench.lab import Found, Lab, Loaded, PlannedArm
 from bench.model import BenchError, Failed
 from bench.recorded import Rows
 
-JOB_S = 2.5
-"""Starting the load process, opening connections, writing."""
-TARGET = "waits"
 AT_ONCE_S = 0.02
 """The operating system tells a client at once that its server has died; by so much another of our threads may have seen it earlier."""
 SEEN_S = 1.0
@@ -64,7 +62,7 @@ def metrics(given: Parameters) -> set[str]:
 
 def seconds(given: Parameters) -> float:
     """See `Kind`."""
-    return JOB_S + given.before_s + given.faults * given.each_s
+    return TURN_S + measured_s(given)
 
 
 def optional(given: Parameters) -> set[str]:
@@ -76,43 +74,81 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
     """See `Together`: all stacks are up, which costs nothing while they are idle; one after the other is loaded."""
     supervised = {arm.name for arm in arms if arm.parameters.supervised}
     with lab.deploy_all(arms, replicate, env=lab.faults, supervised=supervised) as up:
-        found: dict[str, Outcome] = dict(up.failed)
-        for arm in arms:
-            if arm.name in up.deployments:
-                found[arm.name] = crash(lab, arm, up.deployments[arm.name], replicate)
-        return found
+        ready = [arm for arm in arms if arm.name in up.deployments]
+        return {**up.failed, **crash_all(lab, ready, up.deployments, replicate)}
 
 
 def crash(lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int) -> Outcome:
-    """One arm: waiting requests, with the fault among them."""
-    given: Parameters = arm.parameters
-    name = "leak" if given.fault == "memory" else given.fault
-    more = {"mib": LIMIT_MIB * 3 // 2} if given.fault == "memory" else {}
-    asked: list[Asked] = []
-    ended: list[int] = []
+    """One arm that is up, deployed with faults."""
+    return crash_all(lab, [arm], {arm.name: deployment}, replicate)[arm.name]
 
-    def strike() -> None:
+
+def crash_all(
+    lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], replicate: int
+) -> dict[str, Outcome]:
+    """Arms that are up, deployed with faults, one after the other: those that are loaded alike in one load."""
+    alike: dict[tuple[float, float], list[PlannedArm]] = {}
+    for arm in arms:
+        alike.setdefault((measured_s(arm.parameters), arm.parameters.rate_rps), []).append(arm)
+    found: dict[str, Outcome] = {}
+    for number, ((measure_s, rate_rps), group) in enumerate(alike.items()):
+        strikes = [_Strikes(lab=lab, arm=arm, deployment=deployments[arm.name]) for arm in group]
+        loads = take(
+            lab, [one.turn() for one in strikes], replicate, f"crash{number or ''}", measure_s=measure_s, rate_rps=rate_rps,
+            timeout_s=8.0,
+        )  # fmt: skip
+        for one in strikes:
+            found[one.arm.name] = one.outcome(loads[one.arm.name])
+    return found
+
+
+def measured_s(given: Parameters) -> float:
+    """How long an arm is loaded."""
+    return given.before_s + given.faults * given.each_s
+
+
+@dataclass(kw_only=True)
+class _Strikes:
+    """The faults of one arm: asked for at their times, and what came of each."""
+
+    lab: Lab
+    arm: PlannedArm
+    deployment: Deployment
+    asked: list[Asked] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    """How many processes each ended."""
+
+    def turn(self) -> Turn:
+        """The load, with the faults in it."""
+        given: Parameters = self.arm.parameters
+        times = [given.before_s + number * given.each_s for number in range(given.faults)]
+        return Turn(
+            arm=self.arm, deployment=self.deployment, path=f"/io?ms={given.wait_ms}", headers={}, connections=given.connections,
+            actions=[Action(at_s=at, name="asked", do=self.strike) for at in times],
+        )  # fmt: skip
+
+    def strike(self) -> None:
+        """Ask for the fault once."""
+        given: Parameters = self.arm.parameters
+        name, more = str(given.fault), dict[str, int]()
         if given.fault == "memory":
-            limit(deployment.pids("app"))
-        before = living(deployment)
-        asked.append(fault(deployment.reached, name, lab.secret, method=given.method, after_ms=given.after_ms, **more))
+            name, more = "leak", {"mib": LIMIT_MIB * 3 // 2}
+            limit(self.deployment.pids("app"))
+        before = living(self.deployment)
+        self.asked.append(
+            fault(self.deployment.reached, name, self.lab.secret, method=given.method, after_ms=given.after_ms, **more)
+        )
         deadline = time.monotonic() + SEEN_S
-        while not (gone := before - living(deployment)) and time.monotonic() < deadline:
+        while not (gone := before - living(self.deployment)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        ended.append(len(gone))
+        self.ended.append(len(gone))
 
-    times = [given.before_s + number * given.each_s for number in range(given.faults)]
-    job = load.Job(
-        scenario="io", parameters={"ms": given.wait_ms}, mode="open", arrivals="constant", rate_rps=given.rate_rps, seed=0,
-        targets=[load.Target(id=TARGET, endpoint=deployment.client, connections=given.connections)], warmup_s=0.2,
-        measure_s=given.before_s + given.faults * given.each_s, timeout_s=8.0,
-    )  # fmt: skip
-    loaded = lab.load(
-        job, name=job_name(arm, replicate, "crash"), at=[Action(at_s=at, name="asked", do=strike) for at in times]
-    )
-    if len(asked) < given.faults:
-        return Failed(reason="the fault was not asked for", log_tail=tail(deployment.spawned[0].log))
-    return _found(given, loaded, asked, ended)
+    def outcome(self, loaded: Loaded) -> Outcome:
+        """What the requests say."""
+        given: Parameters = self.arm.parameters
+        if len(self.ended) < given.faults:
+            return Failed(reason="the fault was not asked for", log_tail=tail(self.deployment.spawned[0].log))
+        return _found(given, loaded, self.deployment.id, self.asked, self.ended)
 
 
 def living(deployment: Deployment) -> set[int]:
@@ -138,9 +174,9 @@ def limit(pids: Sequence[int]) -> None:
             continue
 
 
-def _found(given: Parameters, loaded: Loaded, asked: Sequence[Asked], ended: Sequence[int]) -> Found:
+def _found(given: Parameters, loaded: Loaded, target: str, asked: Sequence[Asked], ended: Sequence[int]) -> Found:
     events = [event("fault", one.sent_s, loaded) for one in asked]
-    rows = loaded.rows().of(TARGET)
+    rows = loaded.rows().of(target)
     after_s = given.after_ms / 1000
     starts = [float(one["at_s"]) for one in events]
     ends = [*starts[1:], float("inf")]

@@ -4,24 +4,26 @@ Counted and read back from what was really started. See docs/claims.md.
 """
 
 import signal
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
-from bench import load
 from bench.clockwork import Action
 from bench.deployment import Deployment, census
+from bench.experiments import Outcome
 from bench.experiments._asking import shares, took_s
-from bench.lab import Found, Lab, PlannedArm, job_name
-from bench.model import BenchError
+from bench.experiments._turns import TURN_S, Turn, take
+from bench.lab import Found, Lab, Loaded, PlannedArm
+from bench.model import BenchError, Failed
 from bench.recorded import Rows
 from bench.sample import pss_bytes
 
-JOB_S = 2.5
-"""Starting the load process, opening connections, writing."""
-TARGET = "requests"
+START_S = 1.5
+"""Starting one stack."""
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,9 +35,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rate_rps: float = 100.0
     connections: int = 64
     path: str = "/plaintext"
-    before_s: float = 0.8
-    after_s: float = 4.2
-    """From the beginning of the restart on."""
+    before_s: float = 0.5
+    after_s: float = 3.0
+    """From the beginning of the restart on. Both are those of the first arm, for all."""
 
 
 def metrics(given: Parameters) -> set[str]:
@@ -48,34 +50,73 @@ def metrics(given: Parameters) -> set[str]:
 
 def seconds(given: Parameters) -> float:
     """See `Kind`."""
-    return JOB_S + given.before_s + given.after_s
+    return START_S + TURN_S + given.before_s + given.after_s
 
 
-def run(lab: Lab, arm: PlannedArm, replicate: int) -> Found:
-    """See `OneByOne`."""
+def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
+    """See `Together`: each is started by itself, so that its time to start is its own; then one after the other is loaded and restarted."""
+    found: dict[str, Outcome] = {}
+    deployments: dict[str, Deployment] = {}
+    with ExitStack() as held:
+        for arm in arms:
+            up = held.enter_context(lab.deploy_all([arm], replicate))
+            found |= up.failed
+            deployments |= up.deployments
+        ready = [arm for arm in arms if arm.name in deployments]
+        return {**found, **_restart_all(lab, ready, deployments, replicate)} if ready else found
+
+
+def _restart_all(
+    lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], replicate: int
+) -> dict[str, Outcome]:
+    given: Parameters = arms[0].parameters
+    before = {arm.name: _processes(deployments[arm.name]) for arm in arms}
+    failed: dict[str, Outcome] = {}
+    turns = [_turn(lab, arm, deployments[arm.name], failed) for arm in arms]
+    loads = take(
+        lab, turns, replicate, "restart", measure_s=given.before_s + given.after_s, rate_rps=given.rate_rps, timeout_s=8.0
+    )  # fmt: skip
+    return {
+        one.arm.name: failed.get(one.arm.name) or _found(one, loads[one.arm.name], before[one.arm.name])
+        for one in turns
+    }
+
+
+def _turn(lab: Lab, arm: PlannedArm, deployment: Deployment, failed: dict[str, Outcome]) -> Turn:
+    """One arm's turn; `failed` says so where it did not come back."""
     given: Parameters = arm.parameters
-    with lab.deploy(arm, replicate) as deployment:
-        counts = counted(deployment)
-        before = {one.pid for one in census(deployment) if one.role == "app"}
-        job = load.Job(
-            requests=[{"method": "GET", "path": given.path, "headers": {}}], stored=True, mode="open", arrivals="constant",
-            rate_rps=given.rate_rps, seed=0, warmup_s=0.2, measure_s=given.before_s + given.after_s, timeout_s=8.0,
-            targets=[load.Target(id=TARGET, endpoint=deployment.client, connections=given.connections)],
-        )  # fmt: skip
-        restart = Action(at_s=given.before_s, name="restart", do=lambda: restarted(lab, deployment, given.restart))
-        loaded = lab.load(job, name=job_name(arm, replicate, "restart"), at=[restart])
-        at = {str(one["name"]): float(one["at_s"]) for one in loaded.events}
-        now = {one.pid for one in census(deployment) if one.role == "app"}
-        memory = {role: pss_bytes(deployment.pids(role)) for role in ("app", "front") if deployment.pids(role)}
-        known = [one for one in memory.values() if one is not None]
-        return Found(
-            metrics={
-                **counts, **judged(loaded.rows().of(TARGET), at["restart-begin"]), "startup_s": deployment.startup_s,
-                "pss_bytes": float(sum(known)) if len(known) == len(memory) else None, "replaced": float(len(before - now)),
-                "restart_s": at["restart-end"] - at["restart-begin"] if given.restart != "hup" else None,
-            },
-            events=loaded.events, requests=loaded.requests, pss_bytes=memory,
-        )  # fmt: skip
+
+    def restart() -> None:
+        try:
+            restarted(lab, deployment, given.restart)
+        except BenchError as error:
+            failed[arm.name] = Failed(reason=str(error))
+
+    return Turn(
+        arm=arm, deployment=deployment, path=given.path, headers={}, connections=given.connections,
+        actions=[Action(at_s=given.before_s, name="restart", do=restart)],
+    )  # fmt: skip
+
+
+def _found(turn: Turn, loaded: Loaded, before: set[int]) -> Found:
+    deployment, given = turn.deployment, turn.arm.parameters
+    at = {str(one["name"]): float(one["at_s"]) for one in loaded.events}
+    memory = {role: pss_bytes(deployment.pids(role)) for role in ("app", "front") if deployment.pids(role)}
+    known = [one for one in memory.values() if one is not None]
+    rows = loaded.rows().of(deployment.id)
+    return Found(
+        metrics={
+            **counted(deployment), **judged(rows, at["restart-begin"]), "startup_s": deployment.startup_s,
+            "pss_bytes": float(sum(known)) if known and len(known) == len(memory) else None,
+            "replaced": float(len(before - _processes(deployment))),
+            "restart_s": at["restart-end"] - at["restart-begin"] if given.restart != "hup" else None,
+        },
+        events=loaded.events, requests=loaded.requests, pss_bytes=memory,
+    )  # fmt: skip
+
+
+def _processes(deployment: Deployment) -> set[int]:
+    return {one.pid for one in census(deployment) if one.role == "app"}
 
 
 def restarted(lab: Lab, deployment: Deployment, how: str) -> None:

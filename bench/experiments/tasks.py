@@ -40,7 +40,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rate_rps: float | None = None
     """Instead of `load`."""
     connections: int = 64
-    measure_s: float = 4.0
+    measure_s: float = 3.0
 
 
 def metrics(given: Parameters) -> set[str]:

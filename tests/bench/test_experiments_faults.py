@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 from made_stacks import Tree, budget
 
-from bench import broker
-from bench.experiments import _asking, backend_down, burn, crash, parts, tasks
+from bench import broker, claim
+from bench.experiments import _asking, _turns, backend_down, burn, crash, parts, tasks
 from bench.experiments._asking import Asked
-from bench.lab import Found, Lab, PlannedArm, Up
+from bench.lab import Found, Lab, Loaded, PlannedArm, Up
 from bench.model import BenchError, Failed
 from bench.plan import plan_stack
 from bench.recorded import Rows
 from bench.render import Command, Endpoint, Rendered
 
+CLAIM = claim.read(claim.FOLDER / "14-blocked-loop.toml")
 
-def rows(
-    *requests: tuple[float, float, str | None], target: str = "probes", start_s: Sequence[float] | None = None
-) -> Rows:
+
+def rows(*requests: tuple[float, float, str | None], target: str = "d", start_s: Sequence[float] | None = None) -> Rows:
     """(due, ended, error) of each request."""
     due, ended = (np.array([one[at] for one in requests], float) for at in (0, 1))
     error = np.empty(len(requests), object)
@@ -149,6 +149,27 @@ class FakeLaunched:
         return []
 
 
+@dataclass(frozen=True, kw_only=True)
+class FakeLoaded(Loaded):
+    """With rows that were made up."""
+
+    made_up: Rows
+
+    def rows(self) -> Rows:
+        return self.made_up
+
+    def accounts(self, deployment: Any) -> dict[str, Any]:
+        return {"cpu_s": {"app": 1.0}, "pss_bytes": {"app": 1 << 20}}
+
+
+@pytest.fixture(autouse=True)
+def splits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Path]]:
+    """What was to be parted into files; nothing is."""
+    told: list[dict[str, Path]] = []
+    monkeypatch.setattr(_turns.recorded, "split", lambda path, parts: told.append(parts))
+    return told
+
+
 @dataclass
 class FakeLab:
     """Deploys nothing; its load does the actions at once and gives rows that were made up."""
@@ -183,10 +204,13 @@ class FakeLab:
         events = []
         for action in at:
             action.do()
-            events += [{"name": f"{action.name}-{end}", "at_s": action.at_s} for end in ("begin", "end")]
-        return SimpleNamespace(
-            answer={"origin_s": time.perf_counter()}, requests=Path("requests/x.parquet"), events=events, rows=lambda: self.rows,
-            accounts=lambda deployment: {"cpu_s": {"app": 1.0}, "pss_bytes": {"app": 1 << 20}},
+            events += [
+                {"name": f"{action.name}-{end}", "at_s": action.at_s, "target": action.target}
+                for end in ("begin", "end")
+            ]
+        return FakeLoaded(
+            answer={"origin_s": time.perf_counter()}, requests=Path("requests/x.parquet"), snapshots=(), events=events,
+            made_up=self.rows,
         )  # fmt: skip
 
 
@@ -215,9 +239,8 @@ def deployment(tree: Tree, commands: int = 1) -> Any:
 
 
 def arm(tree: Tree, parameters: Any, name: str = "one") -> PlannedArm:
-    claim = SimpleNamespace(number=14, arms=lambda: {name: None})
     return PlannedArm(
-        claim=cast(Any, claim),
+        claim=CLAIM,
         name=name,
         stack=plan_stack(tree.stack("ant/plain/direct"), budget()),
         parameters=parameters,
@@ -236,7 +259,9 @@ def asking(monkeypatch: pytest.MonkeyPatch, module: Any, answer: Callable[..., A
     return calls
 
 
-def test_a_burn_is_asked_for_among_probes_at_a_steady_rate(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_burn_is_asked_for_among_probes_at_a_steady_rate(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, splits: list[dict[str, Path]]
+) -> None:
     lab = FakeLab(deployment(tree), stalled(0.5, 2.5))
     body = {"began": time.time(), "ended": time.time() + 2}
     calls = asking(monkeypatch, burn, lambda: Asked(sent_s=0, ended_s=2, status=200, body=body))
@@ -249,6 +274,7 @@ def test_a_burn_is_asked_for_among_probes_at_a_steady_rate(tree: Tree, monkeypat
     assert [one["name"] for one in found.events][-2:] == ["burn-begin", "burn-end"]
     ((name, job),) = lab.jobs
     assert (name, job.mode, job.rate_rps, job.arrivals) == ("claim-14-0-one-burn", "open", 100.0, "constant")
+    assert splits == [], "it is the only one"
     assert lab.how == [{"env": {"FAULT_SECRET": "s3cret"}}]
 
 
@@ -261,7 +287,7 @@ def test_a_burn_that_nobody_answers_is_a_failure(tree: Tree, monkeypatch: pytest
 
 
 def test_a_crash_is_asked_for_as_often_and_in_the_way_that_is_said(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = FakeLab(deployment(tree), rows((0.1, 0.2, None), (0.4, 0.5, None), target="waits"))
+    lab = FakeLab(deployment(tree), rows((0.1, 0.2, None), (0.4, 0.5, None)))
     calls = asking(
         monkeypatch, crash, lambda: Asked(sent_s=time.perf_counter(), ended_s=time.perf_counter(), status=None)
     )
@@ -278,7 +304,7 @@ def test_a_crash_is_asked_for_as_often_and_in_the_way_that_is_said(tree: Tree, m
 
 
 def test_a_memory_limit_is_set_before_more_is_taken(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = FakeLab(deployment(tree), rows((0.1, 0.2, None), target="waits"))
+    lab = FakeLab(deployment(tree), rows((0.1, 0.2, None)))
     calls = asking(monkeypatch, crash, lambda: Asked(sent_s=time.perf_counter(), ended_s=0, status=500))
     limited: list[Any] = []
     monkeypatch.setattr(crash, "limit", limited.append)
@@ -289,23 +315,26 @@ def test_a_memory_limit_is_set_before_more_is_taken(tree: Tree, monkeypatch: pyt
 
 
 def test_one_of_several_is_killed_while_requests_wait(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None), target="requests"))
+    lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None)))
     monkeypatch.setattr(backend_down, "largest_share", lambda one: 0.5)
     given = backend_down.Parameters(method="POST")
-    found = backend_down.run(cast(Lab, lab), arm(tree, given), 0)
+    found = cast(Found, backend_down.together(cast(Lab, lab), [arm(tree, given)], 0)["one"])
     assert found.metrics.keys() == backend_down.metrics(given)
     assert lab.launcher.told == [(0, signal.SIGKILL)]
     ((_, job),) = lab.jobs
     assert job.requests[0]["method"] == "POST"
     assert job.requests[0]["path"] == "/fault/hang?after_ms=50&ms=0"
-    with pytest.raises(BenchError, match="has one process at one address; take a stack with several"):
-        backend_down.run(cast(Lab, FakeLab(deployment(tree), lab.rows)), arm(tree, given), 0)
+    alone = backend_down.together(cast(Lab, FakeLab(deployment(tree), lab.rows)), [arm(tree, given)], 0)["one"]
+    assert isinstance(alone, Failed)
+    assert alone.reason.startswith("ant/plain/direct has one process at one address; take a stack with several")
 
 
 def test_without_a_kill_nobody_is_killed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None), target="requests"))
+    lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None)))
     monkeypatch.setattr(backend_down, "largest_share", lambda one: None)
-    found = backend_down.run(cast(Lab, lab), arm(tree, backend_down.Parameters(kill=False)), 0)
+    found = cast(
+        Found, backend_down.together(cast(Lab, lab), [arm(tree, backend_down.Parameters(kill=False))], 0)["one"]
+    )
     assert lab.launcher.told == []
     assert found.metrics["lost_share"] is None
 
@@ -317,9 +346,9 @@ def test_each_is_restarted_in_its_own_way(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, how: Any, commands: int, told: list[Any]
 ) -> None:
     monkeypatch.setattr(parts, "census", lambda one: [])
-    lab = FakeLab(deployment(tree, commands=commands), rows((0.1, 0.2, None), (1.0, 1.1, None), target="requests"))
+    lab = FakeLab(deployment(tree, commands=commands), rows((0.1, 0.2, None), (1.0, 1.1, None)))
     given = parts.Parameters(restart=how)
-    found = parts.run(cast(Lab, lab), arm(tree, given), 0)
+    found = cast(Found, parts.together(cast(Lab, lab), [arm(tree, given)], 0)["one"])
     assert found.metrics.keys() == parts.metrics(given)
     assert lab.launcher.told == told
     assert (found.metrics["commands"], found.metrics["processes"], found.metrics["programs"]) == (commands + 1, 3, 2)
@@ -328,9 +357,11 @@ def test_each_is_restarted_in_its_own_way(
 
 def test_a_restart_that_does_not_fit_the_stack_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "census", lambda one: [])
-    lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None), target="requests"))
-    with pytest.raises(BenchError, match="ant/plain/direct has 2 commands of its own: restart = 'again' is not for it"):
-        parts.run(cast(Lab, lab), arm(tree, parts.Parameters(restart="again")), 0)
+    lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None)))
+    found = parts.together(cast(Lab, lab), [arm(tree, parts.Parameters(restart="again"))], 0)
+    assert found == {
+        "one": Failed(reason="ant/plain/direct has 2 commands of its own: restart = 'again' is not for it")
+    }
 
 
 def test_reports_arrive_at_one_rate_for_all_and_are_waited_for(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,3 +418,27 @@ def test_what_each_kind_needs_and_takes() -> None:
     longer = crash.seconds(crash.Parameters(faults=3)) - crash.seconds(crash.Parameters())
     assert longer == pytest.approx(2 * crash.Parameters().each_s)
     assert burn.seconds(burn.Parameters(burn_ms=3000)) - burn.seconds(burn.Parameters(burn_ms=1000)) == pytest.approx(2)
+
+
+def test_what_is_loaded_alike_is_loaded_at_once_and_told_apart(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, splits: list[dict[str, Path]]
+) -> None:
+    lab = FakeLab(deployment(tree), stalled(0.5, 2.5))
+    body = {"began": time.time(), "ended": time.time() + 2}
+    asking(monkeypatch, burn, lambda: Asked(sent_s=0, ended_s=2, status=200, body=body))
+    one, two = arm(tree, burn.Parameters()), arm(tree, burn.Parameters(path="/json"), "two")
+    closed = arm(tree, burn.Parameters(loop="closed", connections=10), "closed")
+    found = burn.together(cast(Lab, lab), [one, closed, two], 0)
+    assert list(found) == ["one", "two", "closed"]
+    assert splits == [{"d": Path("requests/claim-14-0-two-burn.parquet")}], "all stand-ins have one id"
+    assert [(name, job.mode, [one["path"] for one in job.requests]) for name, job in lab.jobs] == [
+        ("claim-14-0-burn", "open", ["/plaintext", "/json"]), ("claim-14-0-closed-burn1", "closed", ["/plaintext"]),
+    ]  # fmt: skip
+
+
+def test_a_parts_restart_that_fails_is_that_arms_failure(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "census", lambda one: [])
+    lab = FakeLab(deployment(tree), rows((0.1, 0.2, None)), failed={"two": Failed(reason="not up")})
+    found = parts.together(cast(Lab, lab), [arm(tree, parts.Parameters(restart="again"), "two")], 0)
+    assert found == {"two": Failed(reason="not up")}
+    assert lab.jobs == []
