@@ -48,12 +48,16 @@ class Clockwork:
                 self._timers[-1].daemon = True
                 self._timers[-1].start()
 
+    def stop(self) -> None:
+        """The load has failed: what has not begun is not begun any more."""
+        for timer in self._timers:
+            timer.cancel()
+
     def finish(self) -> None:
         """Wait until all that were begun are done. Raises BenchError where one failed."""
         deadline = time.monotonic() + PATIENCE_S
         for timer in self._timers:
             timer.join(max(deadline - time.monotonic(), 0.0))
-            timer.cancel()
         if self._failed:
             raise self._failed[0]
 

@@ -206,10 +206,10 @@ class Lab:
                 on_measured=lambda pid: snapshots.append(account.snapshot(self.database, watched, pid)), **turns,
             )  # fmt: skip
         except load.LoadFailedError as error:
+            clockwork.stop()
             gone = next(filter(None, map(died, watched)), None)
             raise ArmFailedError(gone or Failed(reason=str(error), log_tail=tail(error.log))) from None
-        finally:
-            clockwork.finish()
+        clockwork.finish()
         return Loaded(
             answer=answer, requests=self.store.folder / "requests" / f"{name}.parquet", snapshots=snapshots,
             events=clockwork.events(float(answer["origin_s"])),
