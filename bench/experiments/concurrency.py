@@ -52,14 +52,16 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
         waiting = [replace(arm, parameters=arm.parameters.slots) for arm in ready]
         loaded = waits.sweep(lab, waiting, up.deployments, job_name(ready[0].claim, replicate, "slots"))
         rows = loaded.rows()
+        burnt = burns.probe_all(
+            lab, [replace(arm, parameters=arm.parameters.burn) for arm in ready], up.deployments, replicate
+        )
+        whole = [arm for arm in ready if isinstance(burnt[arm.name], Found)]
+        struck = [replace(arm, parameters=arm.parameters.crash) for arm in whole]
+        crashed = crashes.crash_all(lab, struck, up.deployments, replicate) if struck else {}
         found: dict[str, Outcome] = dict(up.failed)
-        for arm, of_waiting in zip(ready, waiting, strict=True):
-            deployment = up.deployments[arm.name]
-            found[arm.name] = merged([
-                waits.found(of_waiting, deployment, loaded, rows),
-                burns.probe(lab, replace(arm, parameters=arm.parameters.burn), deployment, replicate),
-                crashes.crash(lab, replace(arm, parameters=arm.parameters.crash), deployment, replicate),
-            ])  # fmt: skip
+        for arm in waiting:
+            held = waits.found(arm, up.deployments[arm.name], loaded, rows)
+            found[arm.name] = merged([held, burnt[arm.name], *([crashed[arm.name]] if arm.name in crashed else [])])
         return found
 
 

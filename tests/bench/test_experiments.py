@@ -118,22 +118,23 @@ def test_concurrency_is_three_experiments_on_one_deployment(bench: Bench, monkey
     seen: list[Any] = []
 
     def part(name: str) -> Any:
-        def trying(lab: Any, one: Any, deployment: Any, replicate: int) -> Found:
-            seen.append((name, type(one.parameters).__module__))
-            return Found(metrics={name: 1.0}, flags=[name])
+        def trying(lab: Any, arms: Any, deployments: Any, replicate: int) -> dict[str, Any]:
+            seen.extend((name, one.name, type(one.parameters).__module__) for one in arms)
+            return {one.name: Found(metrics={name: 1.0}, flags=[name]) for one in arms}
 
         return trying
 
-    monkeypatch.setattr(concurrency.burns, "probe", part("burnt"))
-    monkeypatch.setattr(concurrency.crashes, "crash", part("crashed"))
+    monkeypatch.setattr(concurrency.burns, "probe_all", part("burnt"))
+    monkeypatch.setattr(concurrency.crashes, "crash_all", part("crashed"))
     bench.answer = lambda name, job: (answer(job), served(job, {}, 0.1))
     found = concurrency.together(bench.lab, [arm], 0)["loop"]
     told = metrics(found)
     assert (told["burnt"], told["crashed"], told["rps_at_4"]) == (1, 1, pytest.approx(40))
-    assert seen == [("burnt", "bench.experiments.burn"), ("crashed", "bench.experiments.crash")]
+    assert seen == [("burnt", "loop", "bench.experiments.burn"), ("crashed", "loop", "bench.experiments.crash")]
     assert len([what for what, _ in bench.work if what == "start"]) == 1
-    monkeypatch.setattr(concurrency.crashes, "crash", lambda *arguments: Failed(reason="it would not die"))
-    assert concurrency.together(bench.lab, [arm], 1)["loop"] == Failed(reason="it would not die")
+    monkeypatch.setattr(concurrency.burns, "probe_all", lambda *arguments: {"loop": Failed(reason="it would not burn")})
+    assert concurrency.together(bench.lab, [arm], 1)["loop"] == Failed(reason="it would not burn")
+    assert len(seen) == 2  # what failed is not crashed any more
     bench.launcher.broken[LOOP] = Failed(reason="no")
     assert concurrency.together(bench.lab, [arm], 2) == {"loop": Failed(reason="no")}
     names = concurrency.metrics(arm.parameters)
