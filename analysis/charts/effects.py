@@ -7,11 +7,12 @@ import pandas as pd
 from analysis.charts import _axis
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Chart, Sheet
-from analysis.charts._drawing import MARGIN, Drawing
+from analysis.charts._drawing import MARGIN, Drawing, width_of
 from analysis.charts._frames import table
-from analysis.charts._scene import About, Scene
+from analysis.charts._scene import About, Scene, Words
 from analysis.evidence import Evidence
 from analysis.numbers import percent
+from analysis.outside import abridged
 from analysis.stats.effects import effects
 from analysis.words import Coded, say
 
@@ -78,7 +79,8 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
     edge = MARGIN if draw.titled else 4.0
     pooled = frame[frame["kind"] == "pooled"].to_dict("records")
     bottom = top + ROW * len(pooled)
-    names, words = (200.0, 190.0) if draw.titled else (210.0, 150.0)
+    wide = max(width_of(_name(row), draw.small) * 1.1 for row in pooled) + 12
+    names, words = min(max(wide, 120.0), draw.width / 2.4), 130.0 if draw.titled else 150.0
     axis = _around([*frame["value"], *frame["low"][frame["kind"] == "pooled"], *frame["high"][frame["kind"] == "pooled"]],
                    edge + names, draw.width - edge - words)  # fmt: skip
     margin = float(frame["margin"].iloc[0])
@@ -113,8 +115,7 @@ def _effect(
     draw: Drawing, axis: Axis, top: float, row: dict[Any, Any], pairs: list[dict[Any, Any]], edge: float
 ) -> None:
     y = top + ROW / 2 - 3
-    said = say("charts.instead", after=Coded(row["after"], "span"), before=Coded(row["before"], "span"))
-    draw.text(edge, y - 5, said, bold=True)
+    draw.text(edge, y - 5, _name(row), bold=True)
     draw.text(
         edge,
         y + 8,
@@ -143,6 +144,11 @@ def _effect(
     draw.text(
         end, y + 8, say(f"effects.{row['answer'].replace(' ', '_')}"), anchor="end", ink="muted", size=draw.small - 0.8
     )
+
+
+def _name(row: dict[Any, Any]) -> Words:
+    after, before = (Coded(abridged(str(row[key]), 24), "span") for key in ("after", "before"))
+    return say("charts.instead", after=after, before=before)
 
 
 def _around(values: list[float], start: float, end: float) -> Axis:

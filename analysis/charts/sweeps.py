@@ -143,7 +143,7 @@ def _panel(draw: Drawing, rows: pd.DataFrame, base: str, option: str, left: floa
     entries = rows.to_dict("records")
     values = [value for row in entries for value in (row["value"], row["high"], row["predicted"]) if value == value]
     y = _axis.linear(
-        [value for value in values if value <= 1.5 * max(row["value"] for row in entries)], bottom, top, most_ticks=4
+        [value for value in values if value <= 1.5 * max(row["value"] for row in entries)], bottom, top, most_ticks=6
     )
     xs = sorted({int(row["x"]) for row in entries})
     x = Axis(least=xs[0] / 1.15, most=xs[-1] * 1.15, start=start, end=end, logarithmic=True, ticks=tuple(xs))
