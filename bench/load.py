@@ -23,6 +23,8 @@ START_DEADLINE_S = 30.0
 END_DEADLINE_S = 30.0
 """For the records to be written."""
 EXIT_PATIENCE_S = 5.0
+LOCUST_HTML = "FORKLOOP_LOCUST_HTML"
+"""An environment variable: if it is set, Locust's own HTML report of each scenario, view and block is kept."""
 """For the process to end by itself after its last word."""
 
 
@@ -156,8 +158,9 @@ def run(
 
     `on_ready` is called with the process's id when connections are open and warm and before anything is measured,
     `on_measured` when the last slice is over and before anything is written: the generator waits for both. Requests and slices
-    go to `folder`/requests and /slices under `name`. With `inside` it runs in that container: the job is brought there, and what it wrote
-    is fetched; where its process cannot be seen from here, None stands for its id. Raises LoadFailedError.
+    go to `folder`/requests and /slices under `name`; where `LOCUST_HTML` is set, Locust's own report lies beside `log`.
+    With `inside` it runs in that container: the job is brought there, and what it wrote is fetched; where its process cannot be seen
+    from here, None stands for its id. Raises LoadFailedError.
     """
     job_path, result_path = work / f"{name}.job.json", work / f"{name}.result.json"
     paths: dict[str, str | None] = {
@@ -170,6 +173,8 @@ def run(
     argv = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), "--headless",
             "--forkloop-job", str(job_path)]  # fmt: skip
     written = [Path(path) for path in paths.values() if path]
+    if os.environ.get(LOCUST_HTML):
+        argv += ["--html", str(log.with_suffix(".html"))]
     if inside is not None:
         inside.bring(job_path, written)
         argv = inside.load_command(job_path)

@@ -1,12 +1,15 @@
 """The page: its figures are those of the trials, what is missing is said in its place, and outside text stays text."""
 
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from test_spectra import store
 
 from analysis.evidence import gather
 from analysis.frames import load
@@ -245,6 +248,21 @@ def test_every_corner_where_outside_text_enters(make_run: Callable[..., Any]) ->
     assert f"server {{ {evil} }}" in page.text
     visible = html[: html.index('<script type="application/json"')]
     assert '"!"' not in re.sub(r">[^<]*<", "><", visible)  # nor did a quote leave an attribute
+
+
+def test_a_stack_with_a_hostile_name_is_drawn_and_named_as_text(make_run: Callable[..., Any]) -> None:
+    evil = """<img src=x onerror=alert(1)>/"quoted"/'b' onload=x"""
+    run = make_run(scenarios=["db"], stacks=[evil, "aiohttp/multi/nginx"], blocks=6, copies=2)
+    store(run, lambda block: np.arange(1, 101, dtype=float))
+    html, page = read(run)
+    assert "img" not in page.tags
+    drawn = [ET.fromstring(found) for found in re.findall(r"<svg viewBox=\"0 0 \d{3}.*?</svg>", html, re.DOTALL)]
+    assert len(drawn) >= 4
+    named = [one for svg in drawn for one in svg.iter() if one.get("data-stack") == evil]
+    assert len(named) > 10
+    assert not any(name.startswith("on") for svg in drawn for one in svg.iter() for name in one.attrib)
+    for path in (run.folder / "report" / "charts").glob("*.svg"):
+        assert "img" not in {one.tag.rpartition("}")[2] for one in ET.fromstring(path.read_text()).iter()}
 
 
 def test_charts_stand_beside_the_page_and_old_ones_go(mixed_run: Any, mixed: tuple[str, Page]) -> None:

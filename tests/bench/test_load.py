@@ -224,6 +224,17 @@ def test_clients_beside_have_time_to_arrive_and_to_end(
     refused(play, ALL_WELL)
 
 
+def test_locusts_own_report_is_kept_where_it_is_wanted(
+    play: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "print(*sys.argv[6:], file=sys.stderr)\n"
+    play(told + ALL_WELL)
+    assert "--html" not in (tmp_path / "load.log").read_text()
+    monkeypatch.setenv(load.LOCUST_HTML, "1")
+    play(told + ALL_WELL)
+    assert f"--html {tmp_path / 'load.html'}" in (tmp_path / "load.log").read_text()
+
+
 def test_a_bad_job_is_told_in_the_generators_words(play: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     error = refused(play, 'say("error", message="no scenario dd; is it db?")\nsys.exit(2)')
     assert str(error) == "the load generator: no scenario dd; is it db?"

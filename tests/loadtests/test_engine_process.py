@@ -32,7 +32,7 @@ class Engine:
         job.write_text(json.dumps(orders))
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*LOCUST, "--forkloop-job", str(job)],
+                [*LOCUST, "--forkloop-job", str(job), "--html", str(folder / "locust.html")],
                 cwd=REPOSITORY,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -153,6 +153,11 @@ def test_a_job_from_ready_to_done(engines: dict[str, Engine]) -> None:
         assert target["connects"] == 0, "they were opened while warming up"
         assert target["latency_ms"] is None
     assert not list(engine.folder.glob("*.part"))
+    shown = (engine.folder / "locust.html").read_text()
+    for target in result["targets"]:
+        assert f'"num_requests": {target["window_requests"]}' in shown, (
+            "Locust's own report has every deployment's requests"
+        )
 
 
 @pytest.mark.parametrize("name", ["interrupted", "hung up", "terminated"])
