@@ -4,19 +4,22 @@ Figures are those of each run's `report/report.json`: a run without one is liste
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from analysis import document, frames, outside
+from analysis.claims import document as verdicts
+from analysis.claims.records import is_claims_run
 from analysis.frames import mapping, sequence
 from analysis.numbers import estimate
 from analysis.page.trust import LEVELS
 from analysis.setups import date_words
 from bench.model import BenchError
-from bench.store import read_run
+from bench.store import ClaimsRun, read_claims, read_run
 
 SIDES = ("server", "front", "load", "database")
 METRIC = ("capacity", "capacity_rps")
@@ -27,7 +30,7 @@ class Listed:
     """One run as the index shows it. `kind`: host, mode and CPUs, alike in runs whose figures may stand side by side.
 
     `error` says why the run cannot be read, and nothing else is known then. Of its report.json, if it has one, `figures` holds the rows,
-    `trust` the verdict and `why` the conditions that are not good.
+    `trust` the verdict and `why` the conditions that are not good. A run over `claims` has its verdicts instead, and is compared with none.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Listed:
     counts: Mapping[str, int]
     report: str | None = None
     kind: tuple[str, ...] = ()
+    claims: bool = False
+    verdicts: str = ""
     trust: str = ""
     why: tuple[str, ...] = ()
     error: str = ""
@@ -65,22 +70,43 @@ def listed(results: Path) -> list[Listed]:
 def _listed(folder: Path) -> Listed:
     try:
         run = read_run(folder)
+        if is_claims_run(run.header):
+            return _claims(read_claims(folder))
     except BenchError as error:
         return Listed(name=folder.name, error=outside.line(error), counts={}, hashes={})
-    header, trials = run.header, run.trials
+    report = _document(folder, "report.json", document.SCHEMA)
+    return replace(
+        _run(folder, run.header, run.trials, len(run.damaged)), blocks=len({str(trial.get("block")) for trial in run.trials}),
+        figures=_figures(report), trust=_verdict(report), why=_why(report),
+    )  # fmt: skip
+
+
+def _claims(run: ClaimsRun) -> Listed:
+    """A run over claims: its records as trials, its replicates as blocks, and how many claims got which verdict."""
+    found = Counter(
+        str(one.get("verdict") if one.get("status") == "judged" else one.get("status")).replace("-", " ")
+        for one in map(mapping, sequence(_document(run.folder, "verdicts.json", verdicts.SCHEMA).get("claims")))
+    )
+    return replace(
+        _run(run.folder, run.header, run.records, len(run.damaged)), claims=True,
+        blocks=len({str(record.get("replicate")) for record in run.records}),
+        verdicts=", ".join(f"{n} {outside.line(verdict)}" for verdict, n in found.most_common()),
+    )  # fmt: skip
+
+
+def _run(folder: Path, header: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], damaged: int) -> Listed:
+    """What runs of every kind have."""
     environment, placement = mapping(header.get("environment")), mapping(header.get("placement"))
     host, mode = (outside.line(value or "not recorded") for value in (environment.get("host"), header.get("mode")))
     cpus = tuple(f"{side} {', '.join(map(str, sequence(placement.get(side)))) or 'not recorded'}" for side in SIDES)
     counts = {status: sum(trial.get("status") == status for trial in trials) for status in frames.STATUSES}
     flagged = sum(bool(trial.get("flags")) for trial in trials)
-    report = _document(folder)
     return Listed(
         name=folder.name, date=_date(header.get("started")), host=host, mode=mode,
         profile=outside.line(header.get("profile") or "none"), status=outside.line(header.get("status") or "not recorded"),
-        blocks=len({str(trial.get("block")) for trial in trials}),
-        counts={"trials": len(trials), **counts, "flagged": flagged, "damaged": len(run.damaged)},
+        counts={"trials": len(trials), **counts, "flagged": flagged, "damaged": damaged},
         report=f"{quote(folder.name)}/report/index.html" if (folder / "report" / "index.html").exists() else None,
-        kind=(host, mode, *cpus), figures=_figures(report), trust=_verdict(report), why=_why(report), hashes=mapping(header.get("hashes")),
+        kind=(host, mode, *cpus), hashes=mapping(header.get("hashes")),
     )  # fmt: skip
 
 
@@ -91,13 +117,13 @@ def _date(started: object) -> str:
         return "not recorded"
 
 
-def _document(folder: Path) -> Mapping[str, Any]:
-    """The run's report.json; empty where that is absent, damaged or of another version."""
+def _document(folder: Path, name: str, schema: int) -> Mapping[str, Any]:
+    """A document of the run's report; empty where that is absent, damaged or of another version."""
     try:
-        found = mapping(json.loads((folder / "report" / "report.json").read_text("utf-8")))
+        found = mapping(json.loads((folder / "report" / name).read_text("utf-8")))
     except (OSError, ValueError):
         return {}
-    return found if found.get("schema") == document.SCHEMA else {}
+    return found if found.get("schema") == schema else {}
 
 
 def _figures(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -42,8 +42,9 @@ def build(results: Path) -> Path:
 
 
 def _compare_newest(results: Path, found: Sequence[Listed]) -> None:
-    newest = next((one for one in found if not one.error and one.counts["measured"]), None)
-    like = [one for one in found if newest and one is not newest and one.kind == newest.kind and one.counts["measured"]]
+    figures = [one for one in found if not one.error and not one.claims and one.counts["measured"]]
+    newest = figures[0] if figures else None
+    like = [one for one in figures[1:] if newest and one.kind == newest.kind]
     if newest is None or not like:
         return
     try:

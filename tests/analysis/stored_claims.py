@@ -78,7 +78,7 @@ def write(folder: Path, head: Table, records: Sequence[Table], *, extra: Sequenc
     """Store the run as `bench claims` does."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(head), "utf-8")
-    lines = [*(json.dumps(one) for one in records), *extra]
+    lines = [*(json.dumps({**one, "run_id": head.get("run_id")}) for one in records), *extra]
     (folder / "claims.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
     (folder / "trials.jsonl").touch()
     return folder

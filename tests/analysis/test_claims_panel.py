@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from analysis import frames
-from analysis.claims import panel
+from analysis import frames, index
+from analysis.claims import panel, report
 from analysis.evidence import gather
+from analysis.history import listed
 from analysis.page.render import render
 from tests.analysis import stored_claims as stored
 
@@ -70,3 +71,23 @@ def test_the_page_tells_each_verdict_in_a_word_and_escapes_its_title(matrix: Pat
     assert "<span lang=en>refuted</span><span lang=zh-Hans>不成立</span>" in strip
     assert "Share" not in strip
     assert "share of requests that were lost: 0.0% [0.0, 1.3], n = 6" in strip
+
+
+def test_all_runs_lists_it_with_its_verdicts_and_compares_it_with_none(matrix: Path) -> None:
+    results = matrix.parent
+    folder = claims_run(results / "20261127-000000-bbbb", run_id="20261127-000000-bbbb")
+    claims_run(results / "20261128-000000-cccc", run_id="20261128-000000-cccc")
+    report.build(folder)
+    newest, reported, stacks = listed(results)
+    assert (reported.claims, reported.verdicts, reported.counts["measured"], reported.blocks) == (
+        True,
+        "1 supported",
+        12,
+        6,
+    )
+    assert (newest.verdicts, stacks.claims) == ("", False)
+    page = index.build(results).read_text("utf-8")
+    assert "1 supported" in page
+    assert "<option>20261126-000000-aaaa</option>" in page
+    assert "<option>20261127-000000-bbbb</option>" not in page
+    assert not list(results.glob("compare-*.html"))
