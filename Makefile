@@ -70,7 +70,7 @@ doctor: tool ## say whether this machine is fit to measure on
 test: dev ## set up and pass all tests that need no browser and no container
 	@$(BENCH) setup
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not stacks and not browser and not containers" $(ARGS)
-	@.venv/bin/python -m pytest -m stacks $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile -m stacks $(ARGS)
 
 test-unit: dev ## only the tests that start no server, database or process
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not services" $(ARGS)

@@ -286,7 +286,7 @@ def _read_records(
             damaged.append(f"{path.name}, line {number}: key '{missing[0]}' is missing")
         elif record.get("schema") != SCHEMA:
             damaged.append(f"{path.name}, line {number}: key 'schema': {record.get('schema')} is not {SCHEMA}")
-        elif record.get("run_id", header.get("run_id")) != header.get("run_id"):
+        elif "run_id" in header and record.get("run_id", header["run_id"]) != header["run_id"]:
             damaged.append(f"{path.name}, line {number}: key 'run_id': is of another run, {record['run_id']}")
         elif unlike := _unlike(record, header):
             damaged.append(
