@@ -1,7 +1,9 @@
 """Charts of curves and clouds: their frames and what is drawn of them, and how names and axes find room."""
 
 import itertools
+import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ def stored(make_run: Callable[..., Any]) -> Path:
         for t in run.trials
         if t["view"] == "latency"
     ]  # fmt: skip
+    for trial in run.trials:
+        trial["offset_s"] = 600.0 * trial["block"]
     rng = np.random.default_rng(3)
     return store(run, lambda block: rng.lognormal(0.02 * block, 0.6, 200))
 
@@ -38,6 +42,34 @@ def stored(make_run: Callable[..., Any]) -> Path:
 @pytest.mark.parametrize("sheet", [WIDE, PAGE], ids=["file", "page"])
 def test_a_curve_is_a_pure_function_of_its_frame(stored: Path, name: str, sheet: Sheet) -> None:
     assert_pure(CHARTS[name], frame_of(stored, CHARTS[name], "db"), sheet)
+
+
+SNAPSHOTS = Path(__file__).parent / "data" / "charts.json"
+"""What every mark of every chart stands for, of one fixed run: no pixels. UPDATE_SNAPSHOTS=1 writes it anew; look at what changed."""
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_marks_stand_for_what_they_stood_for(stored: Path, name: str) -> None:
+    chart = CHARTS[name]
+    frame = frame_of(stored, chart, "db")
+    marks = chart.draw(frame, WIDE).shapes if len(frame) else ()
+    told = [shape.about for shape in marks if shape.about and shape.about.values]
+    found = [
+        {
+            "stack": one.stack,
+            **{key: round(value, 6) if isinstance(value, float) else value for key, value in one.values.items()},
+        }
+        for one in told
+    ]
+    known = json.loads(SNAPSHOTS.read_text()) if SNAPSHOTS.is_file() else {}
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOTS.write_text(json.dumps({**known, name: found}, indent=0, sort_keys=True) + "\n")
+        known = {**known, name: found}
+    assert len(found) == len(known[name])
+    for now, then in zip(found, known[name], strict=True):
+        assert now.keys() == then.keys()
+        for key, value in then.items():
+            assert now[key] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-4)), key
 
 
 def test_the_spectrum_is_that_of_the_requests(stored: Path) -> None:

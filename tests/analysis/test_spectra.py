@@ -21,7 +21,7 @@ def store(run: Any, latency_ms: Callable[[int], np.ndarray[Any, Any]]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for trial in run.trials:
         trial["cell"] = f"{trial['block']}-{trial['scenario']}-{trial['view']}"
-    cells = {trial["cell"] for trial in run.trials if trial["view"] != "capacity"}
+    cells = sorted({trial["cell"] for trial in run.trials if trial["view"] != "capacity"})
     for cell in cells:
         parts = []
         for trial in [one for one in run.trials if one["cell"] == cell and one["latency_ms"]]:
