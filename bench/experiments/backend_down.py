@@ -1,5 +1,6 @@
 """What clients see when one of several processes behind a front is killed, and how evenly these were asked before. See docs/claims.md."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -7,20 +8,23 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+import psutil
 
 from bench import faults
 from bench.clockwork import Action
 from bench.deployment import Deployment
 from bench.experiments import Outcome
-from bench.experiments._asking import event, shares
+from bench.experiments._asking import event, fault, shares
 from bench.experiments._turns import TURN_S, Turn, take
 from bench.lab import Found, Lab, PlannedArm
 from bench.model import Failed
 from bench.recorded import Rows
-from bench.whoami import answering
+from bench.sample import cpu_seconds
+from bench.session import members
 
-ASKED = 60
-"""Fresh connections, to see who answers them."""
+ASKED = 40
+"""Requests on fresh connections, to see who answers them."""
+WORK_MS = 5
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +93,7 @@ def _kill_all(
     lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], replicate: int
 ) -> dict[str, Outcome]:
     given: Parameters = arms[0].parameters
-    evenness = {arm.name: largest_share(deployments[arm.name]) for arm in arms}
+    evenness = {arm.name: largest_share(deployments[arm.name], lab.secret) for arm in arms}
     killed: dict[str, float] = {}
     turns = [_turn(lab, arm, deployments[arm.name], killed) for arm in arms]
     loads = take(
@@ -120,10 +124,29 @@ def _turn(lab: Lab, arm: PlannedArm, deployment: Deployment, killed: dict[str, f
     )  # fmt: skip
 
 
-def largest_share(deployment: Deployment) -> float | None:
-    """Of requests on fresh connections, the share that the process answered which answered most of them."""
-    seen = answering(deployment.reached, ASKED)
-    return max(seen.values()) / seen.total() if seen else None
+def largest_share(deployment: Deployment, secret: str) -> float | None:
+    """Of requests on fresh connections, the share of the command whose processes worked on most of them; None where they are out of sight.
+
+    By CPU time, of requests that compute for `WORK_MS` each: in containers every process has the same number as the others, so who
+    answered does not tell them apart.
+    """
+    before = _used_s(deployment)
+    for _ in range(ASKED):
+        fault(deployment.reached, "burn", secret, ms=WORK_MS)
+    used = [after - first for after, first in zip(_used_s(deployment), before, strict=True)]
+    return max(used) / sum(used) if used and sum(used) > 0 else None
+
+
+def _used_s(deployment: Deployment) -> list[float]:
+    """CPU seconds of each command's processes so far."""
+    found = []
+    for number in _commands(deployment):
+        one, seconds = deployment.spawned[number], 0.0
+        for process in members(one.pid, one.started):
+            with contextlib.suppress(OSError, psutil.Error):
+                seconds += cpu_seconds(process.pid)
+        found.append(seconds)
+    return found
 
 
 def judged(rows: Rows, killed_s: float) -> dict[str, float | None]:

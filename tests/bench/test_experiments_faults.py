@@ -316,7 +316,7 @@ def test_a_memory_limit_is_set_before_more_is_taken(tree: Tree, monkeypatch: pyt
 
 def test_one_of_several_is_killed_while_requests_wait(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None)))
-    monkeypatch.setattr(backend_down, "largest_share", lambda one: 0.5)
+    monkeypatch.setattr(backend_down, "largest_share", lambda one, secret: 0.5)
     given = backend_down.Parameters(method="POST")
     found = cast(Found, backend_down.together(cast(Lab, lab), [arm(tree, given)], 0)["one"])
     assert found.metrics.keys() == backend_down.metrics(given)
@@ -331,7 +331,7 @@ def test_one_of_several_is_killed_while_requests_wait(tree: Tree, monkeypatch: p
 
 def test_without_a_kill_nobody_is_killed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None)))
-    monkeypatch.setattr(backend_down, "largest_share", lambda one: None)
+    monkeypatch.setattr(backend_down, "largest_share", lambda one, secret: None)
     found = cast(
         Found, backend_down.together(cast(Lab, lab), [arm(tree, backend_down.Parameters(kill=False))], 0)["one"]
     )
@@ -442,3 +442,16 @@ def test_a_parts_restart_that_fails_is_that_arms_failure(tree: Tree, monkeypatch
     found = parts.together(cast(Lab, lab), [arm(tree, parts.Parameters(restart="again"), "two")], 0)
     assert found == {"two": Failed(reason="not up")}
     assert lab.jobs == []
+
+
+def test_who_worked_is_told_by_the_time_of_each_commands_processes(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = deployment(tree, commands=2)
+    calls = asking(monkeypatch, backend_down, lambda: Asked(sent_s=0, ended_s=0, status=200))
+    used = iter([1.0, 2.0, 1.3, 2.1])
+    one.spawned = [SimpleNamespace(role="app", pid=7, started=0.0), SimpleNamespace(role="app", pid=8, started=0.0)]
+    monkeypatch.setattr(backend_down, "members", lambda pid, started: [SimpleNamespace(pid=pid)])
+    monkeypatch.setattr(backend_down, "cpu_seconds", lambda pid: next(used))
+    assert backend_down.largest_share(one, "s3cret") == pytest.approx(0.75)
+    assert len(calls) == backend_down.ASKED
+    monkeypatch.setattr(backend_down, "members", lambda pid, started: [])
+    assert backend_down.largest_share(one, "s3cret") is None
