@@ -27,6 +27,7 @@ def heading(frames: Frames) -> dict[str, Any]:
         "machine": machine(environment),
         "mode": outside.line(header.get("mode") or "mode not recorded"),
         "profile": outside.line(header.get("profile") or "no profile"),
+        "placed": _placed(header),
         "status": outside.line(header.get("status") or "status not recorded"),
         "state": how_far(header.get("status")),
         "command": outside.line(header.get("command") or ""),
@@ -57,6 +58,19 @@ def machine(environment: Mapping[str, Any]) -> str:
         _virtual(environment.get("virtualised")),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _placed(header: Mapping[str, Any]) -> Said:
+    """How stacks were deployed, and on which CPUs each side ran."""
+    mode, placement = outside.line(header.get("mode") or "?"), mapping(header.get("placement"))
+    cpus = {
+        side: ", ".join(map(str, sequence(placement.get(side)))) for side in ("server", "database", "load", "front")
+    }
+    if not cpus["server"] or not cpus["load"]:
+        return say("head.placed_unknown", mode=mode)
+    slots = {side: outside.line(found or "?") for side, found in cpus.items()}
+    apart = cpus["front"] not in ("", cpus["server"])
+    return say("head.placed_front" if apart else "head.placed", mode=mode, **slots)
 
 
 def _virtual(said: object) -> str:

@@ -120,7 +120,8 @@ def test_the_head_says_which_run_it_is(mixed: tuple[str, Page]) -> None:
     assert "20261123-120000-abcd · 23 November 2026, 12:00 UTC · native, quick" in top
     after = mixed[1].words[mixed[1].words.index("What the figures do not say") :]
     assert "29 of 32 measured, 2 failed, 1 skipped" in after[:300]
-    assert "testhost" in after[:300]
+    assert "native; stack on CPU 0, database on 1, generator on 1" in after[:300]
+    assert "testhost" in after[:400]
 
 
 def test_one_block_gives_no_ranking_and_is_not_to_be_cited(mixed: tuple[str, Page]) -> None:
@@ -445,8 +446,10 @@ def test_an_older_run_says_what_it_lacks(make_run: Callable[..., Any]) -> None:
     del run.header["observed"]
     for t in run.trials:
         t["generator_cpu"] = None
+    del run.header["placement"]
     page = without_pictures(run)
     assert "No hashes were recorded in this run." in page.words
+    assert "native; which CPUs each side had is not recorded" in page.words
     assert "How busy the generator was is not recorded" in page.words
     assert page.words.count("Nothing was read back from it") == 4
 
