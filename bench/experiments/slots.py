@@ -108,12 +108,13 @@ def target(deployment: Deployment, level: int) -> str:
 def rate_rps(rows: Rows, batch: int) -> float | None:
     """Right answers a second, from the end of the first `batch` to that of the last: waits end in batches, and a window cuts the last.
 
-    None where there is no second batch.
+    Where fewer ended than make one, they did not end in batches: from the first. None where that leaves nothing.
     """
     ends = np.sort(rows.end_s[rows.right])
-    if len(ends) <= batch or ends[-1] <= ends[batch - 1]:
+    first = batch if len(ends) > batch else 1
+    if len(ends) <= first or ends[-1] <= ends[first - 1]:
         return None
-    return float((len(ends) - batch) / (ends[-1] - ends[batch - 1]))
+    return float((len(ends) - first) / (ends[-1] - ends[first - 1]))
 
 
 def at_levels(arm: PlannedArm, deployment: Deployment, rows: Rows) -> dict[str, float | None]:

@@ -84,6 +84,12 @@ def test_a_rate_counts_from_the_end_of_the_first_batch(bench: Bench) -> None:
     assert metrics(slots.together(bench.lab, arms, 0)["sync"])["plateau_rps"] is None
 
 
+def test_a_loop_that_is_blocked_shows_one_slot_though_more_are_asked_than_are_answered(bench: Bench) -> None:
+    arms = planned("slots", "plateau_rps", ("loop", LOOP, {"slots": 1}), levels=[8], wait_ms=200, window_s=1.3)
+    bench.answer = lambda name, job: (answer(job), served(job, {"tornado": 1}, 0.2))
+    assert metrics(slots.together(bench.lab, arms, 0)["loop"])["plateau_per_prediction"] == pytest.approx(1)
+
+
 def test_an_arm_that_dies_meanwhile_has_failed(bench: Bench) -> None:
     arms = planned("slots", "plateau_rps", ("sync", SYNC, {}), ("loop", LOOP, {}), levels=[2])
     bench.during = lambda: bench.launcher.codes.update({one: 3 for one in bench.launcher.up if "tornado" in one})
