@@ -12,6 +12,7 @@ import psutil
 from bench import sample
 from bench.deployment import Deployment, application_name
 from bench.model import Role
+from bench.processes import Table, table
 from bench.service import Database
 from bench.whoami import answering
 
@@ -37,14 +38,17 @@ class Sampling:
             self.cpu_s += time.thread_time() - began_s
 
 
-def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot]) -> dict[str, Any]:
-    """CPU seconds by role over the measured window, by worker as shares, memory right after it, and the host's steal."""
+def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot], now: Table | None = None) -> dict[str, Any]:
+    """CPU seconds by role over the measured window, by worker as shares, memory right after it, and the host's steal.
+
+    `now`: the processes, where they are read for several deployments at once.
+    """
     before, after = snapshots
     used = {role: sample.used(before, after, f"{deployment.id} {role}") for role in ("app", "front", "database")}
     if not deployment.planned.stack.front.processes:
         used["front"] = None
     used["generator"] = sample.used(before, after, "generator")
-    pids = {role: deployment.pids(role) for role in ROLES}
+    pids = {role: deployment.pids(role, now) for role in ROLES}
     open_now = None if after.connections is None else after.connections.get(application_name(deployment.id), 0)
     return {
         "cpu_s": used,
@@ -90,10 +94,10 @@ def _counted(before: sample.Snapshot, after: sample.Snapshot, name: str) -> int 
 def snapshot(database: Database, ready: Sequence[Deployment], generator: int | None) -> sample.Snapshot:
     """CPU accounts of the deployments by role, of their own database connections, and of the generator."""
     groups: dict[str, list[int]] = {"generator": [] if generator is None else sample.family(generator)}
-    backends = database.backends()
+    backends, now = database.backends(), table()
     for deployment in ready:
         for role in ROLES:
-            groups[f"{deployment.id} {role}"] = deployment.pids(role)
+            groups[f"{deployment.id} {role}"] = deployment.pids(role, now)
         name = application_name(deployment.id)
         groups[f"{deployment.id} database"] = [pid for pid, owner in backends.items() if owner == name]
     return replace(sample.take(groups), connections=database.connections())

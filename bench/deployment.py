@@ -13,6 +13,7 @@ import psutil
 
 from bench.model import Budget, Failed, Role
 from bench.plan import PlannedStack
+from bench.processes import Table, table
 from bench.render import Endpoint, Rendered
 from bench.session import Spawned, members
 
@@ -64,9 +65,11 @@ class Deployment:
         """Where this process, which prepares and checks, connects."""
         return self.door or self.client
 
-    def pids(self, role: Role) -> list[int]:
-        """Process ids of one role, children included, as of now."""
-        return sorted({p.pid for one in self.spawned if one.role == role for p in members(one.pid, one.started)})
+    def pids(self, role: Role, among: Table | None = None) -> list[int]:
+        """Process ids of one role, children included, as of now (or of `among`)."""
+        mine = [one for one in self.spawned if one.role == role]
+        now = among or (table() if mine else Table({}))
+        return sorted({pid for one in mine for pid in now.family(one.pid, one.started)})
 
 
 def application_name(deployment_id: str) -> str:

@@ -23,6 +23,7 @@ from bench.launch import Launcher, free_port, nginx_user
 from bench.machine import find_nginx
 from bench.model import BenchError, Failed, Scenario, Skipped
 from bench.plan import CONNECTIONS, ENOUGH, LATENCY_SHARE, SHORTEST_S, Cell, Plan
+from bench.processes import table
 from bench.sample import Snapshot
 from bench.service import Database
 from bench.session import Session
@@ -398,6 +399,7 @@ def run_job(
     context.overheads_s.append(context.offset_s - offset_s - len(targets) * (measure_s + plan.warmup_s(cell)))
     by_id = {target["id"]: target for target in answer["targets"]}
     records: dict[str, Mapping[str, Any]] = {}
+    now = context.sampling(table)
     for deployment in ready:
         found = by_id[deployment.id]
         ended = died(deployment)
@@ -406,7 +408,8 @@ def run_job(
             records[deployment.id] = trial.without_figures(named, ended, offset_s=offset_s)
             continue
         stored = trial.measured(
-            named, deployment, found, accounts=context.sampling(account.accounts, deployment, snapshots), generator=answer["generator"],
+            named, deployment, found, generator=answer["generator"],
+            accounts=context.sampling(account.accounts, deployment, snapshots, now),
             slice_s=None if rates else slice_s, rate_rps=rates.get(deployment.id), started=started, offset_s=offset_s,
             ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"), budget=plan.budget,
         )  # fmt: skip

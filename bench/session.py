@@ -9,7 +9,6 @@ import ctypes
 import fcntl
 import json
 import os
-import platform
 import secrets
 import shutil
 import signal
@@ -28,6 +27,7 @@ import psutil
 
 from bench.catalog import ROOT
 from bench.model import BenchError, Role
+from bench.processes import Table, started_s, table
 
 HOME = ROOT / ".forkloop" / "sessions"
 TAG = "FORKLOOP_SESSION"
@@ -156,7 +156,8 @@ class Session:
         chosen.sort(key=lambda spawned: order[spawned.role])
         late = [spawned for spawned in chosen if spawned.role == "database"]
         for group in ([spawned for spawned in chosen if spawned.role != "database"], late):
-            by_leader = {spawned.pid: members(spawned.pid, spawned.started) for spawned in group}
+            now = table()
+            by_leader = {spawned.pid: members(spawned.pid, spawned.started, now) for spawned in group}
             families = [process for family in by_leader.values() for process in family]
             asked_at, gone = time.monotonic(), dict[int, float]()
             for spawned in group:
@@ -170,7 +171,8 @@ class Session:
                 if ends and all(ends):
                     took_s[spawned.pid] = max(end for end in ends if end) - asked_at
             # What they started while they were told to stop.
-            left = [process for spawned in group for process in members(spawned.pid, spawned.started)]
+            now = table()
+            left = [process for spawned in group for process in members(spawned.pid, spawned.started, now)]
             _reap(left, popens, {}, asked=False)
         for spawned in chosen:
             for pipe in (spawned.popen.stdin, spawned.popen.stdout):
@@ -204,39 +206,13 @@ def _pass_on_niceness(pid: int) -> None:
             Path(f"/proc/{pid}/autogroup").write_text(str(own), encoding="ascii")
 
 
-def started_s(pid: int) -> float:
-    """When a process started, as what tells it from another one that gets its number later. Raises psutil.NoSuchProcess.
-
-    On Linux in seconds since the machine's start (proc_pid_stat(5)): setting the clock moves all times of day, and not this.
-    """
-    if platform.system() != "Linux":
-        return psutil.Process(pid).create_time()
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        raise psutil.NoSuchProcess(pid) from None
-    return int(text.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-
-
-def members(pid: int, started: float) -> list[psutil.Process]:
-    """The process `pid`, if it is still the one that started at `started`, and all in its session or below it."""
-    found: dict[int, psutil.Process] = {}
-    if not pid:
-        return []  # out of sight; and 0 is the session of kernel threads
-    leader_known = False
-    with contextlib.suppress(psutil.NoSuchProcess):
-        leader = psutil.Process(pid)
-        if abs(started_s(pid) - started) >= 1.0:
-            return []  # the number was given to a stranger: then nothing of ours is left in that session
-        leader_known = True
-        found.update({process.pid: process for process in [leader, *leader.children(recursive=True)]})
-    for other in psutil.pids():
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if other not in found and os.getsid(other) == pid:
-                process = psutil.Process(other)
-                if leader_known or started_s(other) >= started - 1:
-                    found[other] = process
-    return list(found.values())
+def members(pid: int, started: float, among: Table | None = None) -> list[psutil.Process]:
+    """See `Table.family`; as of now, or of `among`."""
+    found = []
+    for one in (among or table()).family(pid, started):
+        with contextlib.suppress(psutil.Error):
+            found.append(psutil.Process(one))
+    return found
 
 
 def recover(home: Path = HOME) -> list[str]:

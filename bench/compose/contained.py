@@ -13,7 +13,7 @@ from bench.compose import docker
 from bench.deployment import Census
 from bench.machine.topology import cpu_list
 from bench.model import Role
-from bench.session import started_s
+from bench.processes import started_s
 
 _LOOK = r"""
 for entry in /proc/[0-9]*; do

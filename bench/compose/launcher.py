@@ -44,10 +44,11 @@ from bench.deployment import Census, Deployment, census, probe, read_back
 from bench.machine.placement import ranges
 from bench.model import App, BenchError, Budget, Failed
 from bench.plan import PlannedStack
+from bench.processes import started_s
 from bench.render import Endpoint, Rendered
 from bench.sample import family
 from bench.service import Database, check_connections
-from bench.session import Session, started_s
+from bench.session import Session
 from bench.verify import Report
 
 READY_DEADLINE_S = 60.0

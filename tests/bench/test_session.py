@@ -18,7 +18,8 @@ import pytest
 
 from bench import session as session_module
 from bench.model import BenchError
-from bench.session import Session, Spawned, members, recover, started_s, stop_on_signals
+from bench.processes import started_s
+from bench.session import Session, Spawned, members, recover, stop_on_signals
 
 HANG_S = 30.0
 """Nothing here takes this long; it only turns a hang into a failure."""
