@@ -207,7 +207,9 @@ class StoredRun:
         """Store the run as `bench.store` does, and return its folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.json").write_text(json.dumps(self.header), "utf-8")
-        lines = [json.dumps(record) for record in self.trials] + self.extra_lines
+        # A run that was given another id has it in its trials too: those of other runs are left out when they are read.
+        mine = {"run_id": self.header["run_id"]} if "run_id" in self.header else {}
+        lines = [json.dumps(record | mine) for record in self.trials] + self.extra_lines
         (self.folder / "trials.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
         return self.folder
 
