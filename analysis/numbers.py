@@ -1,7 +1,7 @@
 """Figures as text: no more digits than the measurement supports.
 
 With an interval, its half-width is rounded to one significant digit (two if it starts with 1) and the value and both bounds to
-that place. Without one there are two digits, and the reader is told n beside it.
+that place, but never more than `MOST_DIGITS` digits of the value. Without one there are two digits, and the reader is told n beside it.
 """
 
 import math
@@ -9,6 +9,11 @@ import math
 MIB = 1024 * 1024
 SAME = 1e-9
 """Bounds that are nearer to each other than this share are the same: what is left is the rounding of logarithms."""
+
+MOST_DIGITS = 4
+"""Where requests only wait, replicates agree to seven digits: that is the timer's regularity, and nothing a reader can use."""
+FINEST_PERCENT = -1
+"""The same for changes: a tenth of a percent."""
 
 
 def _place(value: float, digits: int) -> int:
@@ -19,9 +24,14 @@ def _place(value: float, digits: int) -> int:
     return exponent - digits + 1
 
 
+def _justified(half: float) -> int:
+    """The last place that an interval of this half-width justifies."""
+    return _place(half, 2 if f"{half:e}".startswith("1") else 1)
+
+
 def to_place(value: float, place: int) -> str:
     """`value` rounded to the power of ten `place`, with thousands separators: (4123.4, 1) is "4,120"."""
-    return f"{round(value, -place):,.{max(0, -place)}f}"
+    return f"{round(value, -place) + 0.0:,.{max(0, -place)}f}"  # + 0.0: what rounds to nothing has no sign
 
 
 def parts(value: float, low: float = math.nan, high: float = math.nan) -> tuple[str, str]:
@@ -29,7 +39,9 @@ def parts(value: float, low: float = math.nan, high: float = math.nan) -> tuple[
     if not high - low > SAME * abs(value):  # NaN, or replicates that do not differ, which justify no digit more
         return ("0" if value == 0 else to_place(value, _place(value, 2))), ""
     half = (high - low) / 2
-    place = _place(half, 2 if f"{half:e}".startswith("1") else 1)
+    place = _justified(half)
+    if value:
+        place = max(place, _place(value, MOST_DIGITS))
     return to_place(value, place), f"[{to_place(low, place)}, {to_place(high, place)}]"
 
 
@@ -52,7 +64,7 @@ def percent(ratio: float, low: float = math.nan, high: float = math.nan) -> str:
     if not high - low > SAME:
         return f"{changes[0]:+.0f}%"
     half = (changes[2] - changes[1]) / 2
-    place = _place(half, 2 if f"{half:e}".startswith("1") else 1)
+    place = max(_justified(half), FINEST_PERCENT)
     value, low_text, high_text = (_signed(one, place) for one in changes)
     return f"{value}% [{low_text}, {high_text}]"
 

@@ -26,6 +26,12 @@ def test_without_an_interval_there_are_two_digits(value: float, expected: str) -
         (4123.0, 4000.0, 4246.0, "4,120 [4,000, 4,250]"),  # 123 starts with 1: one digit more
         (0.4149, 0.4021, 0.4277, "0.415 [0.402, 0.428]"),
         (1.5, 1.5, 1.5, "1.5"),
+        (
+            319.98712,
+            319.98711,
+            319.98713,
+            "320.0 [320.0, 320.0]",
+        ),  # timers agree to the microsecond: four digits all the same
     ],
 )
 def test_an_interval_sets_the_place(value: float, low: float, high: float, expected: str) -> None:
@@ -52,6 +58,8 @@ def test_outside_text_loses_what_no_document_may_hold() -> None:
         (1.12, 1.09, 1.15, "+12% [+9, +15]"),
         (3.1, 2.92, 3.29, "3.10x [2.92, 3.29]"),
         (0.4, 0.36, 0.44, "0.40x [0.36, 0.44]"),
+        (0.49999, 0.499987, 0.500013, "0.5000x [0.5000, 0.5000]"),
+        (1.00001, 0.999987, 1.000013, "0.0% [0.0, 0.0]"),
         (1.044, math.nan, math.nan, "+4%"),
         (2.5, math.nan, math.nan, "2.5x"),
     ],
