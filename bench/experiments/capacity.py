@@ -20,6 +20,7 @@ from bench.experiments._asked import Asked, asked, check
 from bench.experiments._asked import optional as paths_optional
 from bench.experiments._figures import figures
 from bench.experiments._storm import SESSIONS_S, TIMEOUT_S, sessions, storm, stormed
+from bench.experiments.slots import rate_rps as turn_rps
 from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
 from bench.plan import CONNECTIONS, WAITING_CONNECTIONS, slots
 
@@ -183,9 +184,15 @@ def _measure(
         ],
     )  # fmt: skip
     loaded = lab.load(job, name=name, watched=watched)
+    rows = loaded.rows() if one.waits and rate_rps is None else None
     for arm, deployment in zip(arms, watched, strict=True):
+        told = loaded.target(deployment.id)
+        if rows is not None and told["requests"]:
+            # Waits end in batches: how many fit into a window is a whole number, and says little of how long they took.
+            batch = min(told["connections"], slots(arm.stack) or told["connections"])
+            told = {**told, "rps": turn_rps(rows.of(deployment.id), batch)}
         made = trial.measured(
-            {"scenario": one.name, "view": view}, deployment, loaded.target(deployment.id), accounts=loaded.accounts(deployment),
+            {"scenario": one.name, "view": view}, deployment, told, accounts=loaded.accounts(deployment),
             generator=loaded.answer["generator"], slice_s=slice_s, rate_rps=rate_rps, started=started, offset_s=0.0,
         )  # fmt: skip
         trials[arm.name].append(made)

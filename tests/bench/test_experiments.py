@@ -212,6 +212,28 @@ def test_capacity_asks_each_arm_for_its_own_path(bench: Bench) -> None:
     assert (list(job.requests), job.stored, job.scenario) == ([{"path": "/fan?n=5"}, {"path": "/other"}], True, None)
 
 
+def test_a_rate_of_waits_does_not_depend_on_how_many_batches_fit_into_a_window(bench: Bench) -> None:
+    arms = planned("capacity", "io_rps", ("sync", SYNC, {}), ("loop", LOOP, {}), scenarios=["io"], window_s=0.6)
+    waits = {"gunicorn": 0.05, "tornado": 0.056}  # 12 and 10 of them fit
+
+    def told(name: str, job: load.Job) -> Any:
+        rows: list[Row] = []
+        for target in job.targets:
+            wait_s = next(one for part, one in waits.items() if part in target.id)
+            at_once = min(2 if "gunicorn" in target.id else 64, target.connections)
+            rows += [
+                {"target": target.id, "intended_s": 0.0, "end_s": wait_s * (turn + 1)}
+                for turn in range(int(0.6 / wait_s))
+                for _ in range(at_once)
+            ]
+        return answer(job, rps=1.0, connections=64), rows
+
+    bench.answer = told
+    found = capacity.together(bench.lab, arms, 0)
+    assert metrics(found["sync"])["io_rps"] == pytest.approx(2 / 0.05)
+    assert metrics(found["loop"])["io_rps"] == pytest.approx(64 / 0.056)
+
+
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [
@@ -251,11 +273,11 @@ def test_capacity_counts_errors_and_cpu_for_each_request(bench: Bench, monkeypat
 
 
 def test_capacity_goes_on_without_an_arm_that_died(bench: Bench) -> None:
-    arms = planned("capacity", "json_rps", ("sync", SYNC, {}), ("loop", LOOP, {}), scenarios=["json", "io"])
+    arms = planned("capacity", "json_rps", ("sync", SYNC, {}), ("loop", LOOP, {}), scenarios=["json", "cpu"])
     bench.during = lambda: bench.launcher.codes.update({one: 3 for one in bench.launcher.up if "tornado" in one})
     found = capacity.together(bench.lab, arms, 0)
     assert isinstance(found["loop"], Failed)
-    assert metrics(found["sync"])["io_rps"] is not None
+    assert metrics(found["sync"])["cpu_rps"] is not None
     assert [len(job.targets) for job in bench.jobs.values()] == [2, 1]
 
 
