@@ -237,7 +237,12 @@ class Lab:
                 return Failed(reason=str(error))
 
         with ThreadPoolExecutor(max_workers=len(works)) as pool:
-            return dict(zip(works, pool.map(do, works.values()), strict=True))
+            try:
+                return dict(zip(works, pool.map(do, works.values()), strict=True))
+            except BaseException:  # Ctrl-C: what the threads wait for is ended, and so are they
+                gate.abort()
+                self.session.end("generator")
+                raise
 
 
 def job_name(arm: PlannedArm | Claim, replicate: int, part: str) -> str:

@@ -185,6 +185,10 @@ class Session:
             self._record()
         return took_s
 
+    def end(self, role: Role) -> None:
+        """End all processes of one role."""
+        self.stop([one for one in self._spawned if one.role == role])
+
     def _record(self) -> None:
         state = {
             "id": self.id, "scratch": str(self.scratch),

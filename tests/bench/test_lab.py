@@ -140,3 +140,19 @@ def test_what_is_done_side_by_side_waits_for_each_other_and_one_that_fails_holds
     assert sorted(passed) == ["first", "last"]
     found = bench.lab.side_by_side({name: work(name) for name in ("first", "broken", "wrong")})
     assert found == {"first": "first", "broken": Failed(reason="died"), "wrong": Failed(reason="no")}
+
+
+def test_an_interruption_ends_the_generators_that_others_wait_for(bench: Bench) -> None:
+    ended = threading.Event()
+    bench.lab.session.end = lambda role: ended.set()  # type: ignore[method-assign]
+
+    def interrupted(gate: Any) -> None:
+        raise KeyboardInterrupt
+
+    def waiting(gate: Any) -> None:
+        gate()
+        assert ended.wait(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.lab.side_by_side({"one": interrupted, "other": waiting})
+    assert ended.is_set()

@@ -430,6 +430,13 @@ def test_two_sessions_do_not_touch_each_other(home: Path, tmp_path: Path) -> Non
     assert list(home.iterdir()) == []
 
 
+def test_the_processes_of_one_role_are_ended_and_the_others_run_on(live: Session, log: Path) -> None:
+    app, generator = (live.spawn(SLEEP, role=role, cwd=log.parent, env=ENV, log=log) for role in ("app", "generator"))  # type: ignore[arg-type]
+    live.end("generator")
+    assert generator.exit_code() == -signal.SIGTERM
+    assert app.exit_code() is None
+
+
 def test_a_session_that_just_begins_is_not_taken_for_an_abandoned_one(
     home: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
