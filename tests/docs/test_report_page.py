@@ -1,6 +1,7 @@
 """docs/report.md, held to what is written: columns, states and keys."""
 
 import json
+import re
 from pathlib import Path
 
 from markdown_pages import code, page
@@ -34,3 +35,12 @@ def test_every_key_of_the_document_is_documented() -> None:
 def test_every_key_of_what_a_run_prints_is_documented() -> None:
     printed = cli._outcome(run.Outcome(), sofar.Figures(), 0.0, reported=False)
     assert sorted(names("While a run goes on")) == sorted(printed)
+
+
+def test_every_key_of_an_address_is_documented() -> None:
+    script = (Path(exports.__file__).parent / "templates" / "page.js").read_text()
+    facets = json.loads(script[script.index("const FACETS = ") :].partition("= ")[2].partition(";")[0])
+    assert set(names("Addresses of views")) == {
+        *facets,
+        *re.findall(r'key === "(\w+)"', script.partition("function written")[0]),
+    }
