@@ -215,7 +215,15 @@ function textOf(place) {
   const row = place.closest("tr"), table = row.closest("table"), scenario = place.dataset.scenario || table.dataset.of;
   const metric = table === heat ? painted.metric : place.classList.contains("against") ? "capacity" : table.dataset.metric;
   const found = column(metric, scenario);
-  return found ? told(metric, found, Number(row.dataset.stack), painted.base) : "";
+  return found ? told(metric, found, Number(row.dataset.stack), painted.base) : toldByRow(row, table);
+}
+
+// Where the page's data hold no such figure: what the row says, column by column.
+function toldByRow(row, table) {
+  const heads = [...table.tHead.rows].at(-1).cells;
+  if (heads.length !== row.cells.length) return "";
+  const figures = [...row.cells].filter((one) => one.tagName === "TD" && !one.matches(".rail, .words"));
+  return [shownText(row.cells[0]), ...figures.map((one) => `${shownText(heads[one.cellIndex])}: ${shownText(one)}`)].join("\n");
 }
 
 const pointed = (event) => (event.target.closest ? event.target.closest(TOLD) : null);
