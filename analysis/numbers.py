@@ -71,4 +71,6 @@ def percent(ratio: float, low: float = math.nan, high: float = math.nan) -> str:
 
 def _signed(value: float, place: int) -> str:
     text = to_place(value, place)
-    return text if text.startswith("-") or not float(text.replace(",", "")) else f"+{text}"
+    if not float(text.replace(",", "")):
+        return text.removeprefix("-")
+    return text if text.startswith("-") else f"+{text}"

@@ -91,11 +91,11 @@ def _half(logs: list[float]) -> float | None:
 
 
 def _rounded(value: float, low: float | None, high: float | None) -> tuple[str, ...]:
-    """Two digits without an interval; with one, to the place of its half-width's first digit (the second, where that is a 1)."""
+    """Two digits without an interval; with one, to the first digit of its half-width (the second, where that is a 1), four at most."""
     if low is None or high is None or not high > low:
         return (_to_place(value, math.floor(math.log10(value)) - 1),)
     half = f"{(high - low) / 2:.1e}"
-    place = int(half.partition("e")[2]) - half.startswith("1")
+    place = max(int(half.partition("e")[2]) - half.startswith("1"), int(f"{value:.3e}".partition("e")[2]) - 3)
     return _to_place(value, place), f"[{_to_place(low, place)}, {_to_place(high, place)}]"
 
 

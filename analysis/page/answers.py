@@ -217,7 +217,11 @@ def _sure(evidence: Evidence, scenario: str) -> Said:
     blocks, n = mine["block"].nunique(), max((figure.n for figure in figures.values()), default=0)
     if found is None:
         return say("answer.unsure", n=n, blocks=say("count.blocks", n=blocks))
-    return say("answer.sure", n=n, blocks=say("count.blocks", n=found.blocks), half=f"{100 * found.precision:.1f}%")
+    return say("answer.sure", n=n, blocks=say("count.blocks", n=found.blocks), half=_half(found.precision))
+
+
+def _half(share: float) -> str:
+    return f"{100 * share:.1f}%" if share >= 0.0005 else "<0.1%"
 
 
 def _others(evidence: Evidence, scenarios: Sequence[str]) -> Said | None:

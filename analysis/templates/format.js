@@ -27,10 +27,13 @@ function toPlace(value, at) {
   return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part ? "." + part : "");
 }
 
+// The place that a half-width justifies, but no finer one than `finest`.
+const justified = (half, finest) => Math.max(finest, place(half, half.toExponential(6).startsWith("1") ? 2 : 1));
+
 // An estimate with as many digits as its interval justifies; two without one.
 function parts(value, low, high) {
   if (!(high - low > 1e-9 * Math.abs(value))) return [value === 0 ? "0" : toPlace(value, place(value, 2)), "", ""];
   const half = (high - low) / 2;
-  const at = place(half, half.toExponential(6).startsWith("1") ? 2 : 1);
+  const at = justified(half, value === 0 ? -4 : place(value, 4));
   return [value, low, high].map((one) => toPlace(one, at));
 }

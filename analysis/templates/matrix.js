@@ -67,11 +67,12 @@ function change(found) {
     return `${ratio}x [${low}, ${high}]`;
   }
   const values = [found.ratio, found.low, found.high].map((one) => 100 * (one - 1)), half = (values[2] - values[1]) / 2;
-  if (!(half > 0)) return (values[0] < 0 ? "" : "+") + values[0].toFixed(0) + "%";
-  const at = place(half, half.toExponential(6).startsWith("1") ? 2 : 1);
+  if (!(found.high - found.low > 1e-9)) return (values[0] < 0 ? "" : "+") + values[0].toFixed(0) + "%";
+  const at = justified(half, -1);
   const [value, low, high] = values.map((one) => {
     const text = toPlace(one, at);
-    return text.startsWith("-") || !Number(text.replace(/,/g, "")) ? text : "+" + text;
+    if (!Number(text.replace(/,/g, ""))) return text.replace("-", "");
+    return text.startsWith("-") ? text : "+" + text;
   });
   return `${value}% [${low}, ${high}]`;
 }
