@@ -6,7 +6,7 @@ BENCH := .venv/bin/bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-engine bench-report bench-trust claims claims-quick power test test-unit verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev
+.PHONY: help setup bench bench-engine bench-report bench-trust claims claims-quick power test test-unit test-browser bench-page verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,12 @@ test: dev ## set up and pass all tests that need no browser and no container
 
 test-unit: dev ## only the tests that start no server, database or process
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not services" $(ARGS)
+
+test-browser: dev ## the report's page in Chromium: every interaction, axe-core, sizes, themes, languages
+	@.venv/bin/python -m pytest -n 2 --dist loadfile -m browser tests/browser $(ARGS)
+
+bench-page: dev ## how quick the report's page is with 500 cells, in Chromium
+	@.venv/bin/python -m tests.browser.benchmark
 
 lint: dev ## ruff, mypy --strict, the import contracts
 	@.venv/bin/ruff check .
