@@ -13,7 +13,8 @@ from markdown_pages import code, page
 from analysis.charts import discover
 from bench import catalog, claim, experiments, manifest
 from bench.contract import ENDPOINTS as CONTRACT
-from bench.plan import PROFILES
+from bench.model import Budget
+from bench.plan import PROFILES, plan_stack
 from bench.verify import ENDPOINTS
 from loadtests import scenario as scenarios
 from loadtests.checks import KINDS
@@ -68,6 +69,15 @@ def test_every_server_is_in_its_table_with_its_worker_rule() -> None:
     }
     assert {name: cells[:5] for name, cells in rows("Servers").items()} == wanted
     assert all(cells[5] for cells in rows("Servers").values())
+
+
+def test_what_was_seen_of_each_server_when_a_worker_was_killed_is_told() -> None:
+    of_each = {stack.server.name: stack for stack in FOUND.stacks.values()}
+    one = Budget(server_cpus=frozenset({0}), load_cpus=frozenset({1}), database_cpus=frozenset({1}))
+    wanted = {name: str(plan_stack(stack, one).processes) for name, stack in of_each.items()}
+    seen = rows("When a worker is killed")
+    assert {name: cells[0] for name, cells in seen.items()} == wanted
+    assert all(all(cells) for cells in seen.values())
 
 
 def test_every_front_is_in_its_table() -> None:
