@@ -190,3 +190,18 @@ def test_a_database_connections_time_is_charged_to_whom_it_serves(
     }]  # fmt: skip
     account.snapshot(Database(url="postgresql://elsewhere"), [mine], 99)
     assert asked[1][f"{long} database"] == [], "a server elsewhere has no processes here"
+
+
+def test_what_reading_costs_is_counted_also_where_it_fails() -> None:
+    sampling = account.Sampling()
+    assert sampling(lambda count: sum(range(count)), 300_000) == sum(range(300_000))
+    once = sampling.cpu_s
+    assert once > 0
+
+    def fail() -> None:
+        sum(range(300_000))
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        sampling(fail)
+    assert sampling.cpu_s > once
