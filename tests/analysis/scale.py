@@ -35,6 +35,8 @@ class Took:
 
     requests: int
     seconds: float
+    cpu_s: float
+    """Of it on a CPU: more than `seconds` where several were used, less where others were served."""
     peak_bytes: int
 
 
@@ -87,8 +89,8 @@ def _requests(targets: Sequence[str], count: int, *, seed: int) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def report(folder: Path) -> tuple[float, int]:
-    """Seconds and peak memory of making the report of a stored run, in a process of its own. Raises CalledProcessError."""
+def report(folder: Path) -> tuple[float, float, int]:
+    """Seconds, CPU seconds and peak memory of making the report of a stored run, in a process of its own. Raises CalledProcessError."""
     began_s, pid = time.monotonic(), os.fork()
     if not pid:
         done = subprocess.run(
@@ -96,12 +98,14 @@ def report(folder: Path) -> tuple[float, int]:
         )
         sys.stderr.write(done.stderr.decode())
         scale = 1024 if sys.platform == "linux" else 1
-        (folder / "peak").write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * scale))
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        (folder / "used").write_text(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss * scale}")
         os._exit(done.returncode)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code:
         raise subprocess.CalledProcessError(code, "python -m analysis report")
-    return time.monotonic() - began_s, int((folder / "peak").read_text())
+    cpu_s, peak_bytes = (folder / "used").read_text().split()
+    return time.monotonic() - began_s, float(cpu_s), int(peak_bytes)
 
 
 def measure(sizes: Sequence[int], *, cells: int) -> list[Took]:
@@ -110,9 +114,12 @@ def measure(sizes: Sequence[int], *, cells: int) -> list[Took]:
     for requests in sizes:
         with tempfile.TemporaryDirectory(prefix="forkloop-scale-") as name:
             folder = generate(Path(name) / "20260101-000000-abcd", requests=requests, cells=cells)
-            seconds, peak_bytes = report(folder)
-        found.append(Took(requests=requests, seconds=seconds, peak_bytes=peak_bytes))
-        print(f"{requests:>12,} requests {cells:>6,} cells {seconds:>8.1f} s {peak_bytes / 1e6:>8,.0f} MB", flush=True)
+            seconds, cpu_s, peak_bytes = report(folder)
+        found.append(Took(requests=requests, seconds=seconds, cpu_s=cpu_s, peak_bytes=peak_bytes))
+        print(
+            f"{requests:>12,} requests {cells:>6,} cells {seconds:>8.1f} s ({cpu_s:.1f} s of CPU) {peak_bytes / 1e6:>8,.0f} MB",
+            flush=True,
+        )
     return found
 
 

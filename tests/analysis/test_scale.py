@@ -28,6 +28,6 @@ def test_what_is_generated_reads_as_a_run_of_that_size(tmp_path: Path) -> None:
     [(50.0, 1e9, True), (61.0, 1e9, False), (50.0, 1.6e9, False), (5.0, 1.49e9, False)],
 )
 def test_the_goal_is_time_memory_and_no_more_than_linear(last_s: float, last_bytes: float, holds: bool) -> None:
-    first = scale.Took(requests=100, seconds=20.0, peak_bytes=10**8)
-    last = scale.Took(requests=1000, seconds=last_s, peak_bytes=int(last_bytes))
+    first = scale.Took(requests=100, seconds=20.0, cpu_s=20.0, peak_bytes=10**8)
+    last = scale.Took(requests=1000, seconds=last_s, cpu_s=last_s, peak_bytes=int(last_bytes))
     assert scale.holds([first, last]) == holds
