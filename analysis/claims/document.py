@@ -91,6 +91,7 @@ def _question(question: Question, effect: Effect) -> dict[str, Any]:
         "unit": sentences.unit(question),
         **_effect(effect),
         "figure": _spoken(sentences.figure(question, effect)),
+        "bound": effect.bound or None,
         "missing": effect.missing or None,
     }
 

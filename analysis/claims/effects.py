@@ -6,7 +6,8 @@ union of Student's t over replicates and the score interval of the pooled counts
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -15,15 +16,21 @@ from analysis.claims.rule import Question
 from analysis.stats.distributions import normal_quantile, t_quantile
 
 SHARE = "_share"
+RATE, BOUNDED = "_rps", "_bounded"
+"""Beside a rate `x_rps` stands `x_bounded`: 1 where the generator or the database was its limit, so that it is a lower bound."""
 OF = "_of"
 """Beside a share stands, under its name and this, the count of trials that it is a share of."""
+
+
+Bound = Literal["", "at least", "at most", "either"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
     """An estimate from `n` replicates. Bounds are NaN where there are too few; `missing` says why there is no estimate at all.
 
-    `replicates` are what it is the mean of; of a ratio, the ratios.
+    `replicates` are what it is the mean of; of a ratio, the ratios. `bound`: the true figure is `at least` or `at most` this, or
+    either, since not the stack but the generator or the database was the limit of a rate.
     """
 
     value: float
@@ -31,6 +38,7 @@ class Effect:
     high: float
     n: int
     missing: str = ""
+    bound: Bound = ""
     replicates: tuple[float, ...] = ()
 
     @property
@@ -56,6 +64,23 @@ def is_share(metric: str) -> bool:
 
 def effect(question: Question, records: Sequence[Record], *, level: float, least: int) -> Effect:
     """What `records` of the claim say of `question`, at `level`; an interval from `least` replicates."""
+    return replace(_effect(question, records, level, least), bound=_bound(question, records))
+
+
+def _bound(question: Question, records: Sequence[Record]) -> Bound:
+    mine, other = (_is_bounded(records, arm, question.metric) for arm in (question.arm, question.against))
+    if mine and other:
+        return "either"
+    return "at least" if mine else "at most" if other else ""
+
+
+def _is_bounded(records: Sequence[Record], arm: str, metric: str) -> bool:
+    """Whether a rate is a lower bound in any replicate of an arm."""
+    known = _values(records, arm, metric.removesuffix(RATE) + BOUNDED) if metric.endswith(RATE) else {}
+    return any(value > 0 for value in known.values())
+
+
+def _effect(question: Question, records: Sequence[Record], level: float, least: int) -> Effect:
     mine = _values(records, question.arm, question.metric)
     if not mine:
         return nothing(_why(records, question.arm, question.metric))

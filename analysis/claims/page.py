@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from analysis import outside, words
 from analysis.claims import sentences
-from analysis.claims.effects import Effect
+from analysis.claims.effects import BOUNDED, OF, Effect
 from analysis.claims.records import FILE, ClaimsRun, Record
 from analysis.claims.rule import Question, Region
 from analysis.claims.verdict import FAMILY, Judged
@@ -190,7 +190,7 @@ def _trial(record: Record, judged: Judged) -> dict[str, Any]:
         "figures": [
             (sentences.metric(name), sentences.number(name, value))
             for name, value in record.metrics.items()
-            if not name.endswith("_of")
+            if not name.endswith((OF, BOUNDED))
         ],
         "events": [(event.name, f"{event.at_s:.3f}") for event in record.events],
         "flags": record.flags,

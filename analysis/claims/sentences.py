@@ -1,6 +1,7 @@
 """What is said of a claim: figures with their units, regions, and one sentence each for effect and verdict, in every language."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from analysis import numbers
 from analysis.claims.effects import Effect, is_share
@@ -38,6 +39,9 @@ def figure(question: Question, effect: Effect) -> Said:
     """An effect with its interval, in its unit."""
     if not effect.known:
         return say("claims.figure.none")
+    if effect.bound:
+        sign = {"at least": "≥", "at most": "≤", "either": "≷"}[effect.bound]
+        return say("claims.figure.bound", sign=sign, figure=figure(question, replace(effect, bound="")))
     kind = unit(question)
     if kind == "ratio":
         return say("claims.figure.ratio", value=_ratio(effect))
@@ -130,7 +134,7 @@ def why(judged: Judged) -> Said:
             for name, value in slots.items()
             if name != "check"
         }
-        rest |= {"figure": figure(found.check, found.effect)} if key == "wide" else {}
+        rest |= {"figure": figure(found.check, found.effect)} if key in ("wide", "bound") else {}
         return say(f"claims.why.{key}", when=found.check.when, **rest)
     return say(
         f"claims.why.{key}",

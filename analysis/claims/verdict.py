@@ -5,13 +5,14 @@ interval lies in that region, else it is unresolved. All support: supported; all
 inconclusive. The intervals of a claim's checks hold together at 95%, by Bonferroni's inequality.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from analysis.claims.effects import Effect, effect, nothing
 from analysis.claims.records import ClaimsRun, Record
-from analysis.claims.rule import Check, Claim, Control, RuleError, claim, texts_of
+from analysis.claims.rule import Check, Claim, Control, Region, RuleError, claim, texts_of
 
 LEVEL = 0.95
 SHARED = "shared-cpu"
@@ -133,10 +134,17 @@ def _checked(check: Check, found: Effect) -> Found:
     answer: Answer = "unresolved"
     if found.has_interval:
         for region, word in ((check.supports, "supports"), (check.refutes, "refutes")):
-            if region.holds_all(found.low, found.high):
+            if region.holds_all(found.low, found.high) and _still(region, found):
                 answer = "supports" if word == "supports" else "refutes"
                 break
     return Found(check=check, effect=found, answer=answer)
+
+
+def _still(region: Region, found: Effect) -> bool:
+    """Whether what is only a bound answers: the region must hold all that the true figure may be as well."""
+    more = found.bound in ("at least", "either")
+    less = found.bound in ("at most", "either")
+    return not (more and region.high < math.inf) and not (less and region.low > -math.inf)
 
 
 def _held(control: Control, found: Effect) -> Held:
@@ -178,4 +186,8 @@ def _unresolved(found: Found, least: int) -> Reason:
         return Reason(key="missing", slots={"check": found, "reason": found.effect.missing})
     if not found.effect.has_interval:
         return Reason(key="few", slots={"check": found, "n": found.effect.n, "least": least})
+    if found.effect.bound and any(
+        region.holds_all(found.effect.low, found.effect.high) for region in (found.check.supports, found.check.refutes)
+    ):
+        return Reason(key="bound", slots={"check": found})
     return Reason(key="wide", slots={"check": found})

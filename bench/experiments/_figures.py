@@ -5,6 +5,9 @@ from typing import Any
 
 from bench.lab import Found, Loaded
 
+BOUND = frozenset({"generator-bound", "database-bound"})
+"""Flags of a trial whose rate is a lower bound, and not the stack's own."""
+
 
 def figures(trials: Iterable[Mapping[str, Any]], loaded: Loaded | None) -> Found:
     """The figures of one deployment from its trials."""
@@ -27,6 +30,7 @@ def figures(trials: Iterable[Mapping[str, Any]], loaded: Loaded | None) -> Found
             f"{name}_rps": one["rps"], f"{name}_cpu_ms": _cpu_ms(one, "app", "front"), f"{name}_front_cpu_ms": _cpu_ms(one, "front"),
             f"{name}_error_share": failed / tried if tried else None, f"{name}_error_share_of": tried,
             f"{name}_database_connections": one["database_connections"],
+            f"{name}_bounded": float(not BOUND.isdisjoint(one["flags"])),
             f"{name}_connects_per_request": _each(one["connects"], one["window_requests"]),
         }  # fmt: skip
         sizes = [size for size in (pss or {}).values() if size is not None]

@@ -70,7 +70,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 def metrics(given: Parameters) -> set[str]:
     """See `Kind`."""
-    each = {"rps", "cpu_ms", "front_cpu_ms", "error_share", "database_connections", "connects_per_request"}
+    each = {"rps", "bounded", "cpu_ms", "front_cpu_ms", "error_share", "database_connections", "connects_per_request"}
     found = {f"{one.name}_{name}" for one in asked(given) for name in each}
     found |= {f"{scenario}_{name}" for scenario in given.latency for name in ("p50_ms", "p99_ms")}
     found |= {"storm_error_share", "storm_rps"} if given.storm else set()

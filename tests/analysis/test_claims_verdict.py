@@ -170,6 +170,32 @@ def test_a_ratio_with_a_wide_interval_keeps_digits_in_each_bound(
     assert sentences.figure(question, Effect(value=value, low=low, high=high, n=6)).plain() == told
 
 
+@pytest.mark.parametrize(
+    ("new", "old", "supports", "refutes", "answer", "bound"),
+    [
+        (1, 0, ">= 0.8", "< 0.3", "supports", "at least"), (1, 0, "<= 1.2", "> 2", "unresolved", "at least"),
+        (0, 1, ">= 0.8", "< 0.3", "unresolved", "at most"), (0, 1, "<= 1.2", "> 2", "supports", "at most"),
+        (1, 1, ">= 0.8", "< 0.3", "unresolved", "either"), (0, 0, ">= 0.8", "< 0.3", "supports", ""),
+    ],
+)  # fmt: skip
+def test_a_rate_that_the_stack_did_not_limit_answers_only_as_the_bound_that_it_is(
+    tmp_path: Path, new: int, old: int, supports: str, refutes: str, answer: str, bound: str
+) -> None:
+    checks = [stored.check("faster", "json_rps", "new", supports, refutes, against="old", measure="ratio")]
+    table = stored.claim(3, ARMS, checks, [CONTROL])
+    records = [
+        stored.record(3, name, n, {"json_rps": value, "json_bounded": limited})
+        for name, limited in (("new", new), ("old", old)) for n, value in enumerate(SUPPORTED)
+    ]  # fmt: skip
+    records += stored.several(3, "copy", "rate", KEPT)
+    (found,) = judge(load(stored.write(tmp_path, stored.header({3: table}), records)))
+    assert (found.checks[0].answer, found.checks[0].effect.bound) == (answer, bound)
+    if answer == "unresolved":
+        assert "is only a bound" in sentences.why(found).plain()
+    elif bound:
+        assert "≥ +0%" in sentences.sentence(found)[0].plain() or "≤ +0%" in sentences.sentence(found)[0].plain()
+
+
 def test_regions_hold_their_bounds_as_written() -> None:
     both = region(">= 0.97, < 1.03")
     assert [both.holds(value) for value in (0.96, 0.97, 1.0, 1.03)] == [False, True, True, False]
