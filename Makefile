@@ -46,8 +46,8 @@ power: tool ## simulate what effects a run would find, on recorded drift
 verify: tool ## check that every deployed stack answers as apps/CONTRACT.md says (ARGS='STACK ...', MODE=compose)
 	@$(BENCH) verify --mode $(MODE) $(ARGS)
 
-compose-up: ## hold one stack up in containers, on 127.0.0.1:8080 (STACK=flask/gunicorn-sync/nginx)
-	docker compose --profile $(subst =,_,$(subst +,_,$(subst /,-,$(or $(STACK),flask/gunicorn-sync/nginx)))) up --build --detach --wait
+compose-up: tool ## hold one stack up in containers, on 127.0.0.1:8080 (STACK=flask/gunicorn-sync/nginx)
+	@$(BENCH) compose --up $(or $(STACK),flask/gunicorn-sync/nginx)
 
 compose-down: ## end what compose-up started
 	docker compose --profile '*' down --volumes --timeout 2

@@ -740,16 +740,41 @@ def list_(*, as_json: Annotated[bool, Parameter("--json")] = False) -> int:
 
 
 @app.command
-def compose(*, write: bool = False) -> int:
+def compose(*, write: bool = False, up: str | None = None) -> int:
     """Check that docker-compose.yml is what the catalogue says; exit code 1 where it is not.
 
     Parameters
     ----------
     write
         Write it instead.
+    up
+        Build this stack's images and hold it up, as `docker compose --profile ... up` does; `make compose-down` ends it.
     """
-    from bench.compose import topfile
+    from bench.compose import docker, topfile
 
+    if up is not None:
+        stack = catalog.load().stacks.get(up)
+        if stack is None:
+            raise BenchError(
+                f"{up}: docker-compose.yml has no such stack; `bench list` names them, options are not in the file"
+            )
+        console.print(f"{stack.id}: building, if there is anything to build, and starting", soft_wrap=True)
+        file, profile = str(catalog.ROOT / topfile.NAME), topfile.profile(stack)
+        docker.docker(
+            "compose",
+            "-f",
+            file,
+            "--profile",
+            profile,
+            "up",
+            "--build",
+            "--detach",
+            "--wait",
+            deadline_s=docker.BUILD_DEADLINE_S,
+        )
+        address, port = os.environ.get("FORKLOOP_ADDRESS", "127.0.0.1"), os.environ.get("FORKLOOP_PORT", "8080")
+        console.print(f"http://{address}:{port}/ until `make compose-down`", soft_wrap=True)
+        return 0
     rendered = topfile.expected(catalog.load())
     if write:
         (catalog.ROOT / topfile.NAME).write_text(rendered, encoding="utf-8")

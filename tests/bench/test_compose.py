@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bench import catalog, service
+from bench import catalog, cli, service
 from bench.compose import topfile
 from bench.compose.docker import docker
 from bench.compose.project import FRONT, FRONT_PORT, RUN, Member, place, rendered_in_containers
@@ -186,6 +186,23 @@ def test_dockers_refusals_are_one_line_with_the_remedy(fake: Callable[[str], Pat
         docker("ps")
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_one_stack_is_held_up_or_the_reason_is_one_line(
+    fake: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = fake("")
+    monkeypatch.setenv("FORKLOOP_PORT", "8081")
+    assert cli.compose(up="flask/gunicorn-sync/nginx") == 0
+    assert "http://127.0.0.1:8081/ until `make compose-down`" in capsys.readouterr().out
+    assert "--profile flask-gunicorn-sync-nginx up --build --detach --wait" in calls.read_text()
+    fake("echo 'Bind for 127.0.0.1:8081 failed: port is already allocated' >&2; exit 1")
+    with pytest.raises(BenchError, match="a port is published already: end what listens there, or set FORKLOOP_PORT"):
+        cli.compose(up="flask/gunicorn-sync/nginx")
+    with pytest.raises(
+        BenchError, match=r"^flask/gunicorn-sync\+workers=2/nginx: docker-compose.yml has no such stack"
+    ):
+        cli.compose(up="flask/gunicorn-sync+workers=2/nginx")
 
 
 def test_no_docker_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
