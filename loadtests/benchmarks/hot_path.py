@@ -1,7 +1,7 @@
 """What each part of the hot path costs: the engine at full rate in this process, looked at again and again by its CPU time.
 
 The timer's signal (SIGPROF) is seen between two steps of the interpreter, so what a call into C takes, a system call included, counts for
-the line that makes it. What runs before a callback is entered (waiting in epoll, libev, gevent) counts for that callback's first line.
+the line that makes it. What runs between callbacks (waiting in epoll, libev, gevent) is seen in gevent, or in a callback's first line.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class _Silent:
 
 def part_of(code: CodeType, line: int) -> str:
     """The part that a line of a function belongs to."""
-    if code.co_qualname in _CALLBACKS and line == code.co_firstlineno:
+    if (code.co_qualname in _CALLBACKS and line == code.co_firstlineno) or "gevent" in Path(code.co_filename).parts:
         return LOOP
     text = linecache.getline(code.co_filename, line)
     return next((part for part, name, held in PARTS if code.co_qualname.startswith(name) and held in text), OTHER)

@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 from loadtests import beyond, closed, connection, expect, parser, recorder
@@ -28,6 +29,7 @@ def test_every_part_is_some_line_of_the_engine() -> None:
     named = {hot_path.part_of(code, line) for code, line in lines()}
     assert {part for part, _, _ in hot_path.PARTS} <= named
     assert hot_path.LOOP in named
+    assert hot_path.part_of(gevent.get_hub().run.__code__, 1) == hot_path.LOOP
 
 
 @pytest.mark.parametrize(
