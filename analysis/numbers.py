@@ -42,7 +42,13 @@ def parts(value: float, low: float = math.nan, high: float = math.nan) -> tuple[
     place = _justified(half)
     if value:
         place = max(place, _place(value, MOST_DIGITS))
-    return to_place(value, place), f"[{to_place(low, place)}, {to_place(high, place)}]"
+    place = min(place, _leading(value))
+    return to_place(value, place), f"[{to_place(low, min(place, _leading(low)))}, {to_place(high, place)}]"
+
+
+def _leading(value: float) -> int:
+    """The power of ten of the first digit: of a positive value, which an interval on logarithms may dwarf, one digit is kept."""
+    return math.floor(math.log10(value)) if value > 0 else 99
 
 
 def estimate(value: float, low: float = math.nan, high: float = math.nan) -> str:

@@ -186,7 +186,8 @@ def _sure(found: Comparison) -> str:
     if not found.pairs:
         return _left_out(found) or f"{_blocks(found)}, no pairs"
     counts = ", ".join(f"{n} {answer}" for answer, n in found.counts().items() if n)
-    said = f"{_blocks(found)}, ±{found.precision:.1%}; {counts}"
+    wide = f"±{found.precision:.1%}" if found.precision < 1 else f"within a factor of {1 + found.precision:.1f}"
+    said = f"{_blocks(found)}, {wide}; {counts}"
     return f"{said}; {_left_out(found)}" if found.left_out else said
 
 

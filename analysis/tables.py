@@ -274,7 +274,7 @@ def _latency_row(
     figures = [by_metric[metric].get(name.stack) for metric in PERCENTILES.values()]
     drawn = [figures[0], *([by_metric[PERCENTILES[tail]].get(name.stack)] if tail != "p50" else [])]
     why = list(_why(cells))
-    if figures[0] and not figures[2]:
+    if figures[0] and not figures[2] and tail == "p99":
         why.append(say("tables.no_p99"))
     return LatencyRow(
         name=name,

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.charts import _axis
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Chart, Sheet
-from analysis.charts._drawing import MARGIN, Drawing
+from analysis.charts._drawing import MARGIN, Drawing, width_of
 from analysis.charts._frames import named, table
 from analysis.charts._scene import About, Scene
 from analysis.evidence import Evidence
@@ -30,9 +30,8 @@ COLUMNS = (
     "n",
     "flags",
 )
-STRIP = 64.0
+STRIP = 70.0
 NAMES = 108.0
-SPREADS = 84.0
 LIMITS = (0.5, 2.0)
 """Beyond these a figure stands at the edge of its strip."""
 
@@ -65,13 +64,14 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
     top = draw.head() + 10
     scenarios = list(dict.fromkeys(frame["scenario"]))
     bottom = top + STRIP * len(scenarios)
-    left, right = edge + NAMES, draw.width - edge - SPREADS
+    words = max(width_of(say(f"charts.drift_{key}", share="10.0%"), draw.small) for key in ("spread", "each"))
+    left, right = edge + NAMES, draw.width - edge - words - 8
     clock = _axis.linear(frame["minutes"], left + 4, right - 4)
     far = min(max(1.05, float(np.exp(np.abs(np.log(frame["value"])).quantile(0.995)))), LIMITS[1])
     _bands(draw, frame, clock, top, bottom)
     for number, scenario in enumerate(scenarios):
         at = top + STRIP * number
-        y = Axis(least=1 / far, most=far, start=at + STRIP - 6, end=at + 6, logarithmic=True, ticks=(1 / far, 1.0, far))
+        y = Axis(least=1 / far, most=far, start=at + STRIP - 9, end=at + 9, logarithmic=True, ticks=(1 / far, 1.0, far))
         _strip(draw, frame[frame["scenario"] == scenario], str(scenario), clock, y, edge)
     for tick in clock.ticks:
         draw.text(clock.at(tick), bottom + 12, _axis.text(tick), ink="muted", anchor="middle", size=draw.small - 0.5)

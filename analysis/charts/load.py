@@ -16,6 +16,8 @@ from analysis.words import say
 
 COLUMNS = ("stack", "colour", "model", "view", "metric", "share", "rate", "value", "low", "high", "n", "missed")
 TAILS = (0.99, 0.9, 0.5)
+BEYOND = 3.0
+"""An interval that reaches further than this factor beyond all figures is cut at the edge of the plane."""
 
 
 def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
@@ -44,7 +46,9 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
     made = plane(sheet, list(groups))
     draw = made.drawing
     x = _axis.logarithmic(frame["rate"], made.left, made.right - 6)
-    y = _axis.logarithmic([*frame["value"], *frame["low"], *frame["high"]], made.bottom, made.top + 4)
+    least, most = float(frame["value"].min()) / BEYOND, float(frame["value"].max()) * BEYOND
+    bounds = [value for value in (*frame["low"], *frame["high"]) if least <= value <= most]
+    y = _axis.logarithmic([*frame["value"], *bounds], made.bottom, made.top + 4)
     tail = spectra.words(float(frame["share"].iloc[0]))
     made.grid(x, y, x_label=say("charts.answered"), y_label=say("charts.tail_ms", percentile=tail))
     labels = []

@@ -93,6 +93,7 @@ def environment(language: str) -> Environment:
         "t": words.say,
         "label": lambda name, said: words.attributes(name, said, language),
         "option": lambda said: words.attributes("data-said", said, language),
+        "coded": words.Coded,
         "link": lambda text, href: words.Coded(text, "span", href),
         "code": words.Coded,
         "plainly": lambda said: words.plain(said, language),

@@ -34,6 +34,7 @@ const justified = (half, finest) => Math.max(finest, place(half, half.toExponent
 function parts(value, low, high) {
   if (!(high - low > 1e-9 * Math.abs(value))) return [value === 0 ? "0" : toPlace(value, place(value, 2)), "", ""];
   const half = (high - low) / 2;
-  const at = justified(half, value === 0 ? -4 : place(value, 4));
-  return [value, low, high].map((one) => toPlace(one, at));
+  const leading = (one) => (one > 0 ? Math.floor(Math.log10(one)) : 99);
+  const at = Math.min(justified(half, value === 0 ? -4 : place(value, 4)), leading(value));
+  return [toPlace(value, at), toPlace(low, Math.min(at, leading(low))), toPlace(high, at)];
 }

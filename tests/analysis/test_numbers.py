@@ -26,6 +26,7 @@ def test_without_an_interval_there_are_two_digits(value: float, expected: str) -
         (4123.0, 4000.0, 4246.0, "4,120 [4,000, 4,250]"),  # 123 starts with 1: one digit more
         (0.4149, 0.4021, 0.4277, "0.415 [0.402, 0.428]"),
         (1.5, 1.5, 1.5, "1.5"),
+        (13.0, 0.4, 5000.0, "10 [0.4, 5,000]"),  # wider than the value: one digit of it is kept
         (
             319.98712,
             319.98711,

@@ -368,10 +368,18 @@ def test_a_percentile_without_enough_answers_says_so(make_run: Callable[..., Any
     for t in run.trials:
         if t["latency_ms"]:
             t["latency_ms"]["p99"] = None
-    row = without_pictures(run).tables["latency-db"][1]
+    page = without_pictures(run)
+    row = page.tables["latency-db"][1]
     assert row[2] != "–"
     assert row[4] == "–"
-    assert row[-1] == "no p99: it needs 1,000 answers in each deployment"
+    assert "There is no p99 to rank by: it needs 1,000 answers in each deployment." in page.words
+    run = make_run(scenarios=["db"])
+    run.find("flask/gunicorn-sync/nginx", "db", "latency")["latency_ms"]["p99"] = None
+    page = without_pictures(run)
+    assert (
+        page.rows("latency-db")["flask/gunicorn-sync/nginx"][-1] == "no p99: it needs 1,000 answers in each deployment"
+    )
+    assert "There is no p99 to rank by" not in page.words
 
 
 def test_without_p99_a_table_ranks_by_the_highest_percentile_that_was_compared(make_run: Callable[..., Any]) -> None:
