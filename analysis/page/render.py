@@ -206,6 +206,7 @@ def _embedded(evidence: Evidence, matrix: Mapping[str, Any]) -> Markup:
         for language in words.LANGUAGES
     }
     content = {
+        "running": evidence.frames.header.get("status") == "running",
         "stacks": [_stack(evidence, number) for number in range(len(evidence.stacks))],
         "scenarios": tables.scenarios(evidence),
         "base": matrix["base"],

@@ -260,6 +260,8 @@ root.dataset.js = "";
 if (heatCells.length) heatCells[0][0].tabIndex = 0;
 if (matchMedia("(max-width: 700px)").matches) document.querySelector("#tools details").open = false;
 addEventListener("hashchange", follow);
+// A report that grows: the header `Refresh` of `bench run --live` does not load an address with a hash again.
+if (data.running && location.protocol.startsWith("http")) setTimeout(() => location.reload(), 10000);
 let unfolded = [];
 addEventListener("beforeprint", () => {
   unfolded = all("details:not([open])");
