@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -55,12 +56,15 @@ class Comparison:
 
     def pair(self, stack: str, other: str) -> Pair | None:
         """`stack` over `other`, whichever way it is stored; None where they were not compared."""
-        for one in self.pairs:
-            if (one.stack, one.other) == (stack, other):
-                return one
-            if (one.stack, one.other) == (other, stack):
-                return one.turned()
-        return None
+        if one := self._by_stacks.get((stack, other)):
+            return one
+        turned = self._by_stacks.get((other, stack))
+        return turned.turned() if turned else None
+
+    @cached_property
+    def _by_stacks(self) -> dict[tuple[str, str], Pair]:
+        """Of 60 stacks there are 1,770 pairs, and a report asks for each of them many times."""
+        return {(one.stack, one.other): one for one in self.pairs}
 
     def counts(self) -> dict[str, int]:
         """How many pairs got each answer."""

@@ -6,9 +6,7 @@ A run of chosen numbers is generated, with a file of requests for every cell as 
 
 import argparse
 import math
-import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -89,22 +87,22 @@ def _requests(targets: Sequence[str], count: int, *, seed: int) -> pd.DataFrame:
     })  # fmt: skip
 
 
+METER = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], check=False, stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss * (1024 if sys.platform == "linux" else 1))
+sys.exit(done.returncode)
+"""
+"""Runs a command and prints what it used: a process's own children are counted apart from all others'."""
+
+
 def report(folder: Path) -> tuple[float, float, int]:
     """Seconds, CPU seconds and peak memory of making the report of a stored run, in a process of its own. Raises CalledProcessError."""
-    began_s, pid = time.monotonic(), os.fork()
-    if not pid:
-        done = subprocess.run(
-            [sys.executable, "-m", "analysis", "report", str(folder)], cwd=ROOT, check=False, capture_output=True
-        )
-        sys.stderr.write(done.stderr.decode())
-        scale = 1024 if sys.platform == "linux" else 1
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        (folder / "used").write_text(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss * scale}")
-        os._exit(done.returncode)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if code:
-        raise subprocess.CalledProcessError(code, "python -m analysis report")
-    cpu_s, peak_bytes = (folder / "used").read_text().split()
+    began_s = time.monotonic()
+    command = [sys.executable, "-c", METER, sys.executable, "-m", "analysis", "report", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    cpu_s, peak_bytes = done.stdout.split()
     return time.monotonic() - began_s, float(cpu_s), int(peak_bytes)
 
 
