@@ -82,6 +82,7 @@ async def serve(host: str, port: int) -> None:
     server.close()
     for connection in list(opened):
         connection.abort()
+    await asyncio.sleep(0)  # their sockets are closed in the loop's next turn
 
 
 def main() -> None:

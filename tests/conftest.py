@@ -16,7 +16,8 @@ SERVICES = (
     "stacks/", "containers/", "browser/",
     "loadtests/test_engine_", "bench/test_verify_", "bench/test_database", "bench/test_session", "bench/test_launch",
     "bench/test_load", "bench/test_solo", "bench/test_sample", "bench/test_doctor", "bench/test_bootstrap", "bench/test_environments",
-    "bench/test_languages", "bench/test_cli", "bench/test_viewer", "bench/test_compose", "bench/test_whoami", "bench/test_companions",
+    "bench/test_languages", "bench/test_cli", "bench/test_viewer", "bench/test_compose", "bench/test_whoami",
+    "bench/test_companions", "bench/test_upstream", "bench/test_crash",
     "analysis/test_report_command",
 )  # fmt: skip
 

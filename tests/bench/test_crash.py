@@ -1,0 +1,44 @@
+"""What a crash's experiment does to processes: which of them live, and what memory they may still take."""
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import psutil
+import pytest
+
+from bench.deployment import Deployment
+from bench.experiments import crash
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """One that does nothing."""
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE) as one:
+        yield one
+        one.kill()
+
+
+def deployment(*pids: int) -> Deployment:
+    return cast(Any, SimpleNamespace(pids=lambda role: list(pids)))
+
+
+def test_one_that_has_ended_and_was_not_waited_for_is_not_living(process: subprocess.Popen[bytes]) -> None:
+    assert crash.living(deployment(process.pid)) == {process.pid}
+    process.kill()
+    psutil.wait_procs([psutil.Process(process.pid)], timeout=0)
+    while psutil.pid_exists(process.pid) and psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        pass
+    assert crash.living(deployment(process.pid)) == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what runs already")
+def test_each_may_take_so_much_more_than_it_has(process: subprocess.Popen[bytes]) -> None:
+    crash.limit([process.pid, 2**22 + 1])
+    one = psutil.Process(process.pid)
+    soft, hard = one.rlimit(resource.RLIMIT_AS)
+    assert soft == hard
+    assert soft - one.memory_info().vms == pytest.approx(crash.LIMIT_MIB << 20, abs=8 << 20)
