@@ -109,7 +109,11 @@ def try_arm(
     """Reports at this rate, until all that were accepted are done."""
     given: Parameters = arm.parameters
     broker.ask(store.host, store.port, "DEL", "reports")
-    groups = {"app": deployment.pids("app"), **{name: lab.launcher.companion_pids(name) for name in COMPANIONS}}
+
+    def groups() -> dict[str, list[int]]:
+        """As of now: an executor's process may have started meanwhile."""
+        return {"app": deployment.pids("app"), **{name: lab.launcher.companion_pids(name) for name in COMPANIONS}}
+
     snapshots: list[sample.Snapshot] = []
     path = f"/report?rounds={given.rounds}&where={given.where}"
     job = load.Job(
@@ -117,14 +121,15 @@ def try_arm(
         rate_rps=rate_rps, targets=[load.Target(id=TARGET, endpoint=deployment.client, connections=given.connections)],
         warmup_s=0.0, measure_s=given.measure_s, timeout_s=PATIENCE_S,
     )  # fmt: skip
-    start = Action(at_s=0.0, name="accounts", do=lambda: snapshots.append(sample.take(groups)))
+    start = Action(at_s=0.0, name="accounts", do=lambda: snapshots.append(sample.take(groups())))
     loaded = lab.load(job, name=job_name(arm, replicate, "reports"), watched=[deployment], at=[start])
     rows = loaded.rows().of(TARGET)
     done = settle(store, int(rows.right.sum()))
-    snapshots.append(sample.take(groups))
-    used = {name: sample.used(snapshots[0], snapshots[1], name) for name in groups}
+    after = groups()
+    snapshots.append(sample.take(after))
+    used = {name: sample.used(snapshots[0], snapshots[1], name) for name in after}
     known = [seconds for seconds in used.values() if seconds is not None]
-    pss = {name: sample.pss_bytes(pids) for name, pids in groups.items()}
+    pss = {name: sample.pss_bytes(pids) for name, pids in after.items()}
     return Found(
         metrics={
             **judged(rows, done, loaded, inline=given.where == "inline"), "rate_rps": rate_rps,
