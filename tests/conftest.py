@@ -1,6 +1,7 @@
 """Which tests are unit tests: those that start no server, no database and no process; `make test-unit` runs only them."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 import locust  # noqa: F401
 
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
+
+# A shell that starts something in the background without job control has it ignore Ctrl-C, and whatever that starts inherits it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 SERVICES = (

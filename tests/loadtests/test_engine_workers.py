@@ -407,8 +407,8 @@ def test_workers_end_with_a_leader_that_was_killed(serve: Any, tmp_path: Path) -
         assert json.loads(leader.stdout.readline())["event"] == "ready", (tmp_path / "log").read_text()
         leader.stdin.write(b"go\n")
         leader.stdin.flush()
-        said = json.loads(leader.stdout.readline())
-        assert said["event"] == "progress"
+        said = [json.loads(leader.stdout.readline())["event"] for _ in range(2)]
+        assert said == ["window", "progress"]
     finally:
         leader.kill()
         leader.wait()
