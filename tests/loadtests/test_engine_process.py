@@ -22,6 +22,11 @@ from scripted_servers import BODY, GOOD, ScriptedServer, head
 REPOSITORY = Path(__file__).parents[2]
 LOCUST = [sys.executable, "-m", "locust", "-f", str(REPOSITORY / "loadtests" / "locustfile.py"), "--headless"]
 
+INTERRUPTIBLE = [
+    sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+]  # fmt: skip
+"""Before a command that Ctrl-C is to reach: a shell's background jobs ignore it, and so does what they start."""
+
 
 class Engine:
     """A process with a job, and what it says."""
@@ -223,7 +228,7 @@ def test_by_hand_locust_shows_the_same_totals_everywhere(tmp_path: Path) -> None
     for number, (server, words) in enumerate(zip(servers, (["--headless"], web), strict=True)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        argv = [*LOCUST[:-1], *words, "--host", f"http://127.0.0.1:{server.port}", "-u", "5", "-r", "5"]
+        argv = [*INTERRUPTIBLE, *LOCUST[:-1], *words, "--host", f"http://127.0.0.1:{server.port}", "-u", "5", "-r", "5"]
         argv += ["-t", "1s", "--json", "--csv", "s", "--html", "s.html"]
         started.append(subprocess.Popen(argv, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     try:
