@@ -4,7 +4,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from verify_reference import Mutations, Response, Site, Tables, assert_reported, breaks, each
+from verify_reference import Mutations, Response, Site, Tables, assert_reported, breaks, each, serving, tables_of
+
+from bench.verify import connections, core, verify
 
 MUTATIONS: Mutations = []
 
@@ -212,3 +214,30 @@ def test_a_database_that_fails_meanwhile_is_a_failure_of_the_rule(tmp_path, monk
     monkeypatch.setattr(Tables, "world", fail)
     report = assert_reported(Site, "db.stored", tmp_path, monkeypatch)
     assert report.failures[0].got == "unknown, the database could not be read: the connection is lost"
+
+
+class ProcessThatIsAskedLate(Site):
+    """Of two processes the one that answers after /updates has not been asked before, so its cache has what /updates wrote."""
+
+    updated = False
+    late: dict[int, int] | None = None
+
+    def do_updates(self, request):
+        self.updated = True
+        return super().do_updates(request)
+
+    def do_cached_queries(self, request):
+        if self.updated:
+            self.late = self.cache = self.late or dict(self.world)
+        return super().do_cached_queries(request)
+
+
+def test_a_cache_that_was_filled_after_updates_is_asked_after_further_ones(tmp_path, monkeypatch):
+    asked = ("cached-queries", "updates")
+    monkeypatch.setattr(core, "OWN_RULES", [one for one in core.OWN_RULES if one.endpoint in asked])
+    monkeypatch.setattr(connections, "rules", lambda endpoints: ())
+    site = ProcessThatIsAskedLate(tmp_path)
+    with serving(site) as url, tables_of(site, monkeypatch) as database_url:
+        report = verify(url, endpoints=asked, database_url=database_url, static_dir=tmp_path, timeout_s=5)
+    assert report.failures == ()
+    assert site.late is not None
