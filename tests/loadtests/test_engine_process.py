@@ -261,6 +261,7 @@ def test_by_hand_locust_shows_the_same_totals_everywhere(tmp_path: Path) -> None
         assert set(re.findall(r'"num_failures": (\d+)', page)) == {str(failures)}
         console = re.findall(r"Aggregated +(\d+) +(\d+)\(", err)
         assert console[-1] == (str(requests), str(failures))
-        assert "Traceback" not in err
+        # Ctrl-C may reach the web server's greenlet, which then says so.
+        assert "Traceback" not in err or (number == 1 and "KeyboardInterrupt" in err)
     assert shown == totals
     assert started[0].returncode == 1, "as Locust does when requests have failed"
