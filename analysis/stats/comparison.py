@@ -119,11 +119,14 @@ def _places(stacks: tuple[str, ...], blocks: list[int], found: list[Pair], *, hi
     order = letters.ordered(levels, higher_is_better=higher)
     differ = {frozenset((pair.stack, pair.other)) for pair in found if pair.answer == "different"}
     groups, ranks = letters.letters(order, differ), letters.ranks(stacks, found, higher_is_better=higher)
-    counts = dict(zip(stacks, blocks, strict=True))
+    counts, halves = dict(zip(stacks, blocks, strict=True)), {stack: list[float]() for stack in stacks}
+    for pair in found:
+        halves[pair.stack].append(pair.half)
+        halves[pair.other].append(pair.half)
     return tuple(
         Place(
             stack=stack, blocks=counts[stack], letters=groups[stack], rank=ranks[stack],
-            half_width=_middle(pair.half for pair in found if stack in (pair.stack, pair.other)),
+            half_width=_middle(halves[stack]),
         )
         for stack in order
     )  # fmt: skip
@@ -137,7 +140,7 @@ def _middle(halves: Iterable[float]) -> float:
 
 def _detectable(found: list[Pair], margin: float, power: float) -> float:
     """The effect at which the middle pair's interval lies beyond the margin with probability `power`, as a share."""
-    effects = [
-        np.log1p(margin) + pair.half + float(t_quantile(power, pair.df)) * pair.error for pair in found if pair.half > 0
-    ]
-    return float(np.expm1(np.median(effects))) if effects else float("nan")
+    known = np.array([(pair.half, pair.df, pair.error) for pair in found if pair.half > 0]).reshape(-1, 3)
+    half, df, error = known.T
+    effects = np.log1p(margin) + half + t_quantile(power, df) * error
+    return float(np.expm1(np.median(effects))) if len(effects) else float("nan")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.stats.distributions import t_quantile
+from analysis.stats.distributions import Floats, t_quantile
 from analysis.stats.figures import PARTS
 
 MIN_REPLICATES = 6
 """With fewer blocks an interval is not called one; more blocks are the remedy."""
 
+_CELL = ("scenario", "view", "stack")
 ESTIMATE_COLUMNS = ("scenario", "view", "stack", "metric", "value", "low", "high", "n", "blocks")
 
 
@@ -68,28 +69,37 @@ def estimates(tidy: pd.DataFrame) -> pd.DataFrame:
     (`cpu_app_ms` of `cpu_ms`) are the sum's estimate, split as the summed parts of all replicates are, so that they add up; they
     carry no interval of their own.
     """
-    rows = []
-    for key, group in tidy.groupby(["scenario", "view", "stack"], sort=False):
-        values = {str(metric): rows for metric, rows in group.groupby("metric", sort=False)}
-        found = {
-            metric: geometric_mean(_by_block(column))
-            for metric, column in values.items()
-            if (column["value"] > 0).all()
-        }
+    rows: list[tuple[object, ...]] = []
+    means = _by_block(tidy)
+    for key, values in _columns(tidy).items():
+        found = {metric: geometric_mean(means[*key, metric]) for metric, column in values.items() if (column > 0).all()}
         for total, parts in PARTS.items():
             if total in found:
-                share = found[total][0] / values[total]["value"].sum()
+                share = found[total][0] / values[total].sum()
                 found |= {
-                    part: (float(values[part]["value"].sum() * share), math.nan, math.nan)
-                    for part in parts
-                    if part in values
+                    part: (float(values[part].sum() * share), math.nan, math.nan) for part in parts if part in values
                 }
-        for metric, figures in found.items():
-            rows.append((*key, metric, *figures, len(values[metric]), values[metric]["block"].nunique()))
+        rows += [
+            (*key, metric, *figures, len(values[metric]), len(means[*key, metric])) for metric, figures in found.items()
+        ]
     return pd.DataFrame(rows, columns=list(ESTIMATE_COLUMNS))
 
 
-def _by_block(rows: pd.DataFrame) -> list[float]:
-    """The geometric mean of each block."""
-    logs = np.log(rows["value"]).groupby(rows["block"]).mean()
-    return [float(value) for value in np.exp(logs)]
+def _columns(tidy: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, Floats]]:
+    """The values of each metric, by scenario, view and stack, in the order of the rows."""
+    found: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    for *key, metric, value in zip(*(tidy[name].tolist() for name in (*_CELL, "metric", "value")), strict=True):
+        scenario, view, stack = key
+        found.setdefault((scenario, view, stack), {}).setdefault(metric, []).append(value)
+    return {key: {metric: np.array(values) for metric, values in metrics.items()} for key, metrics in found.items()}
+
+
+def _by_block(tidy: pd.DataFrame) -> dict[tuple[str, str, str, str], list[float]]:
+    """The geometric mean of each block, by scenario, view, stack and metric; without meaning where a value is not positive."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = np.exp(np.log(tidy["value"]).groupby([tidy[name] for name in (*_CELL, "metric", "block")]).mean())
+    found: dict[tuple[str, str, str, str], list[float]] = {}
+    levels = (means.index.get_level_values(name).tolist() for name in (*_CELL, "metric"))
+    for scenario, view, stack, metric, value in zip(*levels, means.tolist(), strict=True):
+        found.setdefault((scenario, view, stack, metric), []).append(value)
+    return found

@@ -14,17 +14,24 @@ def letters(ordered: Sequence[str], different: set[frozenset[str]]) -> dict[str,
     a, ab and b the first differs from the last and neither from the middle one. Insert and absorb, after H.-P. Piepho,
     An Algorithm for a Letter-Based Representation of All-Pairwise Comparisons, J. Comput. Graph. Stat. 13 (2004).
     """
-    groups: list[frozenset[str]] = [frozenset(ordered)] if ordered else []
-    for pair in sorted(different, key=sorted):
-        split: set[frozenset[str]] = set()
-        for group in groups:
-            split |= {group - {one} for one in pair} if pair <= group else {group}
-        groups = [group for group in split if not any(group < other for other in split)]
-    place = {stack: number for number, stack in enumerate(ordered)}
-    groups.sort(key=lambda group: sorted(place[stack] for stack in group))
-    return {
-        stack: "".join(_letter(number) for number, group in enumerate(groups) if stack in group) for stack in ordered
-    }
+    # A group is a number with a bit for each stack that is in it, by its place: with 60 stacks most of 1,800 pairs differ.
+    bits = {stack: 1 << place for place, stack in enumerate(ordered)}
+    groups = [sum(bits.values())] if ordered else []
+    for one, other in different:
+        both = bits[one] | bits[other]
+        whole = [group for group in groups if group & both != both]  # no new group can hold one of these
+        split = {group & ~bits[stack] for group in groups if group & both == both for stack in (one, other)}
+        largest: list[int] = []
+        for group in sorted(split, key=int.bit_count, reverse=True):
+            if not any(group & wider == group for wider in (*whole, *largest)):
+                largest.append(group)
+        groups = whole + largest
+    members = sorted([place for place in range(len(ordered)) if group >> place & 1] for group in groups)
+    letters: dict[str, str] = dict.fromkeys(ordered, "")
+    for number, group in enumerate(members):
+        for place in group:
+            letters[ordered[place]] += _letter(number)
+    return letters
 
 
 def _letter(number: int) -> str:

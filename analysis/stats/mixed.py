@@ -136,7 +136,8 @@ def _means(values: Floats, weights: Floats, total: Floats) -> Floats:
 
 def _same(classes: Sequence[str]) -> Floats:
     """(stacks, stacks): 1 where two are of one class."""
-    return np.array([[float(one == other) for other in classes] for one in classes])
+    names = np.asarray(classes)
+    return np.asarray(names[:, None] == names, dtype=float)
 
 
 def _in_class(values: Floats, counts: Floats, classes: Sequence[str]) -> Floats:

@@ -70,13 +70,12 @@ def compare(layout: Layout, *, margin: float) -> list[Pair]:
     known = np.isfinite(differences)
     together = t_quantile((1 + of_each(LEVEL, max(int(known.sum()), 1))) / 2, df) * errors
     alone = t_quantile((1 + LEVEL) / 2, df) * errors
-    counts = layout.block_counts
+    counts, stacks = layout.block_counts, layout.stacks
+    columns = (first, second, differences, errors, df, together, alone)
     return [
         Pair(
-            stack=layout.stacks[i], other=layout.stacks[j], log_ratio=float(differences[k]), error=float(errors[k]), df=float(df[k]),
-            half=float(together[k]), half_alone=float(alone[k]), blocks=min(counts[i], counts[j]),
-            answer=answer(differences[k], together[k], margin),
+            stack=stacks[i], other=stacks[j], log_ratio=difference, error=error, df=freedom, half=half, half_alone=half_alone,
+            blocks=min(counts[i], counts[j]), answer=answer(difference, half, margin),
         )
-        for k, (i, j) in enumerate(zip(first, second, strict=True))
-        if known[k]
+        for i, j, difference, error, freedom, half, half_alone in zip(*(one[known].tolist() for one in columns), strict=True)
     ]  # fmt: skip
