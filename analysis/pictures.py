@@ -1,32 +1,19 @@
 """Scenes as files and as parts of the page: PNG and SVG that stand alone, and SVG whose colours and words follow the page's."""
 
-import io
-import re
-import warnings
-from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
 
-import matplotlib as mpl
-import numpy as np
 from markupsafe import Markup, escape
-from matplotlib import path as paths
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch, Polygon
-from matplotlib.text import Text as Letters
-from matplotlib.transforms import Affine2D
 
-from analysis.charts._scene import About, Area, Point, Scene, Shape, Strokes, Text
-from analysis.palette import COLOURS, INK
+from analysis import raster
+from analysis.charts._scene import About, Area, Scene, Shape, Strokes, Text
+from analysis.raster import BOX, LIGHT, outline
 from analysis.words import LANGUAGES, plain
+
+__all__ = ["FILE_WIDTH", "PNG_DPI", "inline_svg", "outline", "png", "svg"]
 
 PNG_DPI = 200
 FILE_WIDTH = 720.0
 """Points: 10 inches, so a PNG is 2,000 pixels wide."""
-BOX = 16.0
-"""The side of the box in which `palette.Mark.path` is drawn."""
-_LIGHT = {**{name: colour.light for name, colour in INK.items()}, **{f"fw-{k}": v.light for k, v in COLOURS.items()}}
 
 
 def svg(scene: Scene) -> bytes:
@@ -35,8 +22,8 @@ def svg(scene: Scene) -> bytes:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(scene.width)}" height="{_n(scene.height)}" '
         f'viewBox="0 0 {_n(scene.width)} {_n(scene.height)}" font-family="DejaVu Sans, Verdana, sans-serif">'
     )
-    ground = f'<rect width="100%" height="100%" fill="{_LIGHT["bg"]}"/>'
-    body = "\n".join(_element(shape, _LIGHT, page=False) for shape in scene.shapes)
+    ground = f'<rect width="100%" height="100%" fill="{LIGHT["bg"]}"/>'
+    body = "\n".join(_element(shape, LIGHT, page=False) for shape in scene.shapes)
     return f"{head}\n{ground}\n{body}\n</svg>\n".encode("utf-8", "replace")
 
 
@@ -46,7 +33,7 @@ def inline_svg(scene: Scene, *, label: object) -> Markup:
     Colours are the style sheet's variables, so that one picture serves light and dark; the page gives its font. A text that differs
     between languages is there in each, for the style sheet to show one.
     """
-    inks = {name: f"var(--{name})" for name in _LIGHT}
+    inks = {name: f"var(--{name})" for name in LIGHT}
     body = "".join(_element(shape, inks, page=True) for shape in scene.shapes)
     size = f"{_n(scene.width)} {_n(scene.height)}"
     return Markup('<svg viewBox="0 0 {}" role="img" aria-label="{}">{}</svg>').format(
@@ -115,75 +102,6 @@ def _n(value: float) -> str:
     return f"{value:.1f}".rstrip("0").rstrip(".") if abs(value) >= 10 else f"{value:.3g}"
 
 
-_SETTINGS: dict[Any, Any] = {"font.family": ["DejaVu Sans"], "text.parse_math": False, "axes.unicode_minus": False}
-
-
 def png(scene: Scene, *, dpi: int | None = None) -> bytes:
     """The picture at `PNG_DPI`, twice the usual density, or at `dpi`; in English."""
-    with mpl.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        mpl.rcdefaults()  # whatever the user's own settings are
-        mpl.rcParams.update(_SETTINGS)
-        figure = Figure(figsize=(scene.width / 72, scene.height / 72), facecolor=_LIGHT["bg"])
-        axes = figure.add_axes((0, 0, 1, 1), facecolor="none")
-        axes.set_axis_off()
-        axes.set_xlim(0, scene.width)
-        axes.set_ylim(scene.height, 0)
-        for order, shape in enumerate(scene.shapes):
-            for artist in _artists(shape, order):
-                axes.add_artist(artist)
-        target = io.BytesIO()
-        figure.savefig(
-            target, format="png", dpi=dpi or PNG_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 2}
-        )
-        return target.getvalue()
-
-
-def _artists(shape: Shape, order: int) -> Iterator[Any]:
-    ink = _LIGHT[shape.ink]
-    if isinstance(shape, Text):
-        align = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
-        yield Letters(
-            *shape.at, plain(shape.words, "en"), size=shape.size, color=ink, ha=align, va="center_baseline",
-            weight="bold" if shape.bold else "normal", parse_math=False, zorder=order,
-        )  # fmt: skip
-    elif isinstance(shape, Strokes):
-        dash = (0, tuple(part / shape.width for part in shape.dash)) if shape.dash else "solid"
-        yield LineCollection(
-            [np.asarray(line) for line in shape.lines], colors=ink, linewidths=shape.width, linestyles=dash, alpha=shape.opacity,
-            capstyle="butt", joinstyle="round", zorder=order,
-        )  # fmt: skip
-    elif isinstance(shape, Area):
-        yield Polygon(
-            np.asarray(shape.points), closed=True, facecolor=ink, edgecolor="none", alpha=shape.opacity, zorder=order
-        )
-    else:
-        scale = shape.size / BOX
-        moved = Affine2D().translate(-BOX / 2, -BOX / 2).scale(scale).translate(*shape.at)
-        edged = shape.size > 5  # mixed with the paper instead, since its edge and its face overlap
-        ink = _mixed(ink, shape.opacity) if edged else ink
-        yield PathPatch(
-            outline(shape.mark.path).transformed(moved), facecolor=_LIGHT["bg"] if shape.hollow else ink, edgecolor=ink,
-            linewidth=1.6 if edged else 0, alpha=None if edged else shape.opacity, joinstyle="miter", zorder=order,
-        )  # fmt: skip
-
-
-def _mixed(ink: str, share: float) -> str:
-    """A colour over white paper."""
-    parts = (int(ink[at : at + 2], 16) for at in (1, 3, 5))
-    return "#" + "".join(f"{round(255 + share * (part - 255)):02x}" for part in parts)
-
-
-@cache
-def outline(d: str) -> paths.Path:
-    """A path of `palette.MARKS` for matplotlib: of SVG's commands it knows M, L, H, V, Z, and a half circle as a whole one."""
-    points: list[Point] = []
-    for command, told in re.findall(r"([MLHVA])([^MLHVAZ]*)", d):
-        values = [float(number) for number in told.split()]
-        if command == "A":
-            return paths.Path.circle((points[0][0], points[0][1] + values[0]), values[0])
-        x, y = points[-1] if points else (0.0, 0.0)
-        points.append(
-            (values[0], y) if command == "H" else (x, values[0]) if command == "V" else (values[0], values[1])
-        )
-    return paths.Path([*points, points[0]], closed=True)
+    return raster.png(scene, dpi=dpi or PNG_DPI)

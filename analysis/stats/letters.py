@@ -26,12 +26,14 @@ def letters(ordered: Sequence[str], different: set[frozenset[str]]) -> dict[str,
             if not any(group & wider == group for wider in (*whole, *largest)):
                 largest.append(group)
         groups = whole + largest
-    members = sorted([place for place in range(len(ordered)) if group >> place & 1] for group in groups)
-    letters: dict[str, str] = dict.fromkeys(ordered, "")
-    for number, group in enumerate(members):
-        for place in group:
-            letters[ordered[place]] += _letter(number)
-    return letters
+    members: list[list[int]] = sorted(
+        [place for place in range(len(ordered)) if group >> place & 1] for group in groups
+    )
+    found = dict.fromkeys(ordered, "")
+    for number, places in enumerate(members):
+        for place in places:
+            found[ordered[place]] += _letter(number)
+    return found
 
 
 def _letter(number: int) -> str:
