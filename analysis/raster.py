@@ -2,20 +2,19 @@
 
 import re
 import struct
-import warnings
 import zlib
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import path as paths
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
-from matplotlib.text import Text as Letters
 from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from analysis.charts._scene import Area, Point, Scene, Strokes, Symbol, Text
 from analysis.palette import COLOURS, INK
@@ -24,19 +23,16 @@ from analysis.words import plain
 BOX = 16.0
 """The side of the box in which `palette.Mark.path` is drawn."""
 LIGHT = {**{name: colour.light for name, colour in INK.items()}, **{f"fw-{k}": v.light for k, v in COLOURS.items()}}
-_SETTINGS: dict[Any, Any] = {"font.family": ["DejaVu Sans"], "text.parse_math": False, "axes.unicode_minus": False}
-_ALIGN = {"start": "left", "middle": "center", "end": "right"}
+MIDDLE = 0.38
+"""How far below a text's middle its letters stand, as a share of their size: half of how far DejaVu Sans goes up."""
+_ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 
 
 def png(scene: Scene, *, dpi: int) -> bytes:
     """The picture in English, `dpi` pixels to the inch of 72 points."""
-    with mpl.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+    with mpl.rc_context():
         mpl.rcdefaults()  # whatever the user's own settings are
-        mpl.rcParams.update(_SETTINGS)
-        figure = Figure(figsize=(scene.width / 72, scene.height / 72), dpi=dpi)
-        canvas: Any = FigureCanvasAgg(figure)
-        page = _Page(figure, canvas.get_renderer())
+        page = _Page(scene, dpi)
         page.paint(scene)
         return _packed(np.asarray(page.renderer.buffer_rgba())[:, :, :3], dpi)
 
@@ -69,11 +65,12 @@ def _packed(pixels: NDArray[np.uint8], dpi: int) -> bytes:
 class _Page:
     """What is painted on: pixels, with the origin at the bottom."""
 
-    def __init__(self, figure: Figure, renderer: Any) -> None:
-        self.figure, self.renderer = figure, renderer
-        self.scale = figure.dpi / 72
-        self.place = Affine2D().scale(self.scale, -self.scale).translate(0, figure.bbox.height)
-        self.letters: dict[tuple[float, bool, str], Letters] = {}
+    def __init__(self, scene: Scene, dpi: int) -> None:
+        self.scale = dpi / 72
+        width, height = scene.width * self.scale, scene.height * self.scale
+        untyped: Any = RendererAgg
+        self.renderer = untyped(width, height, dpi)
+        self.place = Affine2D().scale(self.scale, -self.scale).translate(0, height)
 
     def paint(self, scene: Scene) -> None:
         """All shapes, the first at the bottom."""
@@ -89,19 +86,20 @@ class _Page:
                 self._symbol(shape)
 
     def _text(self, shape: Text) -> None:
-        key = shape.size, shape.bold, shape.anchor
-        if key not in self.letters:
-            self.letters[key] = Letters(
-                size=shape.size, weight="bold" if shape.bold else "normal", ha=_ALIGN[shape.anchor], va="center_baseline",
-                parse_math=False,
-            )  # fmt: skip
-            self.letters[key].set_figure(self.figure)
-        letters = self.letters[key]
-        letters.set_text(plain(shape.words, "en"))
-        letters.set_color(LIGHT[shape.ink])
-        x, y = self.place.transform(shape.at)
-        letters.set_position((float(x), float(y)))
-        letters.draw(self.renderer)
+        words = plain(shape.words, "en").replace("\n", " ")
+        font = _font(shape.size * self.scale, bold=shape.bold)
+        left, top, right, bottom = (round(edge) for edge in font.getbbox(words, anchor=_ANCHORS[shape.anchor]))
+        if right <= left or bottom <= top:
+            return
+        mask = Image.new("L", (right - left, bottom - top))
+        ImageDraw.Draw(mask).text((-left, -top), words, 255, font, anchor=_ANCHORS[shape.anchor])
+        letters = np.empty((bottom - top, right - left, 4), np.uint8)
+        letters[:] = [round(255 * part) for part in to_rgba(LIGHT[shape.ink])]
+        letters[:, :, 3] = np.asarray(mask)
+        x, baseline = self.place.transform((shape.at[0], shape.at[1] + MIDDLE * shape.size))
+        context = self.renderer.new_gc()
+        self.renderer.draw_image(context, round(x) + left, round(baseline) - bottom, letters[::-1])
+        context.restore()
 
     def _strokes(self, shape: Strokes) -> None:
         context = self.renderer.new_gc()
@@ -134,6 +132,13 @@ class _Page:
         face = to_rgba(LIGHT["bg"]) if shape.hollow else ink
         self.renderer.draw_path(context, outline(shape.mark.path), moved, face)
         context.restore()
+
+
+@cache
+def _font(size: float, *, bold: bool) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings along; `size` in pixels."""
+    file = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+    return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _mixed(ink: str, share: float) -> str:
