@@ -17,10 +17,10 @@ def letters(ordered: Sequence[str], different: set[frozenset[str]]) -> dict[str,
     # A group is a number with a bit for each stack that is in it, by its place: with 60 stacks most of 1,800 pairs differ.
     bits = {stack: 1 << place for place, stack in enumerate(ordered)}
     groups = [sum(bits.values())] if ordered else []
-    for one, other in different:
-        both = bits[one] | bits[other]
+    for both in sorted(sum(bits[stack] for stack in pair) for pair in different):  # in order: few groups on the way
         whole = [group for group in groups if group & both != both]  # no new group can hold one of these
-        split = {group & ~bits[stack] for group in groups if group & both == both for stack in (one, other)}
+        first = both & -both
+        split = {group & ~one for group in groups if group & both == both for one in (first, both ^ first)}
         largest: list[int] = []
         for group in sorted(split, key=int.bit_count, reverse=True):
             if not any(group & wider == group for wider in (*whole, *largest)):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -115,6 +116,15 @@ def test_two_share_a_letter_if_and_only_if_they_were_not_told_apart(count: int, 
     for one in every:
         first, second = (set(found[stack]) for stack in one)
         assert (not first & second) == (one in different)
+
+
+def test_sixty_stacks_that_each_differ_from_all_but_their_neighbours_take_no_more_groups_than_there_are() -> None:
+    stacks = [f"stack {number}" for number in range(60)]
+    apart = {frozenset((one, other)) for at, one in enumerate(stacks) for other in stacks[at + 3 :]}
+    found = letters(stacks, apart)
+    assert len(set(re.findall(r"[a-z]\d*", "".join(found.values())))) == 58  # one for each three in a row
+    assert found["stack 0"] == "a"
+    assert found["stack 30"] == "c2d2e2"
 
 
 def test_many_groups_get_letters_with_numbers() -> None:
