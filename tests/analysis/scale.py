@@ -1,7 +1,8 @@
 """How the report of a large stored run grows: `make bench-report`.
 
-A run of chosen numbers is generated, with a file of requests for every cell as a real run leaves it; its report is made by the command that
-`bench run` uses, and its time and memory are read. Exit code 1 where they are above the goal, or grow faster than the requests.
+A run of chosen numbers is generated, with files of requests as a real run leaves them, which its trials name and count; its report is
+made by the command that `bench run` uses, and its time and memory are read. Exit code 1 where they are above the goal, or grow faster
+than the requests.
 """
 
 import argparse
@@ -50,25 +51,30 @@ def generate(folder: Path, *, requests: int, cells: int, seed: int = 1) -> Path:
     rng, stacks = random.Random(seed), names(math.ceil(cells / SCENARIOS))
     scenarios = [f"scenario-{number}" for number in range(SCENARIOS)]
     levels = {stack: rng.lognormvariate(0, 0.5) for stack in stacks}
-    trials = [
-        trial(stack, scenario, view, block=block, copy=copy, noise=levels[stack] * rng.lognormvariate(0, 0.02))
+    groups = [
+        (f"{block}-{scenario}-{view}", block, scenario, view)
         for block in range(BLOCKS)
         for scenario in scenarios
         for view in ("capacity", "latency")
-        for stack in stacks
-        for copy in range(COPIES)
     ]
+    (folder / "requests").mkdir(parents=True)
+    trials = []
+    for number, (name, block, scenario, view) in enumerate(groups):
+        mine = [
+            trial(stack, scenario, view, block=block, copy=copy, noise=levels[stack] * rng.lognormvariate(0, 0.02))
+            | {"cell": name}
+            for stack in stacks
+            for copy in range(COPIES)
+        ]
+        rows = _requests([one["deployment_id"] for one in mine], requests // len(groups), seed=seed + number)
+        rows.to_parquet(folder / "requests" / f"{name}.parquet", index=False)
+        counts = rows["target"].value_counts()
+        for one in mine:
+            if one["latency_ms"]:
+                one["latency_ms"]["samples"] = int(counts[one["deployment_id"]])
+        trials += mine
     head = header(scenarios=scenarios, stacks=stacks, blocks=BLOCKS, copies=COPIES)
-    run = StoredRun(folder, head, trials)
-    run.write()
-    (folder / "requests").mkdir()
-    files = [
-        f"{block}-{one}-{view}" for block in range(BLOCKS) for one in scenarios for view in ("capacity", "latency")
-    ]
-    each = requests // len(files)
-    ids = [one["deployment_id"] for one in trials[: len(stacks) * COPIES]]
-    for number, name in enumerate(files):
-        _requests(ids, each, seed=seed + number).to_parquet(folder / "requests" / f"{name}.parquet", index=False)
+    StoredRun(folder, head, trials).write()
     return folder
 
 
