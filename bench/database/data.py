@@ -5,7 +5,7 @@ function here refuses and changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import psycopg
 
@@ -138,7 +138,9 @@ def row_digest(url: str) -> str:
 
 @contextmanager
 def claim(url: str) -> Iterator[None]:
-    """Keeps other runs off this database while the block lasts: an advisory lock, which ends with our connection.
+    """Keeps other runs off this database while the block lasts: an advisory lock, given back at its end.
+
+    It would end with our connection too, but only once the server has seen that end, which may be after the next run has asked.
 
     Raises `BenchError` if another run has it.
     """
@@ -150,7 +152,11 @@ def claim(url: str) -> Iterator[None]:
                 f"another run of forkloop uses the database at {masked(url)}: "
                 "wait for it, or give this run one of its own in DATABASE_URL"
             )
-        yield
+        try:
+            yield
+        finally:
+            with suppress(psycopg.Error):  # the server has ended, and the lock with it
+                connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK_KEY,))
 
 
 def _fill(connection: Connection) -> None:
