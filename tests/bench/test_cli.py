@@ -64,12 +64,12 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     monkeypatch.setattr(environments, "prepare_programs", lambda say: None)
     monkeypatch.delenv("DATABASE_URL", raising=False)
 
-    app = cli.app
+    app = cli.base.app
 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        monkeypatch.setattr(cli, "app", app)  # under pytest it does not like to read sys.argv
-        monkeypatch.setattr(cli, "console", cli.Console(highlight=False, width=80, force_terminal=False))
+        monkeypatch.setattr(cli.base, "app", app)  # under pytest it does not like to read sys.argv
+        monkeypatch.setattr(cli.base, "console", cli.base.Console(highlight=False, width=80, force_terminal=False))
         with pytest.raises(SystemExit) as ended:
             cli.main()
         out, err = capsys.readouterr()
@@ -379,7 +379,7 @@ def test_standard_is_what_is_run_without_a_word_and_has_intervals(
 ) -> None:
     done = bench("run")
     assert job["plan"].profile.name == "standard"
-    assert job["results"] == cli.RESULTS
+    assert job["results"] == cli.base.RESULTS
     assert "Too few replicates" not in done.out
     assert "6 blocks x 2 copies" in done.out
 
@@ -607,7 +607,7 @@ def test_help_names_every_command(bench: Callable[..., Done]) -> None:
 
 
 def test_results_lie_beside_the_code() -> None:
-    assert cli.RESULTS.parent == catalog.ROOT
+    assert cli.base.RESULTS.parent == catalog.ROOT
     assert store.SCHEMA >= 1
 
 
@@ -618,7 +618,7 @@ def test_results_lie_beside_the_code() -> None:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """In the place of the analysis: keeps what it was asked."""
     words: list[tuple[str, ...]] = []
-    monkeypatch.setattr(cli, "_analysis", lambda *given, quiet=False: words.append(given) or 0)
+    monkeypatch.setattr(cli.base, "analysis", lambda *given, quiet=False: words.append(given) or 0)
     return words
 
 
@@ -660,7 +660,7 @@ def test_trust_does_both_parts_or_one_and_fails_where_one_does_not_hold(
     assert bench("trust").code == 0
     assert bench("trust", "--rounds", "0").code == 0
     assert asked == [planted, lengths, planted]
-    monkeypatch.setattr(cli, "_analysis", lambda *given, quiet=False: int(given[0] == "lengths"))
+    monkeypatch.setattr(cli.base, "analysis", lambda *given, quiet=False: int(given[0] == "lengths"))
     assert [bench("trust", *words).code for words in ((), ("--blocks", "0"), ("--rounds", "0"))] == [1, 1, 0]
 
 

@@ -193,16 +193,16 @@ def test_one_stack_is_held_up_or_the_reason_is_one_line(
 ) -> None:
     calls = fake("")
     monkeypatch.setenv("FORKLOOP_PORT", "8081")
-    assert cli.compose(up="flask/gunicorn-sync/nginx") == 0
+    assert cli.stacks.compose(up="flask/gunicorn-sync/nginx") == 0
     assert "http://127.0.0.1:8081/ until `make compose-down`" in capsys.readouterr().out
     assert "--profile flask-gunicorn-sync-nginx up --build --detach --wait" in calls.read_text()
     fake("echo 'Bind for 127.0.0.1:8081 failed: port is already allocated' >&2; exit 1")
     with pytest.raises(BenchError, match="a port is published already: end what listens there, or set FORKLOOP_PORT"):
-        cli.compose(up="flask/gunicorn-sync/nginx")
+        cli.stacks.compose(up="flask/gunicorn-sync/nginx")
     with pytest.raises(
         BenchError, match=r"^flask/gunicorn-sync\+workers=2/nginx: docker-compose.yml has no such stack"
     ):
-        cli.compose(up="flask/gunicorn-sync+workers=2/nginx")
+        cli.stacks.compose(up="flask/gunicorn-sync+workers=2/nginx")
 
 
 def test_no_docker_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from markdown_pages import ROOT, Page, page, pages
 
 from bench import catalog, stackid
-from bench.cli import app
+from bench.cli.base import app
 from bench.model import BenchError
 from bench.plan import PROFILES
 

@@ -33,7 +33,7 @@ def test_every_key_of_the_document_is_documented() -> None:
 
 
 def test_every_key_of_what_a_run_prints_is_documented() -> None:
-    printed = cli._outcome(run.Outcome(), sofar.Figures(), 0.0, reported=False)
+    printed = cli.run._outcome(run.Outcome(), sofar.Figures(), 0.0, reported=False)
     assert sorted(names("While a run goes on")) == sorted(printed)
 
 

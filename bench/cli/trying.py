@@ -1,0 +1,129 @@
+"""Stacks held to the contract, claims put to the test, and the method tried on known truths."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bench import catalog, session
+from bench.cli import base
+from bench.model import BenchError
+
+
+@base.app.command
+def verify(
+    *stacks: str,
+    mode: str = "native",
+    context: str | None = None,
+    url: str | None = None,
+    omits: tuple[str, ...] = (),
+    static_dir: Path | None = None,
+    as_json: Annotated[bool, Parameter("--json")] = False,
+) -> int:
+    """Check deployed stacks (all when none is named), or the server at --url, against apps/CONTRACT.md.
+
+    Parameters
+    ----------
+    stacks
+        Stack ids, patterns or tags.
+    mode
+        native: on this machine; compose: in containers.
+    context
+        With compose: the Docker context whose engine is used.
+    url
+        Base URL of a running server of your own, on this machine.
+    omits
+        Headers that the server at --url is known not to send (server, date).
+    static_dir
+        The folder whose files the server at --url serves under /static, to compare them byte for byte.
+    as_json
+        Print one JSON object instead of text.
+    """
+    from bench import check
+
+    if url:
+        if stacks:
+            raise BenchError("give stacks or --url, not both")
+        return check.one_url(url, omits=omits, static_dir=static_dir, as_json=as_json)
+    base.choose_engine(mode, context)
+    found = catalog.load()
+    picked = catalog.select_stacks(found, base.split(stacks)) if stacks else list(found.stacks.values())
+    absent: dict[str, str] = {}
+    if mode == "native":
+        picked, absent = base.prepare(found, picked, quiet=as_json)
+    return check.stacks(found, picked, mode=mode, as_json=as_json, refused=absent)
+
+
+@base.app.command
+def claims(
+    *, only: base.Stacks = (), quick: Annotated[bool, Parameter(negative=())] = False, cpus: str | None = None, mode: str = "native",
+    seed: int | None = None, results: Path = base.RESULTS, as_json: Annotated[bool, Parameter("--json")] = False,
+) -> int:  # fmt: skip
+    """Put the claims of loadtests/claims/ to the test, and say what each experiment found by the rule written down before.
+
+    Parameters
+    ----------
+    only
+        Numbers of claims, such as 2,6; all when left out.
+    quick
+        In under 6 minutes: the claims marked for it, 3 replicates of each; of claims named with --only, 3 replicates.
+    cpus
+        Which CPUs each side gets, as server=0-3,db=4,load=5-7 (and front=...); planned from the machine when left out.
+    mode
+        native: on this machine; compose: in containers, load generator and database too.
+    seed
+        Fixes the order of arms and the arrival times; printed and stored.
+    results
+        The folder that holds the runs.
+    as_json
+        Print one JSON object instead of text: claims (id, verdict, effect, low, high, n, controls_ok, reason).
+    """
+    from bench.claims import command
+
+    return command.run(
+        only=base.split(only), quick=quick, cpus=cpus, mode=mode, seed=seed, results=results, as_json=as_json,
+        words=["bench", *sys.argv[1:]], prepare=base.prepare,
+    )  # fmt: skip
+
+
+@base.app.command
+def trust(
+    *, blocks: int = 6, seconds: float = 1.5, rounds: int = 8, results: Path = base.RESULTS,
+) -> int:  # fmt: skip
+    """Take stacks with known differences through the whole pipeline: two equal ones, and two planted 5% and 10% slower.
+
+    Then hold ratios of unlike stacks in short slices against those in long windows. Exit code 1 where something does not hold.
+
+    Parameters
+    ----------
+    blocks
+        How often each is deployed, two copies each time; 0 leaves this part out.
+    seconds
+        Load of each deployment.
+    rounds
+        How often each length of slices is tried on each pair; 0 leaves this part out.
+    results
+        The folder that holds the runs.
+    """
+    from bench import estimate
+    from bench import trust as known
+    from bench.console import Progressing
+
+    for line in session.recover():
+        print(f"note: {line}", file=sys.stderr)
+    codes = []
+    if blocks:
+        found = known.measure(
+            results=results, blocks=blocks, seconds=seconds,
+            progress=lambda made: Progressing(estimate.planned_seconds(made, made.cells()), console=base.console),
+        )  # fmt: skip
+        codes.append(
+            base.analysis("trust", str(found.folder), *(f"{stack}={factor!r}" for stack, factor in found.truth.items()))
+        )
+    if rounds:
+        folders = known.lengths(
+            results=results, rounds=rounds, seconds=3.0, say=lambda text: base.console.print(text, markup=False)
+        )
+        codes.append(base.analysis("lengths", *map(str, folders)))
+    return max(codes, default=0)
