@@ -1,7 +1,7 @@
 """Scenes as PNG. Shapes go to matplotlib's renderer one by one: a figure with axes and an artist for each took four times as long."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from matplotlib import path as paths
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.transforms import Affine2D
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from analysis.charts._scene import Area, Point, Scene, Strokes, Symbol, Text
@@ -33,8 +34,7 @@ def png(scene: Scene, *, dpi: int) -> bytes:
         page = _Page(scene, dpi)
         page.paint(scene)
         packed = BytesIO()
-        pixels = np.asarray(page.renderer.buffer_rgba())[:, :, :3]
-        Image.fromarray(pixels).save(packed, "PNG", dpi=(dpi, dpi), compress_level=2)
+        Image.fromarray(page.pixels).convert("RGB").save(packed, "PNG", dpi=(dpi, dpi), compress_level=2)
         return packed.getvalue()
 
 
@@ -46,12 +46,13 @@ class _Page:
         width, height = scene.width * self.scale, scene.height * self.scale
         untyped: Any = RendererAgg
         self.renderer = untyped(width, height, dpi)
+        self.pixels: NDArray[np.uint8] = np.asarray(self.renderer.buffer_rgba())
         self.place = Affine2D().scale(self.scale, -self.scale).translate(0, height)
 
     def paint(self, scene: Scene) -> None:
         """All shapes, the first at the bottom."""
-        whole = ((0.0, 0.0), (scene.width, 0.0), (scene.width, scene.height), (0.0, scene.height))
-        for shape in (Area(points=whole, ink="bg"), *scene.shapes):
+        self.pixels[:] = _bytes(LIGHT["bg"])
+        for shape in scene.shapes:
             if isinstance(shape, Text):
                 self._text(shape)
             elif isinstance(shape, Strokes):
@@ -62,19 +63,17 @@ class _Page:
                 self._symbol(shape)
 
     def _text(self, shape: Text) -> None:
-        words = plain(shape.words, "en").replace("\n", " ")
-        font = _font(shape.size * self.scale, bold=shape.bold)
-        left, top, right, bottom = (round(edge) for edge in font.getbbox(words, anchor=_ANCHORS[shape.anchor]))
-        if right <= left or bottom <= top:
+        left, bottom, mask = _letters(
+            plain(shape.words, "en").replace("\n", " "), shape.size * self.scale, bold=shape.bold, anchor=shape.anchor
+        )
+        if not mask.size:
             return
-        mask = Image.new("L", (right - left, bottom - top))
-        ImageDraw.Draw(mask).text((-left, -top), words, 255, font, anchor=_ANCHORS[shape.anchor])
-        letters = np.empty((bottom - top, right - left, 4), np.uint8)
-        letters[:] = [round(255 * part) for part in to_rgba(LIGHT[shape.ink])]
-        letters[:, :, 3] = np.asarray(mask)
+        letters = np.empty((*mask.shape, 4), np.uint8)
+        letters[:] = _bytes(LIGHT[shape.ink])
+        letters[:, :, 3] = mask
         x, baseline = self.place.transform((shape.at[0], shape.at[1] + MIDDLE * shape.size))
         context = self.renderer.new_gc()
-        self.renderer.draw_image(context, round(x) + left, round(baseline) - bottom, letters[::-1])
+        self.renderer.draw_image(context, round(x) + left, round(baseline) - bottom, letters)
         context.restore()
 
     def _strokes(self, shape: Strokes) -> None:
@@ -108,6 +107,23 @@ class _Page:
         face = to_rgba(LIGHT["bg"]) if shape.hollow else ink
         self.renderer.draw_path(context, outline(shape.mark.path), moved, face)
         context.restore()
+
+
+@lru_cache(maxsize=2000)
+def _letters(words: str, size: float, *, bold: bool, anchor: str) -> tuple[int, int, NDArray[np.uint8]]:
+    """How far a text begins left and ends below its anchor, and its coverage, the lowest row first. Names stand in every picture."""
+    font = _font(size, bold=bold)
+    left, top, right, bottom = (round(edge) for edge in font.getbbox(words, anchor=_ANCHORS[anchor]))
+    if right <= left or bottom <= top:
+        return 0, 0, np.zeros((0, 0), np.uint8)
+    mask = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(mask).text((-left, -top), words, 255, font, anchor=_ANCHORS[anchor])
+    return left, bottom, np.asarray(mask)[::-1]
+
+
+def _bytes(ink: str) -> list[int]:
+    """A colour as red, green, blue and opacity."""
+    return [round(255 * part) for part in to_rgba(ink)]
 
 
 @cache
