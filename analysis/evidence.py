@@ -86,8 +86,9 @@ def gather(frames: Frames) -> Evidence:
     """The estimates of a run."""
     tidy = replicates(frames.trials)
     values: dict[Key, list[float]] = {}
-    for row in records(tidy):
-        values.setdefault(_key(row), []).append(row["value"])
+    columns = (tidy[name].tolist() for name in ("scenario", "view", "stack", "metric", "value"))
+    for scenario, view, stack, metric, value in zip(*columns, strict=True):
+        values.setdefault((scenario, view, stack, metric), []).append(value)
     figures = {
         _key(row): Figure(**{part: row[part] for part in ("value", "low", "high", "n")})
         for row in records(estimates(tidy))

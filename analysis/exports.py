@@ -9,10 +9,11 @@ docs/report.md has every column and key. What has no figure has a row too, with 
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -155,20 +156,23 @@ def _absent(cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
 def pairs(evidence: Evidence) -> pd.DataFrame:
     """A row, with `PAIR_COLUMNS`, for each pair of stacks that was compared: `stack` over `other`."""
-    rows = [row for found in evidence.comparisons.values() for row in _pairs(found)]
+    tables = [_pairs(found) for found in evidence.comparisons.values() if found.pairs]
+    frame = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(PAIR_COLUMNS))
     floats = ("ratio", "low", "high", "low_alone", "high_alone", "margin")
-    return pd.DataFrame(rows, columns=list(PAIR_COLUMNS)).astype(dict.fromkeys(floats, "float64") | {"blocks": "Int64"})
+    return frame.astype(dict.fromkeys(floats, "float64") | {"blocks": "Int64"})
 
 
-def _pairs(found: Comparison) -> Iterator[dict[str, Any]]:
-    for pair in found.pairs:
-        ratio, low, high = pair.bounds()
-        _, low_alone, high_alone = pair.bounds(alone=True)
-        yield {
-            "scenario": found.scenario, "view": found.view, "metric": found.metric, "better": found.better, "stack": pair.stack,
-            "other": pair.other, "ratio": ratio, "low": low, "high": high, "low_alone": low_alone, "high_alone": high_alone,
-            "answer": pair.answer, "margin": found.margin, "blocks": pair.blocks,
-        }  # fmt: skip
+def _pairs(found: Comparison) -> pd.DataFrame:
+    numbers = np.array([(pair.log_ratio, pair.half, pair.half_alone) for pair in found.pairs])
+    middle, half, alone = numbers.T
+    columns = {
+        "scenario": found.scenario, "view": found.view, "metric": found.metric, "better": found.better,
+        "stack": [pair.stack for pair in found.pairs], "other": [pair.other for pair in found.pairs],
+        "ratio": np.exp(middle), "low": np.exp(middle - half), "high": np.exp(middle + half),
+        "low_alone": np.exp(middle - alone), "high_alone": np.exp(middle + alone),
+        "answer": [pair.answer for pair in found.pairs], "margin": found.margin, "blocks": [pair.blocks for pair in found.pairs],
+    }  # fmt: skip
+    return pd.DataFrame(columns, columns=list(PAIR_COLUMNS))
 
 
 def _for_sheets(table: pd.DataFrame) -> pd.DataFrame:

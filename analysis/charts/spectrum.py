@@ -1,5 +1,6 @@
 """Every percentile of latency at one load, the tail drawn out: how long the slowest one in ten, in a hundred, in a thousand waits."""
 
+from itertools import compress
 from typing import Any
 
 import pandas as pd
@@ -62,9 +63,9 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
             high = [(place[0], y.at(value)) for place, value in zip(places, rows["high"], strict=True)]
             made.drawing.area([*low, *reversed(high)], ink, opacity=0.1, about=About(stack=stack))
         made.drawing.strokes([places], ink, width=1.8, about=About(stack=stack))
-        for row, place in zip(rows.to_dict("records"), places, strict=True):
-            if row["share"] in spectra.NAMED:
-                made.drawing.symbol(*place, row["model"], ink, size=7, about=_about(row))
+        marked = rows["share"].isin(spectra.NAMED)
+        for row, place in zip(rows[marked].to_dict("records"), compress(places, marked), strict=True):
+            made.drawing.symbol(*place, row["model"], ink, size=7, about=_about(row))
         labels.append(Label(stack=stack, ink=ink, at=places[-1], model=rows["model"].iloc[0]))
     made.labels(labels)
     return made.scene(frame["model"])
