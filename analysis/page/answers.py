@@ -27,6 +27,8 @@ FIRST_SCREEN = 4
 DOTS = 4
 FIRST = 2
 """Of more stacks than this and one that are first together, so many are named."""
+FINEST_WANTED = 0.5
+"""Percent. Where most stacks only wait, the middle pair agrees to nothing; no run gets every pair that narrow."""
 NAMED = 2
 """So many stacks without a figure are named in an answer; the tables below have all."""
 
@@ -119,9 +121,10 @@ def _verdict(evidence: Evidence, scenario: str) -> tuple[str, list[Said]]:
 
 
 def _settling(evidence: Evidence, found: Comparison) -> str:
-    """The command that goes on with the run until intervals are half as wide as now."""
+    """The command that goes on with the run until intervals are half as wide as now, or as narrow as can be asked for."""
     run = outside.line(evidence.frames.header.get("run_id") or evidence.frames.path.resolve().name)
-    return f"bench run --resume {run} --precision {to_place(50 * found.precision, -1)}% --time-budget 2h"
+    wanted = max(50 * found.precision, FINEST_WANTED)
+    return f"bench run --resume {run} --precision {to_place(wanted, -1)}% --time-budget 2h"
 
 
 def _leaders(found: Comparison, first: Sequence[Place], figures: Mapping[str, Figure]) -> tuple[str, list[Said]]:

@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from test_spectra import store
 from analysis.evidence import gather
 from analysis.frames import load
 from analysis.numbers import parts
+from analysis.page import answers
 from analysis.page.render import render
 from analysis.report import build
 
@@ -530,3 +532,10 @@ def test_what_was_started_takes_the_place_of_what_was_declared(make_run: Callabl
     assert "server none: it closes, front 75 s to clients" in text
     assert "worker_processes 7;" in text
     assert "had 1 CPU of the machine's 2, its front 2 more." in text
+
+
+@pytest.mark.parametrize(("half", "asked"), [(0.08, "4.0%"), (1e-6, "0.5%")])
+def test_what_is_asked_for_to_settle_an_answer_is_a_precision_that_a_run_accepts(half: float, asked: str) -> None:
+    evidence = SimpleNamespace(frames=SimpleNamespace(header={"run_id": "R"}))
+    command = answers._settling(cast(Any, evidence), cast(Any, SimpleNamespace(precision=half)))
+    assert command == f"bench run --resume R --precision {asked} --time-budget 2h"
