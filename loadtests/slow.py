@@ -4,6 +4,7 @@ An idle one costs nothing while nothing comes; a slow one a few microseconds for
 """
 
 import socket
+from abc import ABC, abstractmethod
 from typing import Any, Literal, Protocol
 
 import gevent
@@ -47,7 +48,7 @@ class Crowd(Protocol):
         """It has ended, one way or the other."""
 
 
-class Slow:
+class Slow(ABC):
     """A client from `begin` to its outcome; kinds of it say what they do once connected, at their turns, and when they are to finish."""
 
     __slots__ = (
@@ -99,11 +100,13 @@ class Slow:
             self.why = "no answer to the attempt to connect"
             self._end("refused" if self.begun_s and not self.connected_s else "unfinished")
 
+    @abstractmethod
     def _opened(self) -> None:
-        raise NotImplementedError
+        """It is connected."""
 
+    @abstractmethod
     def _hurry(self) -> None:
-        raise NotImplementedError
+        """From now on as fast as it can, while connected."""
 
     def _connected(self, sock: socket.socket) -> None:
         self._dial, self._sock = None, sock

@@ -29,11 +29,13 @@ from bench import ceiling, environments, estimate, load, record, run, site
 from bench.ceiling import Ceiling
 from bench.clock import Clock
 from bench.console import Progressing
+from bench.database import data
 from bench.deployment import Deployment
 from bench.launch import Launcher, Tools
-from bench.model import BenchError, Failed, Scenario
+from bench.model import BenchError, Failed, Scenario, Skipped
 from bench.plan import CONNECTIONS, SHORTEST_S, WAITS, Plan
 from bench.render import Endpoint
+from bench.run.context import Context
 from bench.service import Database
 from bench.session import Session
 from bench.store import RunStore, read_run
@@ -90,7 +92,7 @@ class World:
     load: FakeLoad
     said: io.StringIO
     breaking: dict[str, Check] = field(default_factory=dict)
-    context: run.Context
+    context: Context
 
     @property
     def trials(self) -> list[Mapping[str, Any]]:
@@ -121,7 +123,7 @@ class World:
 @pytest.fixture
 def world(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     clock = [1000.0]
-    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("bench.run.context.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(environments, "versions", lambda _: {"flask": "3.1"})
 
     def make(scenarios: list[Scenario] | None = None, *, database: Database | None = None, **changes: Any) -> World:
@@ -129,7 +131,7 @@ def world(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
         made = plan(three_stacks(tree), scenarios or [JSON], **changes)
         out = io.StringIO()
         launcher, generator = FakeLauncher(work, tmp_path), FakeLoad(work, clock)
-        context = run.Context(
+        context = Context(
             plan=made, session=cast(Session, SimpleNamespace(scratch=tmp_path)), launcher=cast(Launcher, launcher),
             store=RunStore.create(tmp_path / "results", {"profile": "tiny"}), database=database or Database(),
             progress=Progressing(estimate.planned_seconds(made, made.cells()), console=Console(file=out, width=500)),
@@ -182,7 +184,7 @@ def test_data_is_restored_before_each_block_and_settled_before_each_cell_that_re
 ) -> None:
     one = world([JSON, DB], blocks=2, database=Database(url="postgresql://x"))
     for name in ("restore", "settle"):
-        monkeypatch.setattr(run.data, name, lambda url, name=name: one.work.append((name, url)))
+        monkeypatch.setattr(data, name, lambda url, name=name: one.work.append((name, url)))
     monkeypatch.setattr(record.observe, "connections", lambda _: {"0-ant--plain--direct-0": 7})
     run.run_blocks(one.context)
     done = [step[0] if step[0] != "load" else step[1] for step in one.work if step[0] != "verify"]
@@ -443,7 +445,7 @@ def test_a_database_that_dies_midway_costs_only_what_needs_it(
             raise BenchError("nothing answers there")
 
     for name in ("restore", "settle"):
-        monkeypatch.setattr(run.data, name, partial(ask, name))
+        monkeypatch.setattr(data, name, partial(ask, name))
     monkeypatch.setattr(record.observe, "connections", lambda _: {})
     run.run_blocks(one.context)
     one.check_complete()
@@ -460,7 +462,7 @@ def test_what_the_plan_skips_is_recorded_as_skipped(world: Callable[..., World],
     tree.app("ant", missing=["db"])
     one = world([JSON, DB])
     assert one.context.plan.skipped == {}  # three_stacks wrote it anew
-    skipped = run.Skipped(reason="ant has no db")
+    skipped = Skipped(reason="ant has no db")
     object.__setattr__(one.context.plan, "skipped", {f"{ANT} db": skipped})
     run.run_blocks(one.context)
     check_rest(one, but=ANT)
@@ -567,7 +569,7 @@ def test_the_null_server_is_loaded_beside_the_stacks_and_sets_their_ceiling(worl
 
 
 def test_without_a_null_server_the_run_goes_on(world: Callable[..., World]) -> None:
-    def refuse(context: run.Context, source: Deployment) -> Ceiling | None:
+    def refuse(context: Context, source: Deployment) -> Ceiling | None:
         raise BenchError("nginx is not here")
 
     one = world([JSON], ceiling=True)
@@ -622,7 +624,7 @@ def whole(tree: Tree, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(site, "find_tools", lambda _: Tools(paths={}, missing={}))
     monkeypatch.setattr(site, "NativeLauncher", lambda *_, **__: None)
 
-    def make(blocks: Callable[[run.Context], None], database: Database | None = None) -> run.Outcome:
+    def make(blocks: Callable[[Context], None], database: Database | None = None) -> run.Outcome:
         monkeypatch.setattr(run, "run_blocks", blocks)
         monkeypatch.setattr(site, "start_database", lambda *_, **__: database or Database())
         made: Plan = plan(three_stacks(tree), [JSON])
@@ -648,7 +650,7 @@ def header(tmp_path: Path) -> dict[str, Any]:
 def test_a_run_that_ends_is_finished(whole: Callable[..., run.Outcome], tmp_path: Path, home: Path) -> None:
     seen = {}
 
-    def blocks(context: run.Context) -> None:
+    def blocks(context: Context) -> None:
         seen.update(header(tmp_path))
         context.verified[ANT] = {"status": "passed", "rules": 61, "failures": []}
         assert context.session.scratch.is_dir()
@@ -674,7 +676,7 @@ def test_a_run_that_ends_is_finished(whole: Callable[..., run.Outcome], tmp_path
 def test_a_run_that_is_cut_off_says_so_and_is_raised_on(
     whole: Callable[..., run.Outcome], tmp_path: Path, home: Path, failure: type[BaseException], status: str
 ) -> None:
-    def blocks(context: run.Context) -> None:
+    def blocks(context: Context) -> None:
         raise failure
 
     with pytest.raises(failure):

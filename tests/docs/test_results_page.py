@@ -13,7 +13,7 @@ from markdown_pages import code, page
 from pyarrow import parquet
 from rich.console import Console
 
-from bench import account, catalog, record, run, sample, trial
+from bench import account, catalog, record, sample, trial
 from bench.claims import execute, stored
 from bench.claims.choose import choose
 from bench.claims.execute import Outcomes
@@ -23,6 +23,7 @@ from bench.launch import Deployment, Tools
 from bench.model import Budget, Failed, Skipped
 from bench.plan import PROFILES, Cell, Plan, make
 from bench.render import Endpoint, Rendered
+from bench.run.prepare import verify_all
 from bench.service import Database
 from bench.store import RunStore
 from bench.verify import Check, Report
@@ -105,7 +106,7 @@ def test_what_was_observed_and_verified(deployment: Deployment, store: RunStore)
         database=Database(), store=store, verified={}, progress=SimpleNamespace(say=lambda text: None),
         verify=lambda one, url: Report(target="", checks=(check,), skipped=()),
     )  # fmt: skip
-    run.verify_all(context, [deployment])  # type: ignore[arg-type]
+    verify_all(context, [deployment])  # type: ignore[arg-type]
     (found,) = context.verified.values()
     same(keys("verified"), found)
     told = next(row for row in RESULTS.tables("verified")[0] if code(row[0]) == ["failures"])

@@ -1,0 +1,190 @@
+"""The main job: plan, launch, verify, load and account, store. One pass over the blocks, readable from `execute` down."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench import estimate, pace, record
+from bench.catalog import ROOT
+from bench.connections import most_together
+from bench.console import Progressing
+from bench.database import data
+from bench.model import BenchError, Failed
+from bench.plan import Cell, Plan
+from bench.run.cells import run_cell
+from bench.run.context import Context
+from bench.run.prepare import calibrate, prepare_load, verify_all
+from bench.session import Session
+from bench.site import open_site
+from bench.store import Earlier, RunStore
+
+SHARE_NOTED = 0.05
+"""A change of the load's share that a reader is told."""
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a run has left so far; filled as it goes, so that it is there after an interruption too."""
+
+    folder: Path | None = None
+    trials: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+def execute(
+    plan: Plan, *, results: Path, command: str, progress: Progressing, outcome: Outcome, hashes: Mapping[str, Any] | None = None,
+    resumed: Path | None = None, after_block: Callable[[Path], object] | None = None,
+) -> None:  # fmt: skip
+    """Carry out `plan`, storing every trial as it ends. Interrupted, it keeps what is finished and raises on.
+
+    `hashes`: see `bench.provenance`. `resumed`: the folder of an interrupted run of the same plan, which is gone on with.
+    `after_block` is called with the run's folder between blocks.
+    """
+    began = time.monotonic()
+    earlier = Earlier()
+    if resumed:
+        store, earlier = RunStore.reopen(resumed, command)
+        outcome.trials.extend(earlier.trials)
+    else:
+        store = RunStore.create(results, record.header(plan, command, hashes))
+    outcome.folder = store.folder
+    status = "failed"
+    context: Context | None = None
+    try:
+        with Session() as session:
+            site = open_site(
+                session, plan.stacks, plan.budget, mode=plan.mode, logs=store.folder / "logs", configs=store.folder / "configs",
+                results=results, connections=most_together(plan),
+            )  # fmt: skip
+            if site.database.failure:
+                progress.say(f"  no database: {site.database.failure.reason}")
+            store.update({"environment": record.environment(site.tools, site.database, site.docker, site.machine)})
+            if site.notes:
+                store.update({"notes": [*plan.notes, *site.notes]})
+            context = Context(
+                verified=dict(store.header.get("verified") or {}), observed=dict(store.header.get("observed") or {}),
+                pilots=dict(store.header.get("pilot") or {}), capacities=earlier.capacities, connections=earlier.connections,
+                plan=plan, session=session, store=store, launcher=site.launcher, database=site.database,
+                progress=progress, began=began, trials=outcome.trials, load=site.load, verify=site.verify,
+                calibrate=partial(calibrate, site), earlier=earlier, after_block=after_block,
+            )  # fmt: skip
+            run_blocks(context)
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        offset_s = context.offset_s if context else 0.0
+        kept: dict[str, Any] = {}
+        if context:
+            cpu_s = (store.header.get("sampling_cpu_s") or 0.0) + context.sampling.cpu_s
+            kept = {"verified": context.verified, "sampling_cpu_s": round(cpu_s, 3)}
+        store.update({"status": status, "ended": record.now(), "elapsed_s": round(offset_s, 1), **kept})
+        store.close()
+
+
+def run_blocks(context: Context) -> None:
+    """Block after block until the plan is done, or what is still wide is narrow, or time is up."""
+    paced = pace.Pace(
+        plan=context.plan, folder=context.store.folder, now_s=lambda: context.offset_s, ask=context.ask
+    )  # fmt: skip
+    context.progress.skip(context.earlier.cells)
+    context.progress.earlier(context.earlier.trials)
+    block = 0
+    while cells := paced.next(block):
+        left = [cell for cell in cells if cell.name not in context.earlier.cells]
+        if left:
+            set_share(context, block, paced.share)
+            context.progress.plan(estimate.planned_seconds(context.plan, left, context.share))
+            for group in range(len(context.plan.groups())):
+                run_block(context, block, group, [cell for cell in left if cell.group == group])
+            paced.ended(left)
+            if context.after_block:
+                context.after_block(context.store.folder)
+            if jumped := context.clock.jumped():
+                note(context, jumped)
+        block += 1
+    context.store.update({"blocks_done": block, "stopped": paced.why})
+    if context.plan.profile.precision is not None:
+        context.progress.say(f"stopped after {block} blocks: {paced.why}")
+
+
+def set_share(context: Context, block: int, share: float) -> None:
+    """Load for `share` of the planned time from this block on; a share far from the last one is noted."""
+    if abs(share - context.share) >= SHARE_NOTED:
+        said = f"From block {block + 1} on each deployment is loaded for {share:.0%} of the planned time"
+        note(context, f"{said}, so that the planned blocks end in time.")
+    context.share = share
+
+
+def note(context: Context, text: str) -> None:
+    """What a reader must know of this run: said, and stored."""
+    context.progress.say(f"note: {text}")
+    context.store.update({"notes": [*context.store.header.get("notes", []), text]})
+
+
+def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -> None:
+    """Deploy the group's stacks afresh, `copies` times each, and take `cells` through them."""
+    plan = context.plan
+    if not cells:
+        return
+    if context.database.url:
+        try:
+            data.restore(context.database.url)
+            context.database.failure = None
+        except BenchError as error:
+            context.database.failure = Failed(reason=str(error))
+    wanted = [(planned, copy) for planned in plan.groups()[group] for copy in range(plan.profile.copies)]
+    groups = len(plan.groups())
+    context.progress.say(
+        f"block {block + 1}{f', group {group + 1} of {groups}' if groups > 1 else ''}: starting {len(wanted)} deployments"
+    )
+    # An id of its own for every deployment that ever ran: a replicate is a deployment.
+    mark = f"{f'g{group}' if group else ''}{f'r{context.earlier.parts}' if context.earlier.parts else ''}"
+    deployments = context.launcher.start(wanted, block=block, mark=mark)
+    try:
+        fresh = [one for one in deployments if one.copy == 0 and one.planned.stack.id not in context.verified]
+        if fresh:
+            verify_all(context, fresh)
+            prepare_load(context, fresh)
+        for deployment in deployments:
+            found = context.verified.get(deployment.planned.stack.id, {})
+            if deployment.failure is None and found.get("failures"):
+                first = found["failures"][0]
+                deployment.failure = Failed(
+                    reason=f"breaks the contract at {first['endpoint']}, rule {first['rule']}: "
+                    f"expected {first['expected']}, got {first['got']}"
+                )
+        for cell in cells:
+            run_cell(context, cell, deployments)
+        if fresh:
+            for one in fresh:
+                context.observed[one.planned.stack.id] = record.observed(
+                    context.database, one, context.launcher.versions(one)
+                )
+            context.store.update({"observed": context.observed})
+    finally:
+        context.launcher.stop(deployments)
+        for one in deployments:
+            seen = context.observed.get(one.planned.stack.id)
+            if not seen or "failure" in seen:
+                continue
+            if one.copy == 0 and seen.get("stop_s") is None:
+                seen["stop_s"] = one.stop_s
+            seen["stops_s"] = [*seen.get("stops_s", []), one.stop_s]
+        context.store.update({"observed": context.observed})
+
+
+def write_report(folder: Path, say: Callable[[str], None], *, language: str = "en") -> bool:
+    """Build the report, and the index of all runs beside it, in a process of its own (bench imports no pandas); whether that worked."""
+    run = subprocess.run(
+        [sys.executable, "-m", "analysis", "report", str(folder), "--index", "--lang", language],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if run.returncode:
+        say(f"the report could not be made: {(run.stderr or run.stdout).strip()[-800:]}")
+    return run.returncode == 0

@@ -1,0 +1,126 @@
+"""What precedes the first figure of a stack: the contract, the null server, and the number of connections."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bench import ceiling, load, pilot
+from bench.ceiling import Ceiling
+from bench.contract import DATABASE_ENDPOINTS
+from bench.database import data
+from bench.deployment import Deployment
+from bench.launch import free_port, nginx_user
+from bench.machine import find_nginx
+from bench.model import BenchError, Failed, Scenario
+from bench.plan import CONNECTIONS
+from bench.run.context import Context
+from bench.site import Site
+from bench.verify import Report
+
+
+def verify_all(context: Context, deployments: Sequence[Deployment]) -> None:
+    """Hold each deployed stack to the contract, side by side: it is checked for truth here, not for speed."""
+    healthy = [one for one in deployments if one.failure is None]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for deployment, report in zip(healthy, pool.map(lambda one: _verified(context, one), healthy), strict=True):
+            if isinstance(report, Failed):
+                deployment.failure = report
+                continue
+            stack = deployment.planned.stack
+            failures = [
+                {"endpoint": one.endpoint, "rule": one.rule, "expected": one.expected, "got": one.got}
+                for one in report.failures
+            ]
+            context.verified[stack.id] = {
+                "status": "passed" if report.passed else "failed", "rules": len(report.checks), "failures": failures,
+            }  # fmt: skip
+            if failures:
+                context.progress.say(
+                    f"  {stack.id} breaks the contract: {len(failures)} rules; `bench verify {stack.id}` lists them"
+                )
+    context.store.update({"verified": context.verified})
+
+
+def _verified(context: Context, deployment: Deployment) -> Report | Failed:
+    try:
+        return context.verify(deployment, context.database.url)
+    except BenchError as error:
+        return Failed(reason=f"could not be verified: {error}")
+
+
+def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
+    """Before these are measured for the first time: the null server, and the number of connections for each stack and scenario."""
+    plan, profile = context.plan, context.plan.profile
+    ready = [one for one in deployments if one.failure is None]
+    if not ready:
+        return
+    if profile.ceiling and not context.calibrated:
+        context.calibrated = True
+        try:
+            context.ceiling = context.calibrate(context, ready[0])
+        except BenchError as error:
+            context.progress.say(f"  no null server: {error}")
+    if profile.pilot_s is None:
+        return
+    for scenario in [one for one in plan.scenarios if plan.is_piloted(one)]:
+        fit = [
+            one for one in ready
+            if f"{one.planned.stack.id} {scenario.name}" not in plan.skipped
+            and (one.planned.stack.id, scenario.name) not in context.connections
+        ]  # fmt: skip
+        if not fit or (context.database.failure and scenario.needs & DATABASE_ENDPOINTS):
+            continue
+        try:
+            found = run_pilot(context, scenario, fit)
+            context.pilots[scenario.name] = {**context.pilots.get(scenario.name, {}), **found}
+        except BenchError as error:
+            context.progress.say(f"  no pilot for {scenario.name}, so {CONNECTIONS} connections for all: {error}")
+    context.store.update({"pilot": context.pilots})
+    if context.database.url:
+        data.restore(context.database.url)
+
+
+def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment]) -> dict[str, Any]:
+    """Try every number of connections on every stack, in one job; keep what was chosen, and return it with the rates."""
+    profile, plan = context.plan.profile, context.plan
+    assert profile.pilot_s is not None
+    context.progress.say(f"  connections for {scenario.name}: trying {', '.join(map(str, pilot.CANDIDATES))}")
+    name = f"pilot-{scenario.name}"
+    answer = context.load(
+        context.session,
+        load.Job(
+            scenario=scenario.source, mode="duet", seed=plan.seed, warmup_s=profile.warmup_s, measure_s=profile.pilot_s,
+            slice_s=profile.slice_s, workers=load.each(plan.budget),
+            targets=[
+                load.Target(id=pilot.target_id(one.id, count), endpoint=one.client, connections=count)
+                for one in ready
+                for count in pilot.CANDIDATES
+            ],
+        ),
+        folder=context.store.folder, name=name, log=context.store.folder / "logs" / "load" / f"{name}.log",
+        cpus=plan.budget.pins("generator"), work=context.session.scratch,
+        on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
+    )  # fmt: skip
+    rates = pilot.read([one.id for one in ready], {target["id"]: target["rps"] for target in answer["targets"]})
+    said: dict[str, Any] = {}
+    for one in ready:
+        stack = one.planned.stack.id
+        context.connections[stack, scenario.name] = chosen = pilot.choose(rates[one.id])
+        said[stack] = {"connections": chosen, "rps": {str(count): rate for count, rate in rates[one.id].items()}}
+    return said
+
+
+def calibrate(site: Site, context: Context, source: Deployment) -> Ceiling | None:
+    """The null server of a run on this machine. Raises BenchError where it cannot be had."""
+    if context.plan.mode != "native":
+        raise BenchError("in containers the generator's ceiling is not measured, only its CPU")
+    nginx = str(find_nginx().path)
+    paths = {
+        one.url.partition("?")[0]: one.url
+        for one in context.plan.scenarios
+        if one.method == "GET" and not one.windows and not one.journey
+    }
+    return ceiling.start(
+        context.session, context.plan.budget, nginx=nginx, source=source.client, paths=paths, port=free_port(),
+        user=nginx_user(), log=context.store.folder / "logs" / "null-server.log",
+    )  # fmt: skip
