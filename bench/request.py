@@ -92,7 +92,7 @@ def paced(profile: Profile, precision: str | None, time_budget: str | None) -> P
     if precision is not None:
         profile = replace(profile, precision=_share(precision))
     if time_budget is not None:
-        profile = replace(profile, budget_s=_seconds(time_budget))
+        profile = replace(profile, budget_s=duration_s(time_budget, "--time-budget"))
     return profile
 
 
@@ -106,8 +106,9 @@ def _share(text: str) -> float:
     return share
 
 
-def _seconds(text: str) -> float:
+def duration_s(text: str, option: str) -> float:
+    """Seconds of a time such as 30m or 1h30m. Raises BenchError, naming the option."""
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smh])", text.strip())
     if not parts or "".join(f"{number}{unit}" for number, unit in parts) != re.sub(r"\s", "", text):
-        raise BenchError(f"--time-budget {text}: expected a time such as 30m, 90s or 1h30m")
+        raise BenchError(f"{option} {text}: expected a time such as 30m, 90s or 1h30m")
     return sum(float(number) * _UNITS_S[unit] for number, unit in parts)

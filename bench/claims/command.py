@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import catalog, claim, provenance
+from bench import catalog, claim, provenance, request
 from bench.catalog import ROOT, Catalog
 from bench.claims.choose import Chosen, choose
 from bench.claims.execute import Outcomes, execute, planned_seconds
@@ -22,15 +22,17 @@ from bench.site import machine_of
 
 Prepare = Callable[..., tuple[list[Stack], dict[str, str]]]
 """From the catalogue and stacks to those that can run here, and why the others cannot, by id."""
+TIME_BUDGET = "45m"
 OVERHEAD_S = 10.0
 """The database, and the analysis at the end: a first guess."""
 
 
 def run(
     *, only: Sequence[str], quick: bool, cpus: str | None, mode: str, seed: int | None, results: Path, as_json: bool,
-    words: Sequence[str], prepare: Prepare,
+    words: Sequence[str], prepare: Prepare, time_budget: str | None = None,
 ) -> int:  # fmt: skip
     """Choose, announce, try, judge; the exit code. Raises BenchError for a mistake in the call."""
+    time_budget_s = request.duration_s(time_budget or TIME_BUDGET, "--time-budget")
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     found = catalog.load()
     budget = place(machine_of(mode)[0], cpus)
@@ -44,7 +46,7 @@ def run(
         takes = readable(one.seconds * one.claim.replicates)
         what = f"{len(one.arms)} arms x {one.claim.replicates} replicates"
         console.print(f"claim {one.claim.number}: {one.claim.title.en}: {what}, about {takes}", markup=False)
-    console.print(f"{len(chosen.ready)} claims, seed {seed}; about {readable(chosen.seconds + OVERHEAD_S)}")
+    console.print(f"{len(chosen.ready)} claims, seed {seed}; {_time(chosen, time_budget_s)}", markup=False)
     console.print(placement.words(budget), markup=False)
     outcomes = Outcomes(not_run=dict(chosen.not_run))
     interrupted: KeyboardInterrupt | None = None
@@ -56,7 +58,7 @@ def run(
         try:
             execute(
                 chosen, budget, results=results, command=shlex.join(words), progress=progress, outcomes=outcomes, seed=seed, quick=quick,
-                mode=mode, hashes=hashes,
+                mode=mode, hashes=hashes, time_budget_s=time_budget_s,
             )  # fmt: skip
         except KeyboardInterrupt as error:
             interrupted = error
@@ -67,6 +69,13 @@ def run(
     if failed:
         console.print(f"{failed} of {len(outcomes.records)} records failed; claims.jsonl says why")
     return 1 if failed or chosen.wrong or not judged else 0
+
+
+def _time(chosen: Chosen, budget_s: float) -> str:
+    whole_s = chosen.seconds + OVERHEAD_S
+    if whole_s <= budget_s:
+        return f"about {readable(whole_s)}"
+    return f"about {readable(whole_s)} for all, and {readable(budget_s)} at hand (--time-budget): there may be fewer replicates"
 
 
 def _numbers(only: Sequence[str]) -> list[int]:

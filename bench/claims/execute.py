@@ -22,6 +22,10 @@ from bench.session import Session
 from bench.site import Site, open_site
 from bench.store import LATEST_CLAIMS, RunStore
 
+LEAST_REPLICATES = 3
+"""So many are made however short the time is: fewer have no interval that is of any use."""
+JUDGE_S = 20.0
+"""What is kept of the time for the verdicts."""
 SHARED = "shared-cpu"
 """Flag: the servers had the generator's CPU as well, since the machine has no other."""
 
@@ -48,6 +52,7 @@ class Context:
     progress: Progressing
     outcomes: Outcomes
     began: float
+    time_budget_s: float | None = None
     launchers: dict[frozenset[int], Launcher] = field(default_factory=dict)
     """By the servers' CPUs: those of a claim that needs more than the placement gives are not the run's."""
     observed: dict[str, Any] = field(default_factory=dict)
@@ -60,10 +65,11 @@ class Context:
 
 def execute(
     chosen: Chosen, budget: Budget, *, results: Path, command: str, progress: Progressing, outcomes: Outcomes, seed: int,
-    quick: bool = False, mode: str = "native", hashes: Mapping[str, Any] | None = None,
+    quick: bool = False, mode: str = "native", hashes: Mapping[str, Any] | None = None, time_budget_s: float | None = None,
 ) -> None:  # fmt: skip
     """Try the claims, storing each record as it ends. Interrupted, it keeps what is finished and raises on.
 
+    Replicates beyond `LEAST_REPLICATES` that would not end within `time_budget_s` are not begun, and a note says so.
     What was found in a stored run over the matrix is read from there: see `stored.from_matrix`.
     """
     began = time.monotonic()
@@ -97,7 +103,7 @@ def execute(
             })  # fmt: skip
             context = Context(
                 site=site, session=session, store=store, budget=budget, seed=seed, mode=mode, progress=progress, outcomes=outcomes,
-                began=began, launchers={budget.server_cpus: site.launcher},
+                began=began, time_budget_s=time_budget_s, launchers={budget.server_cpus: site.launcher},
             )  # fmt: skip
             run_claims(context, chosen, results)
     except BaseException as error:
@@ -120,10 +126,25 @@ def run_claims(context: Context, chosen: Chosen, results: Path) -> None:
         _keep(context, records)
         context.progress.say(f"claim {number}: read from run {context.store.header['reads'][str(number)]}")
     left = [one for one in chosen.ready if one.claim.number not in read]
-    for replicate in range(max((one.claim.replicates for one in left), default=0)):
+    planned = max((one.claim.replicates for one in left), default=0)
+    longest_s = 0.0
+    for replicate in range(planned):
+        began_s = context.offset_s
+        if replicate >= LEAST_REPLICATES and _too_late(context, began_s + longest_s):
+            said = (
+                f"Ended after {replicate} of {planned} replicates: another would not have ended within the time budget."
+            )
+            context.progress.say(f"note: {said}")
+            context.store.update({"notes": [*context.store.header.get("notes", []), said]})
+            return
         for one in left:
             if replicate < one.claim.replicates:
                 run_replicate(context, one, replicate)
+        longest_s = max(longest_s, context.offset_s - began_s)
+
+
+def _too_late(context: Context, ends_s: float) -> bool:
+    return context.time_budget_s is not None and ends_s + JUDGE_S > context.time_budget_s
 
 
 def run_replicate(context: Context, one: Ready, replicate: int) -> None:

@@ -58,7 +58,8 @@ def verify(
 @base.app.command
 def claims(
     *, only: base.Stacks = (), quick: Annotated[bool, Parameter(negative=())] = False, cpus: str | None = None, mode: str = "native",
-    seed: int | None = None, results: Path = base.RESULTS, as_json: Annotated[bool, Parameter("--json")] = False,
+    seed: int | None = None, time_budget: str | None = None, results: Path = base.RESULTS,
+    as_json: Annotated[bool, Parameter("--json")] = False,
 ) -> int:  # fmt: skip
     """Put the claims of loadtests/claims/ to the test, and say what each experiment found by the rule written down before.
 
@@ -74,6 +75,8 @@ def claims(
         native: on this machine; compose: in containers, load generator and database too.
     seed
         Fixes the order of arms and the arrival times; printed and stored.
+    time_budget
+        A time such as 1h30m; 45m when left out. Of the 6 replicates, those beyond the third that would not end within it are not begun.
     results
         The folder that holds the runs.
     as_json
@@ -83,7 +86,7 @@ def claims(
 
     return command.run(
         only=base.split(only), quick=quick, cpus=cpus, mode=mode, seed=seed, results=results, as_json=as_json,
-        words=["bench", *sys.argv[1:]], prepare=base.prepare,
+        words=["bench", *sys.argv[1:]], prepare=base.prepare, time_budget=time_budget,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -231,11 +232,11 @@ class World:
         monkeypatch.setattr(environments, "versions", lambda app: {})
         monkeypatch.setattr(execute, "NativeLauncher", lambda *_, **__: self.launcher)
 
-    def run(self, made: Chosen, *, seed: int = 1) -> list[dict[str, Any]]:
+    def run(self, made: Chosen, *, seed: int = 1, **how: Any) -> list[dict[str, Any]]:
         console = Console(file=self.said, width=500)
         execute.execute(
             made, BUDGET, results=self.results, command="bench claims", outcomes=self.outcomes, seed=seed,
-            progress=Progressing(execute.planned_seconds(made), console=console),
+            progress=Progressing(execute.planned_seconds(made), console=console), **how,
         )  # fmt: skip
         return [dict(one) for one in self.stored.records]
 
@@ -375,6 +376,24 @@ def test_an_interruption_keeps_what_is_done(chosen: Callable[..., Chosen], kinds
     assert world.launcher.up == []
 
 
+@pytest.mark.parametrize(("minutes", "made"), [(45, 4), (10, 3), (65, 6), (None, 6)])
+def test_a_replicate_that_would_not_end_in_time_is_not_begun(
+    chosen: Callable[..., Chosen], kinds: dict[str, Any], world: World, monkeypatch: pytest.MonkeyPatch, minutes: int | None, made: int
+) -> None:  # fmt: skip
+    clock = [0.0]
+    monkeypatch.setattr(execute, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def take_time(arm: PlannedArm, replicate: int) -> None:
+        clock[0] += 300.0 if replicate else 330.0  # for each of two arms
+
+    kinds["single"].before = take_time
+    records = world.run(chosen(table(1, replicates=6)), time_budget_s=minutes and minutes * 60.0)
+    assert Counter(one["arm"] for one in records) == {"one": made, "two": made}
+    said = f"Ended after {made} of 6 replicates: another would not have ended within the time budget."
+    assert (said in world.stored.header["notes"]) is (made < 6)
+    assert world.stored.header["status"] == "finished"
+
+
 def test_nothing_to_do_is_stored_too(chosen: Callable[..., Chosen], world: World) -> None:
     assert world.run(chosen(table(1, "picky"))) == []
     assert world.stored.header["not_run"] == {"1": "too few; get more"}
@@ -478,8 +497,14 @@ def test_the_command_says_what_is_not_run_and_asks_the_analysis(
     told = capsys.readouterr().out
     assert "claim 2: not run: too few; get more" in told
     assert "claim 1: x: 2 arms x 2 replicates, about 16 s" in told
+    assert "1 claims, seed 1; about 26 s\n" in told
     assert "1 supported" in told
     assert asked[0][1] == "claims"
+    assert run(only=("1",), time_budget="20s") == 0
+    told = capsys.readouterr().out
+    assert "about 26 s for all, and 20 s at hand (--time-budget): there may be fewer replicates" in told
+    with pytest.raises(BenchError, match=r"--time-budget soon: expected a time such as 30m"):
+        run(time_budget="soon")
     assert run(only=("1",), as_json=True) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["claims"][0]["verdict"] == "supported"
