@@ -1,7 +1,7 @@
 """What some experiments need beside a deployment: a service that it calls, a broker, a worker for what requests hand on.
 
 Each is started when it is asked for, waited for, and ended with its session at the latest. On this machine; for containers see
-`bench.compose.companions`.
+`bench.compose.launcher`.
 """
 
 import contextlib

@@ -89,7 +89,7 @@ PROFILES: Mapping[str, Profile] = {
         budget_s=1710.0,
     ),
     "full": Profile(
-        name="full", description="every stack on every scenario, unattended for many hours; go on with --resume after an interruption",
+        name="full", description="every stack on every scenario, unattended for days; go on with --resume after an interruption",
         stacks=("full",), scenarios=("*", "io-256-connections", "io-1024-connections"),
         latency=("plaintext", "json", "db", "fortunes", "io"), blocks=10, copies=2, sweep=("workers=1,2,4",),
         swept_scenarios=("json", "db", "cpu", "io"), capacity_s=1.0, latency_s=2.0,

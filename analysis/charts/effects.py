@@ -13,7 +13,7 @@ from analysis.charts._scene import About, Scene, Words
 from analysis.evidence import Evidence
 from analysis.numbers import percent
 from analysis.outside import abridged
-from analysis.stats.effects import effects
+from analysis.stats.effects import axis_order, effects
 from analysis.words import Coded, say
 
 COLUMNS = (
@@ -31,8 +31,6 @@ COLUMNS = (
     "stack",
     "margin",
 )
-AXES = ("front", "server", "worker model", "loop", "data access", "application")
-"""The order in which a reader meets them; other options of servers come after these."""
 ROW = 30.0
 CHANGES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0)
 DIAMOND = "greenlets"
@@ -46,7 +44,7 @@ def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
         return table([], COLUMNS)
     rows: list[dict[str, Any]] = []
     found = sorted(
-        effects(compared, evidence.stacks), key=lambda one: (_order(one.axis), one.axis, one.before, one.after)
+        effects(compared, evidence.stacks), key=lambda one: (axis_order(one.axis), one.axis, one.before, one.after)
     )
     for number, one in enumerate(found):
         common = {
@@ -66,10 +64,6 @@ def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
                 | {"kind": "pair", "value": ratio, "low": low, "high": high, "stack": told, "answer": pair.answer}
             )
     return table(rows, COLUMNS)
-
-
-def _order(axis: str) -> int:
-    return AXES.index(axis) if axis in AXES else len(AXES)
 
 
 def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:

@@ -237,7 +237,7 @@ def _rule(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any]) -> li
         )
     lines += [
         "",
-        "Controls, where the effect must vanish:",
+        "Controls, which must hold, or nothing is decided:",
         "",
         "| Control | Measured | Must be | Effect | n | Came out |",
         "|---|---|---|---|---|---|",

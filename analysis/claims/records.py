@@ -9,12 +9,11 @@ from typing import Any
 
 from analysis import outside
 from analysis.frames import STATUSES, mapping, sequence
-from analysis.stats import MIN_REPLICATES
 from bench.store import read_claims
 
 FILE = "claims.jsonl"
-QUICK_REPLICATES = 3
-"""From so many a quick run has intervals: Student's t with two degrees of freedom is wide, and says so itself."""
+LEAST_REPLICATES = 3
+"""From so many there are intervals: Student's t with two degrees of freedom is wide, and says so itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +69,13 @@ class ClaimsRun:
 
     @property
     def quick(self) -> bool:
-        """Whether it is the short form, whose intervals stand on fewer replicates."""
-        return bool(self.header.get("quick")) or self.header.get("profile") == "quick"
+        """Whether it is the short form, with three replicates of each."""
+        return bool(self.header.get("quick"))
 
     @property
     def least(self) -> int:
         """The fewest replicates of which an interval is made."""
-        return QUICK_REPLICATES if self.quick else MIN_REPLICATES
+        return LEAST_REPLICATES
 
     @property
     def server_cpus(self) -> int:

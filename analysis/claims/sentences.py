@@ -102,7 +102,12 @@ def region(question: Question, found: Region) -> str:
     parts = []
     for bound, closed, is_high in ((found.low, found.with_low, False), (found.high, found.with_high, True)):
         if abs(bound) != float("inf"):
-            parts.append(f"{_SIGNS[closed, is_high]} {bound * scale(kind):,.6g}{suffix}")
+            shown = bound * scale(kind)
+            parts.append(
+                f"{_SIGNS[closed, is_high]} {shown:,.6g}{suffix}"
+                if abs(shown) >= 1
+                else f"{_SIGNS[closed, is_high]} {shown:.3g}{suffix}"
+            )
     return ", ".join(parts)
 
 

@@ -23,7 +23,6 @@ FAMILY = "Bonferroni over the checks of a claim"
 Answer = Literal["supports", "refutes", "unresolved", "left-out"]
 Status = Literal["judged", "invalid", "not-run"]
 Verdict = Literal["supported", "refuted", "depends", "inconclusive"]
-VERDICTS: tuple[Verdict, ...] = ("supported", "refuted", "depends", "inconclusive")
 
 
 @dataclass(frozen=True, kw_only=True)

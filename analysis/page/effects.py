@@ -7,12 +7,9 @@ from analysis import tables
 from analysis.evidence import Evidence
 from analysis.numbers import percent
 from analysis.page.rails import Rail, Scale
-from analysis.stats.effects import Effect, effects
+from analysis.stats.effects import Effect, axis_order, effects
 from analysis.stats.pairs import Pair
 from analysis.words import Said
-
-AXES = ("front", "server", "worker model", "loop", "data access", "application")
-"""The order in which a reader meets them; other options of servers come after these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +50,7 @@ def groups(evidence: Evidence) -> list[Group]:
 
 
 def _rows(found: Sequence[Effect]) -> tuple[tuple[Row, ...], tuple[float, float]]:
-    ordered = sorted(found, key=lambda one: (_order(one.axis), one.axis, one.before, one.after))
+    ordered = sorted(found, key=lambda one: (axis_order(one.axis), one.axis, one.before, one.after))
     values = [bound for one in ordered for bound in (one.ratio, one.low, one.high) if bound == bound]
     scale = Scale.around([1.0, *values])
     rows = tuple(
@@ -68,7 +65,3 @@ def _rows(found: Sequence[Effect]) -> tuple[tuple[Row, ...], tuple[float, float]
 
 def _pair(pair: Pair) -> tuple[str, str, str]:
     return pair.stack, pair.other, percent(*pair.bounds(alone=True))
-
-
-def _order(axis: str) -> int:
-    return AXES.index(axis) if axis in AXES else len(AXES)

@@ -15,6 +15,8 @@ MIN_PAIRS = 3
 """With fewer pairs there is no pooled effect: the pairs are the replicates."""
 FAMILY = "Holm over the effects of one scenario, view and metric"
 """How answers of effects are held together. S. Holm, Scand. J. Stat. 6 (1979). The intervals hold each by itself."""
+AXES = ("front", "server", "worker model", "loop", "data access", "application")
+"""The order in which a reader meets them; other options of servers come after these."""
 
 Verdict = Answer | Literal["depends", "too few pairs"]
 
@@ -128,3 +130,8 @@ def _holm(p_values: Sequence[float]) -> list[float]:
         reached = max(reached, min(1.0, (len(p_values) - rank) * p_values[number]))
         adjusted[number] = reached
     return adjusted
+
+
+def axis_order(axis: str) -> int:
+    """The place of an axis among `AXES`, or after them."""
+    return AXES.index(axis) if axis in AXES else len(AXES)

@@ -23,7 +23,7 @@ from bench.site import Site, open_site
 from bench.store import LATEST_CLAIMS, RunStore
 
 LEAST_REPLICATES = 3
-"""So many are made however short the time is: fewer have no interval that is of any use."""
+"""So many are made however short the time is: from so many there are intervals."""
 JUDGE_S = 20.0
 """What is kept of the time for the verdicts."""
 SHARED = "shared-cpu"

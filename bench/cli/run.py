@@ -34,7 +34,7 @@ def run(
     Parameters
     ----------
     profile
-        quick (under 2 minutes, no intervals), standard, full (everything, for hours), or smoke (does it work? its figures mean nothing).
+        quick (under 2 minutes, no intervals), standard, full (everything, for days), or smoke (does it work? its figures mean nothing).
     stacks
         Stack ids, patterns such as 'flask/*/nginx', or tags (default, core, full); the profile's own when left out.
     scenarios
@@ -197,8 +197,10 @@ def _announce(console: Console, made: plan.Plan, resumed: Path | None) -> None:
 
 def _conclude(console: Console, made: plan.Plan, outcome: Any, took_s: float, *, reported: bool) -> int:
     """The last lines; the exit code."""
+    from bench import sofar
     from bench.console import readable, summary
 
+    blocks = len({trial["block"] for trial in outcome.trials})
     if outcome.trials:
         console.print(summary(outcome.trials, [scenario.name for scenario in made.scenarios]))
     failed = sum(trial["status"] == "failed" for trial in outcome.trials)
@@ -208,8 +210,8 @@ def _conclude(console: Console, made: plan.Plan, outcome: Any, took_s: float, *,
         f"\n{len(outcome.trials)} trials: {failed} failed, {skipped} skipped, {flagged} flagged (*: the report says why); "
         f"{readable(took_s)}"
     )
-    if made.profile.blocks * made.profile.copies < 6:
-        console.print("Too few replicates for intervals: these figures rank nothing.")
+    if blocks < sofar.MIN_BLOCKS:
+        console.print(f"{blocks} of the {sofar.MIN_BLOCKS} blocks that intervals take: these figures rank nothing.")
     if outcome.folder:
         shown = base.shown(outcome.folder / "report" / "index.html" if reported else outcome.folder)
         console.print(f"{'report' if reported else 'results'}: {shown}", soft_wrap=True)

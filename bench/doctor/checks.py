@@ -12,7 +12,7 @@ Status = Literal["ok", "warn", "bad"]
 FILES_NEEDED = 4096
 """A run of all stacks: connections of the generator, of nginx to both sides, and of the applications."""
 FILES_FOR_MANY_CONNECTIONS = 20_000
-"""The scenarios with 10,000 connections: nginx holds two descriptors for each."""
+"""Claim 3 holds 10,000 connections; nginx has two descriptors for each."""
 BACKLOG = 2048
 """The backlog that our manifests ask for; the kernel cuts it to somaxconn."""
 GIB = 1024**3
@@ -154,7 +154,7 @@ def _memory(facts: Facts) -> Check:
 def _disk(facts: Facts) -> Check:
     gib = facts.disk_free_bytes / GIB
     status: Status = "bad" if gib < 0.25 else "warn" if gib < 2 else "ok"
-    remedy = f"free space under {facts.results}, as with `bench clean`: request samples of a long run take 2 GiB"
+    remedy = f"delete old runs under {facts.results}: request samples of a long run take 2 GiB"
     return _judged("disk for results", status, f"{gib:.1f} GiB free", remedy)
 
 

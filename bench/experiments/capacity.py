@@ -22,10 +22,8 @@ from bench.experiments._figures import figures
 from bench.experiments._storm import SESSIONS_S, TIMEOUT_S, sessions, storm, stormed
 from bench.experiments.slots import rate_rps as turn_rps
 from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
-from bench.plan import CONNECTIONS, WAITING_CONNECTIONS, slots
+from bench.plan import CONNECTIONS, LATENCY_SHARE, WAITING_CONNECTIONS, slots
 
-LATENCY_SHARE = 0.5
-"""Latency is read at one rate for all arms: this share of what the slowest of them can do."""
 JOB_S = 1.5
 """Starting the load process, and writing what it recorded: for all arms together."""
 MOST_PER_SLOT = 4

@@ -217,7 +217,7 @@ def job(bench: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def trial(**changes: Any) -> dict[str, Any]:
     return {
-        "stack": "flask/gunicorn-sync/nginx", "scenario": "json", "view": "capacity", "status": "measured", "requests": 2000,
+        "block": 0, "stack": "flask/gunicorn-sync/nginx", "scenario": "json", "view": "capacity", "status": "measured", "requests": 2000,
         "seconds": 2.0, "flags": [], **changes,
     }  # fmt: skip
 
@@ -244,7 +244,7 @@ def test_a_run_plans_what_was_asked_for_and_names_the_report_last(
     assert "seed 7; about " in done.out
     assert any(line.split() == ["flask/gunicorn-sync/nginx", "1,000", "-"] for line in lines)
     assert any(line.startswith("2 trials: 0 failed, 0 skipped, 1 flagged") for line in lines)
-    assert "Too few replicates for intervals: these figures rank nothing." in lines
+    assert "1 of the 6 blocks that intervals take: these figures rank nothing." in lines
     assert lines[-1] == "report: out/20260101-000000-abcd/report/index.html"
 
 
@@ -377,11 +377,14 @@ def test_the_profile_says_what_is_left_out(bench: Callable[..., Done], job: dict
 def test_standard_is_what_is_run_without_a_word_and_has_intervals(
     bench: Callable[..., Done], job: dict[str, Any]
 ) -> None:
+    job["trials"] = [{**trial(), "block": block} for block in range(6)]
     done = bench("run")
     assert job["plan"].profile.name == "standard"
     assert job["results"] == cli.base.RESULTS
-    assert "Too few replicates" not in done.out
+    assert "these figures rank nothing" not in done.out
     assert "6 blocks x 2 copies" in done.out
+    job["trials"] = job["trials"][1:]  # it is the blocks there are that count, not those that were planned
+    assert "5 of the 6 blocks that intervals take: these figures rank nothing." in bench("run").out
 
 
 def test_a_failed_trial_is_exit_code_1(bench: Callable[..., Done], job: dict[str, Any]) -> None:
