@@ -45,6 +45,8 @@ def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot], now: 
     """
     before, after = snapshots
     used = {role: sample.used(before, after, f"{deployment.id} {role}") for role in ("app", "front", "database")}
+    if not before.cpu_s.get(f"{deployment.id} database"):
+        used["database"] = None  # sessions that were opened since may have had others before them, which have ended
     if not deployment.planned.stack.front.processes:
         used["front"] = None
     used["generator"] = sample.used(before, after, "generator")

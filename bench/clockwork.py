@@ -54,12 +54,19 @@ class Clockwork:
             timer.cancel()
 
     def finish(self) -> None:
-        """Wait until all that were begun are done. Raises BenchError where one failed."""
+        """Wait until all that were begun are done. Raises BenchError where one failed, or is not done by then."""
         deadline = time.monotonic() + PATIENCE_S
         for timer in self._timers:
             timer.join(max(deadline - time.monotonic(), 0.0))
         if self._failed:
             raise self._failed[0]
+        if any(timer.is_alive() for timer in self._timers):
+            begun, done = (
+                {name.removesuffix(end) for name, _, _ in self._told if name.endswith(end)}
+                for end in ("-begin", "-end")
+            )
+            late = ", ".join(sorted(begun - done)) or "an action"
+            raise BenchError(f"{late} was not done {PATIENCE_S:.0f} s after the load")
 
     def events(self, origin_s: float) -> list[Event]:
         """On the clock whose zero is `origin_s` on this machine's."""

@@ -182,12 +182,13 @@ class Lab:
 
     def load(
         self, job: load.Job, *, name: str, watched: Sequence[Deployment] = (), at: Sequence[Action] = (),
-        gate: Callable[[], object] = lambda: None,
+        gate: Callable[[], object] = lambda: None, drawn_as: str | None = None,
     ) -> Loaded:  # fmt: skip
         """Carry out `job` under a seed of its own, and `at` meanwhile. `name` is unique in the run: see `job_name`.
 
-        `gate` is called when all is ready, and the measuring begins when it returns. Raises ArmFailedError where the generator gives no
-        result, with the reason of a watched deployment that has died.
+        Loads with the same `drawn_as` have the same seed: their arrivals are the same. `gate` is called when all is ready, and the
+        measuring begins when it returns. Raises ArmFailedError where the generator gives no result, with the reason of a watched
+        deployment that has died.
         """
         snapshots: list[Snapshot] = []
         clockwork = Clockwork(at)
@@ -200,7 +201,7 @@ class Lab:
 
         try:
             answer = self.load_with(
-                self.session, replace(job, seed=self.seed + zlib.crc32(name.encode())), folder=self.store.folder, name=name,
+                self.session, replace(job, seed=self.seed + zlib.crc32((drawn_as or name).encode())), folder=self.store.folder, name=name,
                 log=self.store.folder / "logs" / "load" / f"{name}.log", cpus=self.budget.pins("generator"),
                 work=self.session.scratch, on_ready=ready, on_progress=lambda done: None,
                 on_measured=lambda pid: snapshots.append(account.snapshot(self.database, watched, pid)), **turns,

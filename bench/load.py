@@ -37,6 +37,8 @@ class Target:
     connections: int
     rate_rps: float | None = None
     """open: arrivals a second at this target, instead of the job's."""
+    batch: int | None = None
+    """duet, closed: so many answers may end at once, so the rate is that over whole batches: `batches` of the answer."""
 
 
 BesideKind = Literal["readers", "slow-heads", "slow-bodies", "idle"]
@@ -246,6 +248,7 @@ def _encode(job: Job) -> dict[str, Any]:
             "id": target.id, "host": target.endpoint.host, "port": target.endpoint.port,
             "unix": str(target.endpoint.socket) if target.endpoint.socket else None, "connections": target.connections,
             **({"rate_rps": target.rate_rps} if target.rate_rps else {}),
+            **({"batch": target.batch} if target.batch else {}),
         }
         for target in job.targets
     ]  # fmt: skip

@@ -90,6 +90,7 @@ def measured(
     kept = {
         key: answer[key] for key in ("requests", "errors", "bytes", "seconds", "rps", "connections", "window_requests")
     }
+    kept |= answer.get("batches") or {}
     loaded_s = answer["seconds"] / (1 - LEAD if slice_s else 1)
     record = {
         **named, **EMPTY, "status": "measured", "started": started, "offset_s": round(offset_s, 3), "slice_s": slice_s,
@@ -107,6 +108,12 @@ def measured(
             "rps": None,
             "latency_ms": None,
         }
+    elif kept["rps"] is None:
+        count, connections = answer["requests"], answer["connections"]
+        record |= {
+            "status": "skipped", "flags": [], "seconds": None,
+            "reason": f"{count} answers in {answer['seconds']:.3g} s to {connections} connections: too few turns to tell a rate from",
+        }  # fmt: skip
     elif answer.get("left_out"):
         record |= {
             "status": "failed",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtests import parquet
+from loadtests.batches import whole_turns
 from loadtests.beyond import Account, Beyond, timed_rows
 from loadtests.durations import Durations, Histogram
 from loadtests.errors import FAULT_NAMES, Fault
@@ -23,6 +24,7 @@ from loadtests.recorder import Window, clock
 ENGINE = "forkloop-load 1"
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
 PARTS = 12
+MOST = 0.99
 LATE_SHARE = 0.1
 """A latency of which the generator's lateness is more than this share is marked."""
 PHASES = ("warm", "measure", "drain", "lead")
@@ -118,18 +120,22 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         if window.target == number and window.phase == "measure"
     ]
     windows, accounts = [window for window, _ in mine], [account for _, account in mine]
-    seconds = sum(_seconds(window, account.last_end_s) for window, account in mine)
+    side = measured.sides[number]
+    late = side.late
+    if late is not None and measured.recorder.beyond is None:
+        seconds = _answered_s(table, number, windows)
+    else:
+        seconds = sum(_seconds(window, account.last_end_s) for window, account in mine)
     requests = sum(account.requests for account in accounts)
     faults = sum((account.faults for account in accounts), np.zeros(len(Fault), np.int64))
     faults[Fault.OK] = 0
-    side = measured.sides[number]
-    late = side.late
     latency = _latency_ms(table, measured, number) if late is not None else None
     return {
         "id": job.targets[number].id,
         "requests": requests,
         "seconds": seconds,
         "rps": requests / seconds if seconds else None,
+        "batches": _batches(job, table, measured, number),
         "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count},
         "problems": side.problems,
         "bytes": sum(account.bytes for account in accounts),
@@ -273,6 +279,32 @@ def _parts(
         }
         for begin, end in pairwise(bounds)
     ]
+
+
+def _batches(job: Job, table: Table, measured: Measured, number: int) -> dict[str, float | None] | None:
+    """The rate of a target with a `batch`, over whole ones (see `batches`), with what it is made of; None for others."""
+    batch = job.targets[number].batch
+    if batch is None or measured.recorder.beyond is not None:
+        return None
+    requests, seconds = 0, 0.0
+    for at, window in enumerate(table.windows):
+        if window.target == number and window.phase == "measure":
+            ends_s = table.rows["end_s"][table.correct & (table.window == at)]
+            if found := whole_turns(ends_s, batch, window.end_s - window.counted_s):
+                requests, seconds = requests + found[0], seconds + found[1]
+    return {"requests": requests, "seconds": seconds, "rps": requests / seconds if seconds else None}
+
+
+def _answered_s(table: Table, number: int, windows: Sequence[Window]) -> float:
+    """How long an open loop took until `MOST` of its requests had been answered, and at least as long as they came: a single straggler
+    does not make a load that was reached one that was not.
+    """
+    if not windows:
+        return 0.0
+    began_s, until_s = windows[0].start_s, min(windows[-1].end_s, clock())
+    ends = np.sort(table.rows["end_s"][(table.target == number) & table.measuring & (table.rows["fault"] == Fault.OK)])
+    most_s = float(ends[math.ceil(MOST * len(ends)) - 1]) if len(ends) else until_s
+    return max(most_s, until_s) - began_s
 
 
 def _seconds(window: Window, last_end_s: float) -> float:

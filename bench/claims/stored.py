@@ -97,7 +97,11 @@ def _like(store: RunStore, results: Path) -> Sequence[Run]:
         stacks = (head.get("hashes") or {}).get("stacks") or {}
         wanted: Mapping[str, Any] = here["hashes"].get("stacks") or {}
         unchanged = all(stacks[name] == wanted[name] for name in stacks.keys() & wanted.keys())
+        unchanged = unchanged and all(
+            (head.get("hashes") or {}).get(key) == here["hashes"].get(key) for key in ("suite", "contract")
+        )
         matrix = head.get("kind", "matrix") == "matrix" and head.get("status") == "finished"
+        same = same and head.get("placement") == here.get("placement")
         if matrix and same and unchanged and head.get("mode") == here["mode"] and not run.damaged:
             fit.append(run)
     return fit

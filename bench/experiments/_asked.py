@@ -9,6 +9,7 @@ from bench.contract import DATABASE_ENDPOINTS
 from bench.lab import PlannedArm
 from bench.manifest import OptionalEndpoint
 from bench.model import Scenario
+from bench.plan import WAITING_CONNECTIONS, slots
 
 
 class Asking(Protocol):
@@ -40,6 +41,12 @@ class Asked:
     def touches_database(self) -> bool:
         """Whether the database answers."""
         return self.scenario is not None and bool(self.scenario.needs & DATABASE_ENDPOINTS)
+
+    def holds(self, arm: PlannedArm) -> int:
+        """How many of these an arm can let wait at once."""
+        if self.scenario is not None:
+            return arm.stack.holds(self.scenario)
+        return slots(arm.stack) or WAITING_CONNECTIONS
 
     def of_job(self, arms: Sequence[PlannedArm]) -> dict[str, Any]:
         """What a load's job says of it, for these arms."""

@@ -42,9 +42,11 @@ def figures(trials: Iterable[Mapping[str, Any]], loaded: Loaded | None) -> Found
 
 
 def _cpu_ms(one: Mapping[str, Any], *roles: str) -> float | None:
-    """CPU time of a request; None where it is not known, or there is no such role."""
-    spent = [seconds for role in roles if (seconds := (one["cpu_s"] or {}).get(role)) is not None]
-    return _each(1000 * sum(spent), one["window_requests"]) if spent else None
+    """CPU time of a request; None where it is not known, or there is no such role. A stack has the roles that it has memory of."""
+    used, there = one["cpu_s"] or {}, one["pss_bytes"] or {}
+    spent = [used.get(role) for role in roles if used.get(role) is not None or role in there]
+    known = [seconds for seconds in spent if seconds is not None]
+    return _each(1000 * sum(known), one["window_requests"]) if known and len(known) == len(spent) else None
 
 
 def _each(amount: float | None, requests: int | None) -> float | None:

@@ -20,7 +20,6 @@ from bench.experiments._asked import Asked, asked, check
 from bench.experiments._asked import optional as paths_optional
 from bench.experiments._figures import figures
 from bench.experiments._storm import SESSIONS_S, TIMEOUT_S, sessions, storm, stormed
-from bench.experiments.slots import rate_rps as turn_rps
 from bench.lab import Found, Lab, Loaded, PlannedArm, job_name
 from bench.plan import CONNECTIONS, LATENCY_SHARE, WAITING_CONNECTIONS, slots
 
@@ -177,21 +176,20 @@ def _measure(
         **one.of_job(arms), mode="open" if rate_rps else "duet", seed=0, warmup_s=given.warmup_s, measure_s=measure_s, slice_s=slice_s,
         rate_rps=rate_rps, workers=load.each(lab.budget),
         targets=[
-            load.Target(id=deployments[arm.name].id, endpoint=deployments[arm.name].client, connections=_connections(arm, one, view))
+            load.Target(
+                id=deployments[arm.name].id, endpoint=deployments[arm.name].client, connections=(count := _connections(arm, one, view)),
+                batch=min(count, one.holds(arm)) if one.windows and rate_rps is None else None,
+            )
             for arm in arms
         ],
     )  # fmt: skip
     loaded = lab.load(job, name=name, watched=watched)
-    rows = loaded.rows() if one.waits and rate_rps is None else None
     for arm, deployment in zip(arms, watched, strict=True):
         told = loaded.target(deployment.id)
-        if rows is not None and told["requests"]:
-            # Waits end in batches: how many fit into a window is a whole number, and says little of how long they took.
-            batch = min(told["connections"], slots(arm.stack) or told["connections"])
-            told = {**told, "rps": turn_rps(rows.of(deployment.id), batch)}
         made = trial.measured(
             {"scenario": one.name, "view": view}, deployment, told, accounts=loaded.accounts(deployment),
             generator=loaded.answer["generator"], slice_s=slice_s, rate_rps=rate_rps, started=started, offset_s=0.0,
+            budget=lab.budget,
         )  # fmt: skip
         trials[arm.name].append(made)
     return loaded

@@ -83,7 +83,10 @@ def sweep(lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deploy
         **what, mode="closed", seed=0, warmup_s=0.0, measure_s=given.window_s,
         timeout_s=4 * MOST_PER_SLOT * given.wait_ms / 1000 + 2.0,
         targets=[
-            load.Target(id=target(deployments[arm.name], level), endpoint=deployments[arm.name].client, connections=level)
+            load.Target(
+                id=target(deployments[arm.name], level), endpoint=deployments[arm.name].client, connections=level,
+                batch=min(level, slots_at_once(arm.stack) or level),
+            )
             for arm, level in asked
         ],
     )  # fmt: skip
@@ -105,25 +108,14 @@ def target(deployment: Deployment, level: int) -> str:
     return f"{deployment.id}|{level}"
 
 
-def rate_rps(rows: Rows, batch: int) -> float | None:
-    """Right answers a second, from the end of the first `batch` to that of the last: waits end in batches, and a window cuts the last.
-
-    Where fewer ended than make one, they did not end in batches: from the first. None where that leaves nothing.
-    """
-    ends = np.sort(rows.end_s[rows.right])
-    first = batch if len(ends) > batch else 1
-    if len(ends) <= first or ends[-1] <= ends[first - 1]:
-        return None
-    return float((len(ends) - first) / (ends[-1] - ends[first - 1]))
-
-
-def at_levels(arm: PlannedArm, deployment: Deployment, rows: Rows) -> dict[str, float | None]:
+def at_levels(arm: PlannedArm, deployment: Deployment, loaded: Loaded, rows: Rows) -> dict[str, float | None]:
     """What is known of each level."""
     given: Parameters = arm.parameters
-    slots, found = slots_at_once(arm.stack), dict[str, float | None]()
+    found: dict[str, float | None] = {}
     for level in given.levels:
-        mine = rows.of(target(deployment, level))
-        rate = rate_rps(mine, min(level, slots or level)) if level in levels_of(arm) else None
+        name = target(deployment, level)
+        mine = rows.of(name)
+        rate = (loaded.target(name)["batches"] or {}).get("rps") if level in levels_of(arm) else None
         took_ms = (mine.end_s - mine.intended_s)[mine.right] * 1000
         found |= {
             f"rps_at_{level}": rate,
@@ -136,7 +128,7 @@ def at_levels(arm: PlannedArm, deployment: Deployment, rows: Rows) -> dict[str, 
 def found(arm: PlannedArm, deployment: Deployment, loaded: Loaded, rows: Rows) -> Found:
     """The figures of one arm."""
     given: Parameters = arm.parameters
-    each = at_levels(arm, deployment, rows)
+    each = at_levels(arm, deployment, loaded, rows)
     slots = given.slots or slots_at_once(arm.stack)
     rates = {level: rate for level in given.levels if (rate := each[f"rps_at_{level}"]) is not None}
     plateau = max((rate for level, rate in rates.items() if level >= (slots or 1)), default=None)

@@ -122,7 +122,10 @@ def try_arm(
         warmup_s=0.0, measure_s=given.measure_s, timeout_s=PATIENCE_S,
     )  # fmt: skip
     start = Action(at_s=0.0, name="accounts", do=lambda: snapshots.append(sample.take(groups())))
-    loaded = lab.load(job, name=job_name(arm, replicate, "reports"), watched=[deployment], at=[start])
+    loaded = lab.load(
+        job, name=job_name(arm, replicate, "reports"), watched=[deployment], at=[start],
+        drawn_as=job_name(arm.claim, replicate, "reports"),  # where the work is done differs, not when it is asked for
+    )  # fmt: skip
     rows = loaded.rows().of(TARGET)
     done = settle(store, int(rows.right.sum()))
     after = groups()

@@ -147,17 +147,17 @@ def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -
     mark = f"{f'g{group}' if group else ''}{f'r{context.earlier.parts}' if context.earlier.parts else ''}"
     deployments = context.launcher.start(wanted, block=block, mark=mark)
     try:
-        fresh = [one for one in deployments if one.copy == 0 and one.planned.stack.id not in context.verified]
+        first = [one for one in deployments if one.copy == 0]
+        fresh = [one for one in first if one.planned.stack.id not in context.verified]
         if fresh:
             verify_all(context, fresh)
-            prepare_load(context, fresh)
+        prepare_load(context, first)
         for deployment in deployments:
             found = context.verified.get(deployment.planned.stack.id, {})
             if deployment.failure is None and found.get("failures"):
-                first = found["failures"][0]
+                rule = found["failures"][0]
                 deployment.failure = Failed(
-                    reason=f"breaks the contract at {first['endpoint']}, rule {first['rule']}: "
-                    f"expected {first['expected']}, got {first['got']}"
+                    reason=f"breaks the contract at {rule['endpoint']}, rule {rule['rule']}: expected {rule['expected']}, got {rule['got']}"
                 )
         for cell in cells:
             run_cell(context, cell, deployments)

@@ -1,5 +1,6 @@
 """One scenario seen one way, through every deployment: load, keep accounts, store."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -69,7 +70,8 @@ def _measure(
             Skipped(reason=f"no time left: load stops {plan.profile.load_until_s:.0f} s after the start")
         )
     if not cell.is_capacity and not rates:
-        raise _NotMeasured(Skipped(reason="no capacity was measured to derive an offered load from"))
+        late = " (of other groups it is known from the second block on)" if len(plan.groups()) > 1 else ""
+        raise _NotMeasured(Skipped(reason=f"no capacity was measured to derive an offered load from{late}"))
     try:
         if context.database.url and scenario.needs & DATABASE_ENDPOINTS:
             data.settle(context.database.url)
@@ -90,10 +92,11 @@ def run_job(
     snapshots: list[Snapshot] = []
     targets = [
         load.Target(
-            id=one.id, endpoint=one.client, connections=_connections(context, cell, one), rate_rps=rates.get(one.id)
+            id=one.id, endpoint=one.client, connections=(count := _connections(context, cell, one)), rate_rps=rates.get(one.id),
+            batch=min(count, one.planned.holds(scenario)) if scenario.windows and not rates else None,
         )
         for one in ready
-    ]
+    ]  # fmt: skip
     if null := _null(context, cell):
         most = max(target.connections for target in targets)
         targets.append(load.Target(id=ceiling.ID, endpoint=null.endpoint, connections=most))
@@ -179,9 +182,28 @@ def _rates(context: Context, cell: Cell, ready: Sequence[Deployment]) -> dict[st
     }  # fmt: skip
     if not known:
         return {}
-    equal = LATENCY_SHARE * min(known.values())
     share = cell.own_share
+    elsewhere = _elsewhere(context, cell) if share is None else []
+    if elsewhere is None:
+        return {}
+    equal = LATENCY_SHARE * min(*known.values(), *elsewhere, math.inf)
     return {one.id: max(1.0, share * known[one.id] if share else equal) for one in ready}
+
+
+def _elsewhere(context: Context, cell: Cell) -> list[float] | None:
+    """What stacks of the other groups can do in this scenario, from their last turn: the load is equal for all, whatever group they are in.
+    None where a group has not had a turn.
+    """
+    found = []
+    for group in set(range(len(context.plan.groups()))) - {cell.group}:
+        for block in (cell.block, cell.block - 1):
+            source = replace(cell, view="capacity", group=group, block=block).name
+            if rates := [rate for (name, *_), rate in context.capacities.items() if name == source]:
+                found += rates
+                break
+        else:
+            return None
+    return found
 
 
 def _null(context: Context, cell: Cell) -> Ceiling | None:

@@ -49,7 +49,9 @@ def _verified(context: Context, deployment: Deployment) -> Report | Failed:
 
 
 def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
-    """Before these are measured for the first time: the null server, and the number of connections for each stack and scenario."""
+    """The null server, once in a process; and the number of connections for each stack and scenario that has none yet: before the first
+    block, and, where a run is taken up again, before the block that it goes on with.
+    """
     plan, profile = context.plan, context.plan.profile
     ready = [one for one in deployments if one.failure is None]
     if not ready:
@@ -62,12 +64,15 @@ def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
             context.progress.say(f"  no null server: {error}")
     if profile.pilot_s is None:
         return
+    asked = False
     for scenario in [one for one in plan.scenarios if plan.is_piloted(one)]:
         fit = [
             one for one in ready
             if f"{one.planned.stack.id} {scenario.name}" not in plan.skipped
-            and (one.planned.stack.id, scenario.name) not in context.connections
+            and (one.planned.stack.id, scenario.name) not in context.tried
         ]  # fmt: skip
+        context.tried |= {(one.planned.stack.id, scenario.name) for one in fit}
+        fit = [one for one in fit if (one.planned.stack.id, scenario.name) not in context.connections]
         if not fit or (context.database.failure and scenario.needs & DATABASE_ENDPOINTS):
             continue
         try:
@@ -75,6 +80,9 @@ def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
             context.pilots[scenario.name] = {**context.pilots.get(scenario.name, {}), **found}
         except BenchError as error:
             context.progress.say(f"  no pilot for {scenario.name}, so {CONNECTIONS} connections for all: {error}")
+        asked = True
+    if not asked:
+        return
     context.store.update({"pilot": context.pilots})
     if context.database.url:
         data.restore(context.database.url)

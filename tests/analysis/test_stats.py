@@ -132,6 +132,21 @@ def test_a_stack_without_front_is_charged_with_its_app_alone(make_run: Callable[
     assert _one(table, view="capacity", metric="pss_bytes")["value"] == pytest.approx(trial["pss_bytes"]["app"])
 
 
+def test_where_the_database_works_its_share_must_be_known(make_run: Callable[..., object]) -> None:
+    """Sessions that end before they can be counted would make a stack cheaper than the others by all that the database did for it."""
+    one, other = "flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"
+    run = make_run(scenarios=["db", "json"], stacks=[one, other])
+    for trial in run.trials:
+        if trial["scenario"] == "json":
+            trial["cpu_s"]["database"] = 0.0
+        if trial["stack"] == one:
+            trial["cpu_s"]["database"] = None
+    table = replicates(load(run.write()).trials)
+    sums = table[(table["metric"] == "cpu_ms") & (table["view"] == "capacity")]
+    assert set(zip(sums["scenario"], sums["stack"], strict=True)) == {("db", other), ("json", one), ("json", other)}
+    assert one in set(table[table["metric"] == "cpu_app_ms"]["stack"])
+
+
 def test_without_the_apps_own_figure_there_is_no_sum(make_run: Callable[..., object]) -> None:
     run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
     for trial in run.trials:

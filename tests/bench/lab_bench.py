@@ -17,6 +17,7 @@ from bench.lab import Lab, PlannedArm
 from bench.model import Budget
 from bench.service import Database
 from bench.store import RunStore
+from loadtests.batches import whole_turns
 
 TEXT = {"en": "x", "zh": "y"}
 BUDGET = Budget(server_cpus=frozenset({0}), load_cpus=frozenset({1}), database_cpus=frozenset({1}))
@@ -87,8 +88,19 @@ class Bench:
         self.during()
         on_measured(NO_SUCH_PROCESS)
         told, rows = self.answer(name, job)
+        for target, asked in zip(told["targets"], job.targets, strict=True):
+            target.setdefault("batches", batches(rows, job, asked))
         write_rows(folder / "requests" / f"{name}.parquet", rows)
         return told
+
+
+def batches(rows: Sequence[Row], job: load.Job, asked: load.Target) -> dict[str, Any] | None:
+    """As the generator says it."""
+    ends_s = np.array([row["end_s"] for row in rows if row["target"] == asked.id and "error" not in row])
+    if asked.batch is None or not rows:
+        return None
+    requests, seconds = whole_turns(ends_s, asked.batch, job.measure_s) or (0, 0.0)
+    return {"requests": requests, "seconds": seconds, "rps": requests / seconds if seconds else None}
 
 
 def answer(job: load.Job, **of_target: Any) -> dict[str, Any]:

@@ -433,6 +433,7 @@ def test_a_claim_is_read_from_a_like_run_over_the_matrix(chosen: Callable[..., C
     "changes",
     [
         {"status": "interrupted"}, {"mode": "compose"}, {"kind": "claims"}, {"environment": {"host": "another"}},
+        {"placement": {"server": [7]}}, {"hashes": {"suite": "another"}}, {"hashes": {"contract": "another"}},
     ],
 )  # fmt: skip
 def test_it_is_not_read_from_an_unlike_one(

@@ -182,6 +182,7 @@ class FakeLab:
     budget: Any = field(default_factory=budget)
     how: list[Any] = field(default_factory=list)
     jobs: list[Any] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
     failed: dict[str, Failed] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -199,8 +200,11 @@ class FakeLab:
     def accompanied(self, names: Sequence[str], stack: Any) -> Iterator[Mapping[str, str]]:
         yield {"BROKER_URL": "redis://x"}
 
-    def load(self, job: Any, *, name: str, watched: Sequence[Any] = (), at: Sequence[Any] = ()) -> Any:
+    def load(
+        self, job: Any, *, name: str, watched: Sequence[Any] = (), at: Sequence[Any] = (), drawn_as: str | None = None
+    ) -> Any:
         self.jobs.append((name, job))
+        self.drawn.append(drawn_as or name)
         events = []
         for action in at:
             action.do()
@@ -387,6 +391,8 @@ def test_reports_arrive_at_one_rate_for_all_and_are_waited_for(tree: Tree, monke
     assert rates == {"one": pytest.approx(0.7 / 0.05), "two": pytest.approx(0.7 / 0.05), "three": 7.0}
     assert cast(Found, found["one"]).metrics["completion_mean_ms"] == pytest.approx(50)
     assert told.count(("DEL", "reports")) == 3
+    assert len({name for name, _ in lab.jobs}) == 3
+    assert len(set(lab.drawn)) == 1, "reports are asked for at the same moments, wherever they are made"
     monkeypatch.setattr(tasks, "ask", lambda endpoint, target: Asked(sent_s=0.0, ended_s=0.05, status=500))
     with pytest.raises(BenchError, match="POST /report answered 500"):
         tasks.together(cast(Lab, lab), arms, 0)

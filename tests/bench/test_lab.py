@@ -73,6 +73,20 @@ def test_an_action_that_fails_fails_the_arm(bench: Bench) -> None:
         bench.lab.load(job(), name="x", at=[Action(at_s=0.0, name="a", do=fail)])
 
 
+def test_an_action_that_does_not_end_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.clockwork.PATIENCE_S", 0.05)
+    begun, over = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        over.wait(10)
+
+    bench.during = lambda: begun.wait(5)
+    with pytest.raises(BenchError, match="restart was not done 0 s after the load"):
+        bench.lab.load(job(), name="x", at=[Action(at_s=0.0, name="restart", do=wait)])
+    over.set()
+
+
 def test_a_load_that_fails_names_the_process_that_died(
     bench: Bench, arms: tuple[PlannedArm, ...], tmp_path: Path
 ) -> None:

@@ -245,6 +245,18 @@ def test_slow_services_are_loaded_in_windows(world: Callable[..., World]) -> Non
     capacity, latency = one.load.jobs
     assert (capacity.slice_s, capacity.measure_s) == (1.5, 1.5)
     assert (latency.slice_s, latency.measure_s) == (None, 1.0)
+    # As many answers end at once as requests wait together: all connections here, and one for each of what serves one at a time.
+    plans = {planned.stack.id: planned for planned in one.context.plan.stacks}
+    assert [target.batch for target in capacity.targets] == [
+        min(target.connections, plans[stack].holds(IO)) for target, stack in zip(capacity.targets, plans, strict=True)
+    ]
+    assert {target.batch for target in latency.targets} == {None}
+
+
+def test_what_is_loaded_in_slices_has_no_batches(world: Callable[..., World]) -> None:
+    one = world([JSON])
+    run.run_blocks(one.context)
+    assert {target.batch for job in one.load.jobs for target in job.targets} == {None}
 
 
 def test_what_waits_is_loaded_without_a_warm_up_for_some_waits_at_least(world: Callable[..., World]) -> None:
@@ -540,6 +552,28 @@ def test_a_pilot_chooses_connections_once_and_the_run_keeps_them(world: Callable
     one.check_complete()
 
 
+def test_a_run_that_is_taken_up_again_has_its_null_server_and_the_pilots_that_were_to_come(
+    world: Callable[..., World],
+) -> None:
+    asked: list[str] = []
+
+    def calibrate(context: Context, source: Deployment) -> None:
+        asked.append(source.id)
+
+    one = world([JSON, DB], blocks=2, pilot_s=0.3, ceiling=True)
+    one.context.calibrate = calibrate
+    one.context.verified = {stack: {"status": "passed", "rules": 1, "failures": []} for stack in (ANT, BEE, CAT)}
+    one.context.connections = {(stack, "json"): 32 for stack in (ANT, BEE, CAT)} | {(ANT, "db"): 64}
+    run.run_blocks(one.context)
+    assert asked == ["0-ant--plain--direct-0"]
+    pilots = [name for name in one.load.names if name.startswith("pilot")]
+    assert pilots == ["pilot-db"], "what has its number keeps it, and nobody is asked twice"
+    assert {target.id.partition("|")[0] for target in one.load.jobs[0].targets} == {
+        "0-bee--plain--direct-0", "0-cat--plain--direct-0",
+    }  # fmt: skip
+    assert one.context.connections[ANT, "db"] == 64
+
+
 def test_a_pilot_that_fails_leaves_the_plans_connections_and_says_so(world: Callable[..., World]) -> None:
     one = world([JSON], pilot_s=0.3)
 
@@ -728,6 +762,23 @@ def test_a_share_of_its_own_capacity_is_each_deployments_own(world: Callable[...
     bee = {(trial["view"], trial["status"]): trial["reason"] for trial in one.trials if trial["stack"] == BEE}
     assert bee["latency-80", "skipped"] == "its own capacity was not measured, so there is no share of it to offer"
     assert {trial["offered_rps"] for trial in one.trials if trial["view"] == "latency-50"} == {250.0, 1.0, None}
+
+
+def test_the_load_at_which_latency_is_read_is_equal_over_groups(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.plan.GROUP_STACKS", 2)
+    one = world([JSON], blocks=3, latency=("json",), latency_s=10.0)
+    one.load.rps = {f"{block}g1-cat--plain--direct-0": 30.0 for block in range(3)}
+    run.run_blocks(one.context)
+    offered = {
+        (trial["block"], trial["group"]): trial["offered_rps"] for trial in one.trials if trial["view"] == "latency"
+    }
+    # The first group cannot know in the first block what the second can do; from then on both go by the slowest of all.
+    assert offered.pop((0, 0)) is None
+    assert set(offered.values()) == {15.0}
+    first = next(trial for trial in one.trials if trial["view"] == "latency")
+    assert (first["status"], "from the second block on" in (first["reason"] or "")) == ("skipped", True)
 
 
 def test_more_stacks_than_fit_are_taken_in_groups_that_share_the_first(

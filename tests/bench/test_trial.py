@@ -177,3 +177,16 @@ def test_a_database_with_several_cpus_may_use_them(named: dict[str, Any]) -> Non
     budget = Budget(server_cpus=frozenset({0}), load_cpus=frozenset({1}), database_cpus=frozenset({2, 3}))
     accounts = {**ACCOUNTS, "cpu_s": {**ACCOUNTS["cpu_s"], "database": 3.0}}
     assert measured(named, answer(), accounts=accounts, budget=budget)["flags"] == []
+
+
+def test_a_rate_over_whole_batches_is_the_figure_and_what_it_is_made_of_too(named: dict[str, Any]) -> None:
+    batches = {"requests": 64, "seconds": 0.25, "rps": 256.0}
+    found = measured(named, answer(batches=batches))
+    assert (found["status"], found["requests"], found["seconds"], found["rps"]) == ("measured", 64, 0.25, 256.0)
+    assert found["window_requests"] == 130, "CPU time is shared out among all that were answered"
+
+
+def test_too_few_turns_for_a_rate_are_no_figure_and_no_failure(named: dict[str, Any]) -> None:
+    found = measured(named, answer(requests=3, batches={"requests": 0, "seconds": 0.0, "rps": None}))
+    assert (found["status"], found["rps"], found["flags"]) == ("skipped", None, [])
+    assert found["reason"] == "3 answers in 2 s to 32 connections: too few turns to tell a rate from"

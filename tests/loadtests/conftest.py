@@ -68,11 +68,13 @@ def stalling() -> Iterator[Callable[..., StallingServer]]:
 def load(tmp_path: Path) -> Callable[..., Outcome]:
     """Runs a job on the ports (or unix paths) given, and returns what it left."""
 
-    def run(*places: int | Path, connections: int = 4, control: Deaf | None = None, **keys: Any) -> Outcome:
+    def run(
+        *places: int | Path, connections: int = 4, batch: int | None = None, control: Deaf | None = None, **keys: Any
+    ) -> Outcome:
         targets = tuple(
-            Target(id=f"t{number}", connections=connections, host="127.0.0.1", port=place)
+            Target(id=f"t{number}", connections=connections, batch=batch, host="127.0.0.1", port=place)
             if isinstance(place, int)
-            else Target(id=f"t{number}", connections=connections, unix=str(place))
+            else Target(id=f"t{number}", connections=connections, batch=batch, unix=str(place))
             for number, place in enumerate(places)
         )
         orders: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,20 @@ def test_every_arrival_is_sent_and_answered(arrivals: str, serve: Any, load: Any
     rows = outcome.table.rows[outcome.table.measuring]
     start = outcome.measured.recorder.windows[-1].start_s
     assert np.allclose(np.sort(rows["intended_s"]) - start, due)
+
+
+def test_one_straggler_does_not_make_a_load_that_was_reached_one_that_was_not(serve: Any, load: Any) -> None:
+    def answer(number: int) -> list[Any]:
+        if number == 60:
+            time.sleep(0.6)
+        return [GOOD]
+
+    outcome = load(serve(answer).port, mode="open", rate_rps=400.0, measure_s=0.3, connections=8, seed=3)
+    rows, start = outcome.table.rows, outcome.measured.recorder.windows[-1].start_s
+    ends = np.sort(rows["end_s"]) - start
+    assert outcome.first["requests"] == len(rows) == outcome.first["window_requests"] > 100
+    assert ends[-1] > outcome.first["seconds"] + 0.1
+    assert outcome.first["seconds"] == pytest.approx(max(0.3, ends[int(np.ceil(0.99 * len(ends))) - 1]), abs=1e-6)
 
 
 def test_a_stall_is_seen_by_all_whom_it_hits_in_an_open_loop_and_by_hardly_any_in_a_closed_one(
