@@ -11,7 +11,7 @@ SAME = 1e-9
 """Bounds that are nearer to each other than this share are the same: what is left is the rounding of logarithms."""
 
 MOST_DIGITS = 4
-"""Where requests only wait, replicates agree to seven digits: that is the timer's regularity, and nothing a reader can use."""
+"""Where requests only wait, replicates may agree to more: that is the timer's regularity, and nothing a reader can use."""
 FINEST_PERCENT = -1
 """The same for changes: a tenth of a percent."""
 

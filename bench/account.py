@@ -82,9 +82,8 @@ def _switches(
 ) -> dict[str, int] | None:
     group = f"{deployment.id} {role}"
     first, last = before.switches.get(group), after.switches.get(group)
-    if (
-        first is None or last is None or last[0] < first[0] or last[1] < first[1]
-    ):  # a process or thread that ended took its count along
+    ended = before.threads.get(group, frozenset()) - after.threads.get(group, frozenset())
+    if first is None or last is None or ended:
         return None
     return {"voluntary": last[0] - first[0], "involuntary": last[1] - first[1]}
 

@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,8 @@ class Snapshot:
     """Open database connections by application name; None without a database."""
     switches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """From group to voluntary and involuntary context switches so far; a group is absent where the system does not tell."""
+    threads: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """From group to the threads that these are of: one that ends takes its count along."""
     network: Mapping[str, int] = field(default_factory=dict)
     """This machine's `ListenOverflows` and `RetransSegs` so far; empty off Linux."""
 
@@ -38,7 +40,16 @@ def take(groups: Mapping[str, Iterable[int]]) -> Snapshot:
             with contextlib.suppress(OSError, psutil.Error):
                 read[group][pid] = cpu_seconds(pid)
     switches = {group: found for group, cpu in read.items() if (found := context_switches(cpu)) is not None}
-    return Snapshot(at=time.monotonic(), cpu_s=read, steal=_steal(), switches=switches, network=_network())
+    threads = {group: frozenset(_threads(read[group])) for group in switches}
+    return Snapshot(
+        at=time.monotonic(), cpu_s=read, steal=_steal(), switches=switches, threads=threads, network=_network()
+    )
+
+
+def _threads(pids: Iterable[int]) -> Iterator[str]:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            yield from (task.name for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def context_switches(pids: Iterable[int]) -> tuple[int, int] | None:

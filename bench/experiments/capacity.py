@@ -127,23 +127,24 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
 def from_trials(
     trials: Sequence[Mapping[str, Any]], arms: Sequence[PlannedArm]
 ) -> list[dict[str, tuple[Found, Mapping[str, Any]]]]:  # fmt: skip
-    """See `Stored`. A replicate is a block and copy; where two arms have the same stack, a block, and each arm has a copy of its own.
+    """See `Stored`. A replicate is a block, group and copy; where two arms have the same stack, a block and group, and each arm has a copy of
+    its own: what was not alive together is not compared.
 
     Trials of a scenario with other parameters than the claim's are not of it.
     """
     given: Parameters = arms[0].parameters
     known = catalog.scenarios()
     meant = {name: {**known[name].parameters, **given.values.get(name, {})} for name in given.scenarios}
-    by_deployment: dict[tuple[str, int, int], list[Mapping[str, Any]]] = defaultdict(list)
+    by_deployment: dict[tuple[str, int, int, int], list[Mapping[str, Any]]] = defaultdict(list)
     for one in trials:
         if one["status"] == "measured" and meant.get(one["scenario"]) == one["parameters"]:
-            by_deployment[one["stack"], one["block"], one["copy"]].append(one)
+            by_deployment[one["stack"], one["block"], one["group"], one["copy"]].append(one)
     ids = [arm.stack.stack.id for arm in arms]
     twice = len(set(ids)) < len(ids)
-    replicates = sorted({(block, 0 if twice else copy) for _, block, copy in by_deployment})
+    replicates = sorted({(block, group, 0 if twice else copy) for _, block, group, copy in by_deployment})
     found = []
-    for block, copy in replicates:
-        own = {arm.name: (ids[at], block, copy + ids[:at].count(ids[at])) for at, arm in enumerate(arms)}
+    for block, group, copy in replicates:
+        own = {arm.name: (ids[at], block, group, copy + ids[:at].count(ids[at])) for at, arm in enumerate(arms)}
         if all(by_deployment.get(key) for key in own.values()):
             found.append(
                 {name: (figures(by_deployment[key], None), by_deployment[key][0]) for name, key in own.items()}

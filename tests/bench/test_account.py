@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
@@ -205,3 +206,18 @@ def test_what_reading_costs_is_counted_also_where_it_fails() -> None:
     with pytest.raises(OSError, match="gone"):
         sampling(fail)
     assert sampling.cpu_s > once
+
+
+def test_context_switches_are_unknown_where_a_thread_ended_meanwhile() -> None:
+    def seen(count: int, *threads: str) -> Snapshot:
+        group = {"0-ant-0 app": (count, count)}
+        return Snapshot(
+            at=0.0, cpu_s={}, steal=(0, 0), switches=group, threads={"0-ant-0 app": frozenset(threads)}, network={}
+        )
+
+    one = cast(Any, SimpleNamespace(id="0-ant-0"))
+    assert account._switches(one, "app", seen(5, "1", "2"), seen(9, "1", "2", "3")) == {
+        "voluntary": 4,
+        "involuntary": 4,
+    }
+    assert account._switches(one, "app", seen(5, "1", "2"), seen(9, "1", "3")) is None

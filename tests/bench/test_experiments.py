@@ -295,7 +295,7 @@ def test_sessions_of_the_database_are_counted_without_our_own(bench: Bench, monk
 
 def trial(stack: str, block: int, copy: int, rps: float, **changes: Any) -> dict[str, Any]:
     return {
-        "stack": stack, "block": block, "copy": copy, "scenario": "json", "view": "capacity", "parameters": {},
+        "stack": stack, "block": block, "group": 0, "copy": copy, "scenario": "json", "view": "capacity", "parameters": {},
         "status": "measured", "rps": rps,
         "requests": 1, "errors": {}, "flags": [], "cpu_s": {"app": 1.0}, "window_requests": 10, "connects": None, "pss_bytes": None,
         "database_connections": None, "latency_ms": None, **changes,
@@ -313,6 +313,7 @@ def test_capacity_reads_each_block_and_copy_of_a_matrix_as_a_replicate() -> None
     trials.append(trial(LOOP, 2, 0, 99))  # its partner failed
     trials.append(trial(SYNC, 2, 0, 99, status="failed"))
     trials += [trial(stack, 3, 0, 99, parameters={"n": 1}) for stack in (SYNC, LOOP)]  # asked for something else
+    trials += [trial(stack, 4, 0, 99, group=group) for group, stack in enumerate((SYNC, LOOP))]  # not alive together
     found = capacity.from_trials(trials, arms)
     assert [{name: one[0].metrics["json_rps"] for name, one in each.items()} for each in found] == [
         {"sync": rps, "loop": rps} for rps in (0, 1, 10, 11)
