@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="?",
         metavar="RUN_DIR",
-        help="the run to take verdicts and pictures from (default: those there)",
+        help="the run to take verdicts and pictures from; claims it has not tried keep theirs",
     )
     docs.add_argument("--out", type=Path, metavar="DIR", help="where to write them (default: docs/claims)")
     command("index", "build index.html: all runs of a folder, and the history of each stack", folder="RESULTS_DIR")

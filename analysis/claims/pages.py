@@ -37,7 +37,8 @@ COLOURS = 64
 
 
 def write(run: Path | None, *, out: Path = DOCS, claims: Path = CLAIMS) -> list[Path]:
-    """Write all pages into `out`, after what they need from `run` if one is given; returns them.
+    """Write all pages into `out`, after what they need from `run` if one is given; returns them. Claims that the run has not tried keep
+    what is there from an earlier one.
 
     Raises BenchError where the run, a claim's file or the stored verdicts cannot be read, or the folder cannot be written.
     """
@@ -69,7 +70,7 @@ def stored(folder: Path) -> Mapping[str, Any]:
 
 def _store(run_folder: Path, out: Path) -> None:
     run = load(run_folder)
-    judged = judge(run)
+    judged = [one for one in judge(run) if one.status != "not-run"]
     images = out / IMAGES
     images.mkdir(exist_ok=True)
     names: dict[int, list[str]] = {}
@@ -78,8 +79,13 @@ def _store(run_folder: Path, out: Path) -> None:
             name = f"claim-{one.number:02d}-{drawn.kind}.png"
             files.replace(images / name, _small(pictures.png(drawn.draw(sheet(run, one, drawn.kind)), dpi=DPI)))
             names.setdefault(one.number, []).append(f"{IMAGES}/{name}")
-    files.remove_pictures(images, {Path(name).name for found in names.values() for name in found})
-    files.replace(out / STORED, text.as_json(document(run, judged, names)))
+    made = document(run, judged, names)
+    of_run = {key: made[key] for key in ("run_id", "started", "mode", "quick", "machine", "server_cpus")}
+    told = {entry["id"]: entry for entry in map(mapping, sequence(stored(out).get("claims")))}
+    told |= {entry["id"]: {**entry, "run": of_run} for entry in made["claims"]}
+    kept = [told[number] for number in sorted(told)]
+    files.remove_pictures(images, {Path(name).name for entry in kept for name in sequence(entry.get("pictures"))})
+    files.replace(out / STORED, text.as_json({"claims": kept}))
 
 
 def _small(png: bytes) -> bytes:
@@ -104,14 +110,21 @@ def pages(claims: Path, verdicts: Mapping[str, Any]) -> dict[str, str]:
             raise BenchError(f"{path}: {error}") from None
         entry = mapping(told.get(rule.number))
         name = f"{path.stem}.md"
-        found[name] = _page(rule, table, entry, verdicts)
+        found[name] = _page(rule, table, entry)
         lines.append(
             f"| {rule.number} | [{_cell(rule.title.english)}]({name}) | {_verdict(entry)} | {_cell(_sentence(entry, 'en'))} |"
         )
-    return {"README.md": _index(lines, verdicts), **found}
+    return {"README.md": _index(lines, list(told.values())), **found}
 
 
-def _index(lines: Sequence[str], verdicts: Mapping[str, Any]) -> str:
+def _index(lines: Sequence[str], told: Sequence[Mapping[str, Any]]) -> str:
+    runs: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in told:
+        runs.setdefault(_run(entry), []).append(entry)
+    said = []
+    for run, of_run in runs.items():
+        numbers = ", ".join(str(one["id"]) for one in of_run)
+        said.append(run if len(runs) == 1 else f"Claim{'s' * (len(of_run) > 1)} {numbers}: {run}")
     return "\n".join(
         [
             "# The claims, one by one",
@@ -119,30 +132,31 @@ def _index(lines: Sequence[str], verdicts: Mapping[str, Any]) -> str:
             "What the article says, and what travels with it: the mechanism, the experiment, the rule that stood before the data,",
             "and what came of it. [How claims are put to the test](../claims.md) says what verdicts mean.",
             "",
-            _run(verdicts),
+            "\n\n".join(said or [_run({})]),
             "",
             "| No. | Claim | Verdict | What was measured |",
             "|---|---|---|---|",
             *lines,
             "",
-            "The pages are made from `loadtests/claims/` and one stored run, whose verdicts are in `verdicts.json`:",
+            "The pages are made from `loadtests/claims/` and, each, one stored run, whose verdicts are in `verdicts.json`:",
             "",
-            "    .venv/bin/python -m analysis claims-docs results/latest-claims    # with the verdicts and pictures of that run",
-            "    .venv/bin/python -m analysis claims-docs                          # with those that are there",
+            "    .venv/bin/python -m analysis claims-docs results/latest-claims    # with what that run has tried",
+            "    .venv/bin/python -m analysis claims-docs                          # with what is there",
             "",
         ]
     )
 
 
-def _run(verdicts: Mapping[str, Any]) -> str:
-    if not verdicts:
+def _run(entry: Mapping[str, Any]) -> str:
+    run = mapping(entry.get("run"))
+    if not run:
         return "No run is stored here yet: `make claims` makes one."
-    quick = ", the quick form" if verdicts.get("quick") else ""
-    cpus = verdicts.get("server_cpus")
+    quick = ", the quick form" if run.get("quick") else ""
+    cpus = run.get("server_cpus")
     servers = f", {cpus} of them for the servers" if cpus else ""
-    when = f"{date_words(verdicts.get('started'))}, {verdicts.get('mode')}{quick}"
+    when = f"{date_words(run.get('started'))}, {run.get('mode')}{quick}"
     return (
-        f"Run {verdicts.get('run_id')}, {when}, on {verdicts.get('machine')}{servers}. "
+        f"Run {run.get('run_id')}, {when}, on {run.get('machine')}{servers}. "
         "A verdict holds for what was tested there, with those versions."
     )
 
@@ -158,7 +172,7 @@ def _sentence(entry: Mapping[str, Any], language: str) -> str:
     return outside.line(mapping(entry.get("sentence")).get(language) or "")
 
 
-def _page(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any], verdicts: Mapping[str, Any]) -> str:
+def _page(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
     parts = [
         f"# {rule.number}. {rule.title.english}",
         "",
@@ -166,7 +180,7 @@ def _page(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any], verdi
         "",
         f"**{_verdict(entry)}.** {_text(_sentence(entry, 'en'))}".rstrip(),
         "",
-        _run(verdicts),
+        _run(entry),
         "",
         *_section("What exactly is tested", rule.texts["statement"].english),
         *_section("Predicted before", rule.texts["prediction"].english),

@@ -127,8 +127,8 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
 def from_trials(
     trials: Sequence[Mapping[str, Any]], arms: Sequence[PlannedArm]
 ) -> list[dict[str, tuple[Found, Mapping[str, Any]]]]:  # fmt: skip
-    """See `Stored`. A replicate is a block, group and copy; where two arms have the same stack, a block and group, and each arm has a copy of
-    its own: what was not alive together is not compared.
+    """See `Stored`. A replicate is a block, group and copy; where two arms have the same stack, a block and group, and each arm has a
+    copy of its own: what was not alive together is not compared.
 
     Trials of a scenario with other parameters than the claim's are not of it.
     """

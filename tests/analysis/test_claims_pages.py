@@ -80,6 +80,27 @@ def test_a_run_gives_verdict_and_picture_to_its_claims_and_the_others_say_that_t
     assert "> 使用分布式异步编程" in page
 
 
+def test_a_further_run_replaces_what_it_has_tried_and_keeps_the_rest(tmp_path: Path) -> None:
+    """Two runs, the second of one claim: each page names its own, and the index both."""
+    first = stored.everything(tmp_path / "20260101-000000-aaaa")
+    second = tmp_path / "20260202-000000-bbbb"
+    shutil.copytree(first, second)
+    head = json.loads((second / "run.json").read_text())
+    head |= {"run_id": second.name, "claims": {"13": head["claims"]["13"]}, "not_run": {"2": "no reason; none"}}
+    (second / "run.json").write_text(json.dumps(head))
+    records = [one for one in (second / "claims.jsonl").read_text().splitlines() if '"claim": 13' in one]
+    (second / "claims.jsonl").write_text("\n".join(records) + "\n")
+    for run in (first, second):
+        pages.write(run, out=tmp_path / "out")
+    told = {one["id"]: one["run"]["run_id"] for one in pages.stored(tmp_path / "out")["claims"]}
+    assert told.pop(13) == second.name
+    assert set(told.values()) == {stored.RUN_ID}
+    index = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert f"Claim 13: Run {second.name}" in index
+    images = {path.name for path in (tmp_path / "out" / "images").iterdir()}
+    assert images == {Path(name).name for one in pages.stored(tmp_path / "out")["claims"] for name in one["pictures"]}
+
+
 def test_a_rule_that_was_changed_since_is_said(docs: Any) -> None:
     assert "The rule has been changed since that run" in (docs[0] / "13-celery.md").read_text("utf-8")
 
