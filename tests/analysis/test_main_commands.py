@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import test_slices
-from conftest import StoredRun
 from test_between import CHANGED, SAME, STACKS, run
 
 from analysis import index, report
@@ -34,7 +33,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def one(make_run: Callable[..., StoredRun], tmp_path: Path) -> Path:
+def one(make_run: Callable[..., Any], tmp_path: Path) -> Path:
     """A run in a folder of runs."""
     made = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
     made.folder = tmp_path / "results" / "20261123-120000-abcd"
