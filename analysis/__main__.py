@@ -72,9 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     precision.add_argument("--json", action="store_true", help="one JSON object, as docs/statistics.md describes")
     trust = command("trust", "what a run said of stacks whose differences are known")
-    trust.add_argument("truth", nargs="+", metavar="STACK=FACTOR", help="throughput relative to the first stack's")
+    trust.add_argument(
+        "truth", nargs="+", type=_truth, metavar="STACK=FACTOR", help="throughput relative to the first stack's"
+    )
     power = command("power", "what effects a run would find: simulated on the recorded drift", folder="")
-    power.add_argument("--runs", type=int, default=2000, help="simulated runs behind each figure (default: 2000)")
+    power.add_argument("--runs", type=_count, default=2000, help="simulated runs behind each figure (default: 2000)")
     command("slices", "what slice lengths do to ratios: the tables of a `bench slices` folder", folder="DIR")
     copies = command("copies", "what two copies of each stack differ by (A/A), and how wide the intervals are")
     copies.add_argument(
@@ -90,7 +92,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _truth(word: str) -> tuple[str, float]:
     stack, _, factor = word.rpartition("=")
-    return stack, float(factor)
+    try:
+        found = float(factor)
+    except ValueError:
+        found = 0.0
+    if not stack or not found > 0:
+        raise argparse.ArgumentTypeError(f"expected STACK=FACTOR, such as a/b/c=0.95, not {word}")
+    return stack, found
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more, not {text}")
+    return int(text)
 
 
 def _share(text: str) -> float:
@@ -178,7 +192,7 @@ def _answer(arguments: argparse.Namespace) -> str:
     if arguments.command == "trust":
         from analysis import trust
 
-        verdict = trust.judge(loaded, dict(_truth(word) for word in arguments.truth))
+        verdict = trust.judge(loaded, dict(arguments.truth))
         arguments.code = 0 if verdict.holds else 1
         return verdict.text
     if arguments.command == "compare":

@@ -31,12 +31,9 @@ def rates(folder: Path) -> pd.DataFrame:
     described = _described(folder)
     frames = []
     for job in described["jobs"]:
-        requests = pd.read_parquet(
-            folder / "requests" / f"{job['name']}.parquet", columns=["target", "end_s", "error", "phase", "slice"]
-        )
-        slices = pd.read_parquet(
-            folder / "slices" / f"{job['name']}.parquet", columns=["target", "slice", "start_s", "end_s"]
-        )
+        name = f"{job['name']}.parquet"
+        requests = _read(folder / "requests" / name, ["target", "end_s", "error", "phase", "slice"])
+        slices = _read(folder / "slices" / name, ["target", "slice", "start_s", "end_s"])
         found = _rates(requests, slices)
         frames.append(found.assign(round=job["round"], length_ms=float(job["length_ms"])))
     table = pd.concat(frames, ignore_index=True)
@@ -130,4 +127,15 @@ def _described(folder: Path) -> dict[str, Any]:
         described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error.strerror}); `bench slices` writes it") from None
+    except ValueError as error:
+        raise BenchError(f"{path}: is damaged ({error}); `bench slices` makes another") from None
+    if not isinstance(described, dict) or not described.get("jobs") or not isinstance(described.get("stacks"), dict):
+        raise BenchError(f"{path}: names no loads or no stacks; `bench slices` makes another")
     return described
+
+
+def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path, columns=columns)
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read ({error}); `bench slices` makes another") from None

@@ -27,8 +27,13 @@ def study(
 
     `seconds` are for each stack, length and round. Raises BenchError.
     """
-    if min(lengths_ms) <= 0 or rounds < 1 or seconds * 1000 < max(lengths_ms):
-        raise BenchError("--lengths-ms must be above 0 and --seconds no shorter than the longest; --rounds 1 or more")
+    if len(stacks) < 2:
+        raise BenchError("a ratio takes two stacks; name two or more")
+    lengths_ms = sorted(set(lengths_ms))
+    if not lengths_ms or not lengths_ms[0] > 0 or rounds < 1 or not seconds * 1000 >= lengths_ms[-1] or connections < 1:
+        raise BenchError(
+            "--lengths-ms must be above 0 and --seconds no shorter than the longest; --rounds and --connections 1 or more"
+        )
     for name in ("requests", "slices", "logs"):
         (folder / name).mkdir(parents=True)
     rng = random.Random(seed)

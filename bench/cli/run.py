@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -76,10 +77,16 @@ def run(
 
     _known_language(lang)
     told = Console(stderr=as_json, quiet=quiet, highlight=False) if quiet or as_json else base.console
-    base.choose_engine(mode, context, resuming=bool(resume))
+    if resume == "":
+        raise BenchError("--resume= names no run; leave the sign out to go on with the newest")
+    base.choose_engine(mode, context, resuming=resume is not None)
     found = catalog.load()
-    folder = store.find_run(results, resume) if resume else None
+    folder = store.find_run(results, resume) if resume is not None else None
     if folder:
+        _refuse_changes({
+            "--profile": profile != "standard", "--stacks": stacks, "--scenarios": scenarios, "--sweep": sweep, "--with": with_,
+            "--cpus": cpus, "--load-workers": load_workers, "--seed": seed is not None,
+        })  # fmt: skip
         made = request.again(found, folder, precision=precision, time_budget=time_budget)
     else:
         made = request.fresh(
@@ -193,6 +200,14 @@ def _announce(console: Console, made: plan.Plan, resumed: Path | None) -> None:
     for name, skipped in made.skipped.items():
         if " " not in name:  # a whole stack, not one of its scenarios
             console.print(f"left out: {name}: {skipped.reason}", markup=False, soft_wrap=True)
+
+
+def _refuse_changes(given: Mapping[str, object]) -> None:
+    """Raises BenchError where a run that is taken up again is asked to be another."""
+    if asked := [name for name, value in given.items() if value]:
+        raise BenchError(
+            f"{', '.join(asked)}: a run that is taken up again keeps its own; leave it out, or begin a new run"
+        )
 
 
 def _conclude(console: Console, made: plan.Plan, outcome: Any, took_s: float, *, reported: bool) -> int:

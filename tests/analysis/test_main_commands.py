@@ -160,11 +160,34 @@ def test_power_is_simulated_with_as_many_runs_as_asked(
     assert capsys.readouterr() == (f"from {runs} runs\n", "")
 
 
-def test_a_number_of_runs_that_is_none_is_refused(capsys: Said) -> None:
+@pytest.mark.parametrize("number", ["many", "0", "-3"])
+def test_a_number_of_runs_that_is_none_is_refused(capsys: Said, number: str) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["power", "--runs", "many"])
+        main(["power", f"--runs={number}"])
     assert ended.value.code == 2
-    assert "--runs: invalid int value: 'many'" in capsys.readouterr().err
+    assert f"--runs: expected a number of 1 or more, not {number}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("truth", ["ant", "ant=fast", "ant=0", "=0.9"])
+def test_a_truth_that_says_nothing_is_refused(one: Path, capsys: Said, truth: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["trust", str(one), truth])
+    assert ended.value.code == 2
+    assert f"expected STACK=FACTOR, such as a/b/c=0.95, not {truth}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is damaged"), ("{}", "names no loads or no stacks"), ("[]", "names no loads or no stacks"),
+        ('{"jobs": [{"name": "0-25", "round": 0, "length_ms": 25}], "stacks": {}}', "0-25.parquet: cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_study_of_slices_that_is_damaged_is_one_line(tmp_path: Path, capsys: Said, text: str, said: str) -> None:
+    (tmp_path / "slices.json").write_text(text)
+    assert main(["slices", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), said in err) == ("", 1, True)
 
 
 # claims, claims-docs

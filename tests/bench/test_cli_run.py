@@ -160,6 +160,29 @@ def test_a_run_that_is_not_there_is_one_line(bench: Call, asked: Asked, runs: tu
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ("--profile", "quick"), ("--stacks", "flask/*"), ("--scenarios", "db"), ("--sweep", "workers=1,2"), ("--with", "django==5.2"),
+        ("--cpus", "server=0,load=1"), ("--load-workers",), ("--seed", "0"),
+    ],
+)  # fmt: skip
+def test_a_run_that_is_taken_up_again_is_not_made_another(
+    bench: Call, asked: Asked, runs: tuple[Path, Path], words: tuple[str, ...]
+) -> None:
+    done = bench("run", "--resume", runs[0].name, *words, "--results", "out")
+    assert done.code == 2
+    assert f"{words[0]}: a run that is taken up again keeps its own; leave it out, or begin a new run" in " ".join(
+        done.err.split()
+    )
+
+
+def test_a_name_that_is_empty_does_not_begin_a_new_run(bench: Call, asked: Asked, job: dict[str, Any]) -> None:
+    done = bench("run", "--resume=")
+    assert (done.code, "plan" in job) == (2, False)
+    assert "--resume= names no run" in done.err
+
+
+@pytest.mark.parametrize(
     ("words", "become"),
     [
         (["run", "--resume"], ["run", "--resume", "latest"]),

@@ -163,13 +163,28 @@ def test_the_analysis_reads_what_is_stored(world: World) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"lengths_ms": (0.0, 100.0)}, {"lengths_ms": (-25.0,)}, {"rounds": 0}, {"seconds": 0.499}],
-    ids=["length 0", "length below 0", "no round", "shorter than the longest slice"],
+    [
+        {"lengths_ms": (0.0, 100.0)}, {"lengths_ms": (-25.0,)}, {"rounds": 0}, {"seconds": 0.499}, {"lengths_ms": ()},
+        {"lengths_ms": (float("nan"),)}, {"connections": 0},
+    ],
+    ids=["length 0", "length below 0", "no round", "shorter than the longest slice", "no length", "no number", "no connection"],
 )  # fmt: skip
 def test_lengths_that_cannot_be_are_refused_before_anything_is_made(world: World, wrong: dict[str, Any]) -> None:
     with pytest.raises(BenchError, match="--lengths-ms must be above 0 and --seconds no shorter than the longest"):
         world.study(**wrong)
     assert (world.work, world.sites, world.folder.exists()) == ([], [], False)
+
+
+def test_one_stack_has_no_ratio(world: World) -> None:
+    world.stacks = world.stacks[:1]
+    with pytest.raises(BenchError, match="a ratio takes two stacks"):
+        world.study()
+    assert not world.folder.exists()
+
+
+def test_a_length_that_is_named_twice_is_tried_once(world: World) -> None:
+    world.study(lengths_ms=(25.0, 25.0, 100.0), rounds=1)
+    assert sorted(one["name"] for one in world.described()["jobs"]) == ["0-100", "0-25"]
 
 
 def test_a_second_is_long_enough_for_a_slice_of_a_second(world: World) -> None:
