@@ -1,6 +1,7 @@
 """Other intervals for pairs, held against those in use on the same simulated runs: `python -m analysis power` prints what they cost."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 
@@ -20,8 +21,6 @@ def paired(logs: Floats, design: Design) -> Outcome:
 
 def tukey(logs: Floats, design: Design) -> Outcome:
     """Tukey's studentized range with one variance for all stacks: narrow, and wrong where spreads are unequal."""
-    from scipy.stats import studentized_range
-
     runs, blocks, stacks = logs.shape
     first, second = np.triu_indices(stacks, 1)
     means = logs.mean(axis=1)
@@ -29,7 +28,7 @@ def tukey(logs: Floats, design: Design) -> Outcome:
     df = (blocks - 1) * (stacks - 1)
     error = np.sqrt(np.square(rest).sum(axis=(1, 2)) / df / blocks)[:, None] * np.ones(len(first))
     return Outcome(
-        error=means[:, first] - means[:, second], half=studentized_range.ppf(LEVEL, stacks, df) * error,
+        error=means[:, first] - means[:, second], half=_range_quantile(stacks, df) * error,
         half_alone=t_quantile((1 + LEVEL) / 2, df) * np.sqrt(2) * error, blocks=np.full(runs, blocks),
     )  # fmt: skip
 
@@ -37,6 +36,14 @@ def tukey(logs: Floats, design: Design) -> Outcome:
 def unpooled(logs: Floats, design: Design) -> Outcome:
     """Those in use, but with a class of its own for each stack."""
     return outcome(logs, [(str(number), spread) for number, (_, spread) in enumerate(design)])
+
+
+@cache
+def _range_quantile(stacks: int, df: int) -> float:
+    """Of the studentized range at `LEVEL`: an integral and a search, so the same one is not looked for again."""
+    from scipy.stats import studentized_range
+
+    return float(studentized_range.ppf(LEVEL, stacks, df))
 
 
 def _intervals(difference: Floats, error: Floats, df: Floats, blocks: int) -> Outcome:
