@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from bench.model import BenchError
 from bench.plan import PROFILES
 
 PAGES = pages()
+BY_PATH = {one.path: one for one in PAGES}
+FOUND = catalog.load()
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = dict(re.findall(r"^([a-z][a-z-]*):(?!=)(.*)$", MAKEFILE, re.MULTILINE))
 EXAMPLES = {"apps/falcon", "cheroot", "nginx-no-retry", "falcon", "queries-100"}
@@ -42,7 +45,12 @@ def resolves(one: Page, link: str) -> bool:
     path = (one.path.parent / target).resolve() if target else one.path
     if not path.exists() or not path.is_relative_to(ROOT):
         return False
-    return not anchor or (path.suffix == ".md" and anchor in Page(path).anchors())
+    return not anchor or (path.suffix == ".md" and anchor in _anchors(path))
+
+
+@cache
+def _anchors(path: Path) -> set[str]:
+    return BY_PATH.get(path, Page(path)).anchors()
 
 
 @every_page
@@ -67,12 +75,19 @@ def test_every_bench_command_that_is_mentioned_exists_with_its_options(one: Page
             continue
         name, *rest = found[1].split()
         assert name in list(app), f"{one}: no subcommand {name!r} in {command!r}"
-        command_ = app[name]
         if name == "new":
-            command_, rest = command_[rest[0]], rest[1:]
-        known = {option for argument in command_.assemble_argument_collection() for option in argument.names}
+            name, rest = f"{name} {rest[0]}", rest[1:]
         given = {word.partition("=")[0].strip("[]") for word in rest if word.lstrip("[").startswith("--")}
-        assert given <= known, f"{one}: {command!r}"
+        assert given <= _options(name), f"{one}: {command!r}"
+
+
+@cache
+def _options(name: str) -> set[str]:
+    """Of a subcommand: its name, or its group's and its own."""
+    command = app
+    for part in name.split():
+        command = command[part]
+    return {option for argument in command.assemble_argument_collection() for option in argument.names}
 
 
 @every_page
@@ -83,13 +98,12 @@ def test_every_profile_that_is_mentioned_exists(one: Page) -> None:
 
 @every_page
 def test_every_stack_that_is_mentioned_fits_together(one: Page) -> None:
-    found = catalog.load()
     for command in one.commands():
         for word in re.split(r"[\s,']+", command):
             parsed = _stack(word)
-            if parsed is None or parsed.app not in found.apps or EXAMPLES & {parsed.server, parsed.front}:
+            if parsed is None or parsed.app not in FOUND.apps or EXAMPLES & {parsed.server, parsed.front}:
                 continue
-            catalog.resolve(found, word)
+            catalog.resolve(FOUND, word)
 
 
 def _stack(word: str) -> stackid.StackId | None:
@@ -103,9 +117,14 @@ def _stack(word: str) -> stackid.StackId | None:
 def test_every_path_that_is_mentioned_exists(one: Page) -> None:
     own = re.compile(r"(?:apps|analysis|bench|deploy|docs|loadtests|requirements|tests|\.ci)/[\w./-]*")
     paths = {found[0] for command in one.commands() if (found := own.fullmatch(command))}
-    added = page("docs/adding.md").files() | page("docs/adding-a-framework.md").files()
+    added = _added()
     absent = {path for path in paths if "NAME" not in path and not (ROOT / path).exists()}
     assert {path for path in absent - added.keys() if not _made(path, added)} == set()
+
+
+@cache
+def _added() -> dict[str, str]:
+    return page("docs/adding.md").files() | page("docs/adding-a-framework.md").files()
 
 
 def _made(path: str, added: dict[str, str]) -> bool:
