@@ -43,6 +43,7 @@ def deployment(planned: PlannedStack, name: str = "0-ant--plain--direct-0") -> D
     return Deployment(id=name, planned=planned, copy=0, rendered=rendered)
 
 
+@pytest.mark.services
 @pytest.mark.usefixtures("impatient")
 def test_a_deployments_processes_are_charged_by_role(planned: PlannedStack, live: Session, tmp_path: Path) -> None:
     one = deployment(planned)

@@ -38,6 +38,7 @@ def stack() -> Iterator[Endpoint]:
         server.shutdown()
 
 
+@pytest.mark.services
 def test_it_answers_as_the_stack_did(stack: Endpoint, tmp_path: Path) -> None:
     with Session(home=tmp_path / "home") as session:
         null = ceiling.start(
@@ -69,6 +70,7 @@ def test_without_any_answer_there_is_none(stack: Endpoint, tmp_path: Path) -> No
         )
 
 
+@pytest.mark.services
 def test_an_nginx_that_does_not_start_is_named(stack: Endpoint, tmp_path: Path) -> None:
     with Session(home=tmp_path / "home") as session, pytest.raises(BenchError, match="did not come up: see"):
         ceiling.start(

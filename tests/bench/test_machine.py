@@ -231,6 +231,7 @@ def _no_system_nginx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nginx_module, "SYSTEM_FOLDERS", ())
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     "says",
     ["nginx version: nginx/1.18.0 (Ubuntu)", "nginx version: openresty/1.25.3.1", "nginx version: freenginx/1.29.0"],
@@ -243,6 +244,7 @@ def test_nginx_of_the_machine_comes_first(tmp_path: Path, says: str) -> None:
     assert str(found) == f"nginx/{found.version} (machine)"
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("says", ["nginx version: nginx/1.17.10", "something else"])
 def test_nginx_of_the_wheel_is_used_where_the_machines_will_not_do(tmp_path: Path, says: str) -> None:
     program(tmp_path, says)
@@ -251,6 +253,7 @@ def test_nginx_of_the_wheel_is_used_where_the_machines_will_not_do(tmp_path: Pat
     assert os.access(found.path, os.X_OK)
 
 
+@pytest.mark.services
 def test_nginx_that_the_user_names_is_the_one(tmp_path: Path) -> None:
     program(tmp_path / "path", "nginx version: nginx/1.28.0")
     named = program(tmp_path / "own", "nginx version: nginx/1.27.1")
@@ -258,6 +261,7 @@ def test_nginx_that_the_user_names_is_the_one(tmp_path: Path) -> None:
     assert (found.path, found.version, found.origin) == (named, "1.27.1", "FORKLOOP_NGINX")
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("says", "expected"),
     [("nginx version: nginx/1.16.1", "1.16.1, and 1.18 or newer"), ("hello", "does not run as an nginx")],
@@ -268,6 +272,7 @@ def test_named_nginx_that_will_not_do_is_an_error(tmp_path: Path, says: str, exp
         find_nginx({"FORKLOOP_NGINX": str(named)})
 
 
+@pytest.mark.services
 def test_absent_named_nginx_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="FORKLOOP_NGINX names"):
         find_nginx({"FORKLOOP_NGINX": str(tmp_path / "absent")})
@@ -279,6 +284,7 @@ def test_no_nginx_at_all_is_an_error_with_remedies(tmp_path: Path, monkeypatch: 
         find_nginx({"PATH": str(tmp_path)})
 
 
+@pytest.mark.services
 def test_wheels_binary_is_made_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     binary = program(tmp_path / "bin" / "linux-x86_64", "nginx version: nginx/1.31.3")
     binary.chmod(0o644)

@@ -51,6 +51,7 @@ def family() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
+@pytest.mark.services
 def test_real_processes_are_found_as_the_system_tells_them(family: subprocess.Popen[bytes]) -> None:
     started = started_s(family.pid)
     below = psutil.Process(family.pid).children(recursive=True)

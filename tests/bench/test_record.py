@@ -75,6 +75,7 @@ def test_a_stack_is_described_by_what_it_is_and_by_its_numbers() -> None:
     assert described["processes"][0]["argv"][0] == "gunicorn"
 
 
+@pytest.mark.services
 def test_the_environment_names_the_parts_that_all_share() -> None:
     found = record.environment(Tools(paths={}, missing={}), Database(), None)
     assert (found["nginx"], found["postgresql"]) == (None, None)

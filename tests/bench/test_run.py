@@ -728,6 +728,7 @@ def test_a_run_without_a_database_says_why(whole: Callable[..., run.Outcome]) ->
 # The report
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("script", "made", "expected"),
     [
@@ -889,6 +890,7 @@ def killed_at(one: World, cut: str, moment: str) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("cut", "moment"), [("0-json-capacity", "loaded"), ("2-json-latency", "stored"), ("5-db-latency", "loaded")]
 )

@@ -12,6 +12,7 @@ from bench.model import BenchError
 from bench.verify.endpoints import ENDPOINTS
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("interface", skeleton.INTERFACES)
 def test_a_new_application_is_in_the_catalogue_at_once(tree: Tree, interface: str) -> None:
     server, front = skeleton.INTERFACES[interface][1].split("/")

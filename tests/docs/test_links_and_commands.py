@@ -59,6 +59,7 @@ def test_every_make_target_that_is_mentioned_exists(one: Page) -> None:
     assert mentioned - TARGETS.keys() == set()
 
 
+@pytest.mark.services
 def test_make_help_lists_every_target_but_those_that_only_others_need() -> None:
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = set(re.findall(r"^ +make ([a-z-]+) +\S", told, re.MULTILINE))
