@@ -69,14 +69,14 @@ doctor: tool ## say whether this machine is fit to measure on
 
 test: dev ## set up and pass all tests that need no browser and no container
 	@$(BENCH) setup
-	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not stacks and not browser and not containers" $(ARGS)
-	@.venv/bin/python -m pytest -n 2 --dist loadfile -m stacks $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not stacks and not browser and not containers" $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m stacks $(ARGS)
 
 test-unit: dev ## only the tests that start no server, database or process
-	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not services" $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not services" $(ARGS)
 
 test-browser: dev ## the report's page in Chromium: every interaction, axe-core, sizes, themes, languages
-	@.venv/bin/python -m pytest -n 2 --dist loadfile -m browser tests/browser $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m browser tests/browser $(ARGS)
 
 bench-page: dev ## how quick the report's page is with 500 cells, in Chromium
 	@.venv/bin/python -m tests.browser.benchmark

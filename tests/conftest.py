@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,45 @@ SERVICES = (
     "bench/test_companions", "bench/test_upstream", "bench/test_crash",
     "analysis/test_report_command",
 )  # fmt: skip
+MARKS = {"services": SERVICES, "stacks": ("stacks/",), "browser": ("browser/",), "containers": ("containers/",)}
+"""By mark the files in which every test has it; `services` are some tests of other files too."""
+
+LONGEST = (
+    "stacks/test_main_job", "loadtests/test_engine_hosts", "loadtests/test_engine_process", "bench/test_solo.py",
+    "bench/test_solo_command", "loadtests/test_engine_workers", "loadtests/test_engine_beside", "analysis/test_stats_stopping",
+    "analysis/test_stats_simulation", "bench/test_run", "analysis/test_page", "loadtests/test_engine_journey", "bench/test_languages",
+    "bench/test_session", "bench/test_database", "bench/test_launch",
+)  # fmt: skip
+"""Files that take longest, in that order: each goes to one process whole, and the last one to begin should be a short one."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files in which `-m` leaves no test need not be read: `not services`, or `stacks`, joined by `and`."""
+    terms = str(config.option.markexpr).split(" and ")
+    name = _name(collection_path)
+    for mark, begins in MARKS.items():
+        inside = name.startswith(begins)
+        if f"not {mark}" in terms and inside:
+            return True
+        if mark != "services" and mark in terms and not inside and not any(one.startswith(name) for one in begins):
+            return True
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if str(item.path.relative_to(HERE)).startswith(SERVICES):
+        if _name(item.path).startswith(SERVICES):
             item.add_marker(pytest.mark.services)
+    items.sort(key=lambda item: _turn(item.path))
+
+
+@cache
+def _turn(path: Path) -> int:
+    return next((at for at, one in enumerate(LONGEST) if _name(path).startswith(one)), len(LONGEST))
+
+
+@cache
+def _name(path: Path) -> str:
+    """As the lists above have it; that of a folder ends in a slash, that of the top is empty."""
+    name = path.relative_to(HERE).as_posix()
+    return "" if name == "." else f"{name}/" if path.is_dir() else name
