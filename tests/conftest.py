@@ -23,7 +23,6 @@ SERVICES = (
     "bench/test_load", "bench/test_solo", "bench/test_sample", "bench/test_doctor", "bench/test_bootstrap", "bench/test_environments",
     "bench/test_languages", "bench/test_cli", "bench/test_viewer", "bench/test_compose", "bench/test_whoami",
     "bench/test_companions", "bench/test_upstream", "bench/test_crash",
-    "analysis/test_report_command",
 )  # fmt: skip
 MARKS = {"services": SERVICES, "stacks": ("stacks/",), "browser": ("browser/",), "containers": ("containers/",)}
 """By mark the files in which every test has it; `services` are some tests of other files too."""

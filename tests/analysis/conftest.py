@@ -2,11 +2,13 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from analysis import pictures
 
 STACKS = {
     "django/gunicorn-sync/nginx": ("django", "Django", "sync", 1300.0),
@@ -222,6 +224,15 @@ class StoredRun:
         self.trials = [
             change(t) if (t["stack"], t["scenario"], t["view"]) == (name, scenario, view) else t for t in self.trials
         ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def usual_dpi() -> Iterator[int]:
+    """Has PNGs drawn small: large they take long, and hardly a test looks at their pixels. One that does gets the usual density."""
+    usual = pictures.PNG_DPI
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "PNG_DPI", 20)
+        yield usual
 
 
 @pytest.fixture(scope="session")

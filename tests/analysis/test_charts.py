@@ -91,7 +91,8 @@ def test_pictures_stand_alone(mixed_run: Any, name: str) -> None:
     assert "var(" not in drawn
 
 
-def test_a_png_has_twice_the_usual_density(mixed_run: Any) -> None:
+def test_a_png_has_twice_the_usual_density(mixed_run: Any, usual_dpi: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "PNG_DPI", usual_dpi)
     chart = CHARTS["memory"]
     image = pictures.png(chart.draw(frame_of(mixed_run.folder, chart, "json"), WIDE))
     assert image.startswith(b"\x89PNG")

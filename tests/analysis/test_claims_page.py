@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from analysis import claims, pictures
+from analysis import claims
 from analysis.__main__ import main
 from analysis.claims import report
 from analysis.claims.page import ICONS
@@ -68,9 +68,7 @@ class Seen(HTMLParser):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = stored.everything(tmp_path_factory.mktemp("results") / stored.RUN_ID)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pictures, "PNG_DPI", 20)  # to draw them large takes long, and no test looks at their pixels
-        report.build(folder)
+    report.build(folder)
     return folder
 
 

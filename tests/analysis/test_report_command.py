@@ -1,7 +1,5 @@
 """`python -m analysis report`: the page's path last, and one clear line where there is nothing to report on."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,18 +8,18 @@ import pytest
 
 from analysis.__main__ import main
 
-ROOT = Path(__file__).parents[2]
 
-
-def test_prints_the_path_of_the_page_last(make_run: Callable[..., Any], tmp_path: Path) -> None:
+def test_prints_the_path_of_the_page_last(
+    make_run: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
     run.trials = [trial for trial in run.trials if trial["view"] == "latency"]
-    command = [sys.executable, "-m", "analysis", "report", str(run.write()), "--out", str(tmp_path / "elsewhere")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    page = Path(done.stdout.splitlines()[-1])
+    assert main(["report", str(run.write()), "--out", str(tmp_path / "elsewhere")]) == 0
+    out, err = capsys.readouterr()
+    page = Path(out.splitlines()[-1])
     assert page == tmp_path / "elsewhere" / "index.html"
     assert "flask/gunicorn-sync" in page.read_text("utf-8").replace("<wbr>", "")
-    assert done.stderr == ""
+    assert err == ""
 
 
 def _fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
