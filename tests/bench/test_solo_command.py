@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from bench import cli
+
 HERE = Path(__file__).parent
 BENCH = str(Path(sys.executable).parent / "bench")
 Server = Callable[..., str]
@@ -56,9 +58,29 @@ def refused(*words: str, files: int | None = None) -> str:
     done = bench(*words, files=files)
     assert done.returncode == 2
     assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    return only_line(done.stderr)
+
+
+def only_line(said: str) -> str:
+    (line,) = said.splitlines()
     assert line.startswith("bench: ")
     return line
+
+
+@pytest.fixture
+def refused_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """As `refused`, without a process of its own."""
+
+    def call(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["bench", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert ended.value.code == 2
+        assert out == ""
+        return only_line(err)
+
+    return call
 
 
 def told(*words: str, code: int = 0) -> dict[str, Any]:
@@ -68,16 +90,20 @@ def told(*words: str, code: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("command", ["load", "duet"])
-def test_mistakes_and_closed_doors_are_one_line(command: str, server: Server, refusing: str) -> None:
+def test_mistakes_and_closed_doors_are_one_line(
+    command: str, server: Server, refusing: str, refused_here: Callable[..., str]
+) -> None:
     good = [server("well")] if command == "duet" else []
     options = ["--seconds", "4", "--connections", "4"]
     assert f"{refusing}: cannot connect (Connection refused); is the server" in refused(
         command, *good, refusing, *options
     )
-    unknown = refused(command, *good, "http://no-such-host.invalid/", *options)
+    unknown = refused_here(command, *good, "http://no-such-host.invalid/", *options)
     assert "no-such-host.invalid does not resolve" in unknown
     assert "check the name" in unknown
-    assert "TLS is not supported; give an http:// address" in refused(command, *good, "https://127.0.0.1/", *options)
+    assert "TLS is not supported; give an http:// address" in refused_here(
+        command, *good, "https://127.0.0.1/", *options
+    )
 
 
 @pytest.mark.parametrize("command", ["load", "duet"])
