@@ -23,7 +23,7 @@ from loadtests import job as job_file
 from loadtests import troupe
 from loadtests.client import Client
 from loadtests.errors import LoadError
-from loadtests.journey import Engine, EngineUser
+from loadtests.journey import Engine, EngineUser, _check_hosts
 from loadtests.session import Session
 from loadtests.steps import FURTHER, MOST, Steps
 
@@ -461,13 +461,23 @@ def test_steps_without_names_do_not_grow_without_end() -> None:
 @pytest.mark.parametrize(
     ("host", "says"), [("", "name a target: --host"), ("https://127.0.0.1", "TLS is not supported")]
 )
-def test_by_hand_a_wrong_host_is_one_clear_line(host: str, says: str) -> None:
+def test_by_hand_a_wrong_host_is_an_end_before_the_first_user(
+    host: str, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = SimpleNamespace(headless=True, worker=False)
+    with pytest.raises(SystemExit) as ended:
+        _check_hosts(Environment(user_classes=[EngineUser], host=host, parsed_options=options))
+    assert ended.value.code == 2
+    assert says in caplog.text
+
+
+def test_by_hand_a_wrong_host_is_one_clear_line() -> None:
     folder = Path(__file__).parents[2]
-    options = ["--headless", "-u", "2", "-t", "5s", *(["--host", host] if host else [])]
+    options = ["--headless", "-u", "2", "-t", "5s", "--host", "https://127.0.0.1"]
     done = subprocess.run(
         [sys.executable, "-m", "locust", "-f", "loadtests/journeys/items.py", *options],
         cwd=folder, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert says in done.stderr
+    assert "TLS is not supported" in done.stderr
     assert "Traceback" not in done.stderr
