@@ -1,10 +1,11 @@
 """Runs jobs on the engine within the test's process: gevent's event loop here, the servers in threads."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scripted_servers import Respond, ScriptedServer, StallingServer
 
@@ -36,6 +37,14 @@ class Outcome:
         self.table = results.Table(measured)
         self.targets: list[dict[str, Any]] = result["targets"]
         self.first = self.targets[0]
+
+    def assert_windows_hold_their_own_target_alone(self, servers: Sequence[ScriptedServer]) -> None:
+        """What ended in a window was begun in it, and was sent to that window's target: the servers counted as many."""
+        opened_s = np.array([window.start_s for window in self.table.windows])[self.table.window]
+        assert (self.table.rows["start_s"] >= opened_s - 1e-9).all(), "nothing is left from the window before"
+        counted = [int((self.table.target == number).sum()) for number in range(len(servers))]
+        assert counted == [server.requests for server in servers]
+        assert min(counted) > 0
 
 
 @pytest.fixture

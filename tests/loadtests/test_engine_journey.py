@@ -199,10 +199,8 @@ def test_users_are_held_between_slices_and_go_on_where_they_were(serve: Any, loa
     outcome = load(
         *(server.port for server in servers), mode="duet", slice_s=0.05, measure_s=0.2, connections=3, warmup_s=0.05
     )
-    rows, windows = outcome.table.rows, outcome.measured.recorder.windows
-    assert len(rows) == sum(server.requests for server in servers)
-    for number, window in enumerate(windows[1:], 1):
-        assert (rows[: window.row]["end_s"] <= window.start_s + 1e-9).all(), number
+    rows = outcome.table.rows
+    outcome.assert_windows_hold_their_own_target_alone(servers)
     for target, server in zip(outcome.targets, servers, strict=True):
         assert server.connections == 3
         names = {step["name"]: step for step in target["steps"]}
