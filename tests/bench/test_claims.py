@@ -269,7 +269,6 @@ def test_every_claim_is_tried_before_any_is_again(chosen: Callable[..., Chosen],
     records = world.run(chosen(table(1), table(2, "both", replicates=3)))
     order = list(dict.fromkeys((one["claim"], one["replicate"]) for one in records))
     assert order == [(1, 0), (2, 0), (1, 1), (2, 1), (2, 2)]
-    assert {(one["claim"], one["replicate"]): 0 for one in records}.keys() == set(order)
     assert len(records) == 10
     assert world.launcher.up == []
     # One by one for the first, both together for the second; no deployment id occurs twice.

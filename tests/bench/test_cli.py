@@ -25,7 +25,6 @@ from bench import (
     run,
     service,
     session,
-    store,
     trust,
     viewer,
 )
@@ -611,7 +610,6 @@ def test_help_names_every_command(bench: Callable[..., Done]) -> None:
 
 def test_results_lie_beside_the_code() -> None:
     assert cli.base.RESULTS.parent == catalog.ROOT
-    assert store.SCHEMA >= 1
 
 
 # What the analysis is asked

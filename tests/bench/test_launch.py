@@ -589,4 +589,8 @@ def test_the_tail_of_a_log(tmp_path: Path) -> None:
 
 
 def test_a_socket_is_never_taken() -> None:
-    launch.refuse_if_answered(Endpoint(host="127.0.0.1", port=0, socket=Path("/nowhere")))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        launch.refuse_if_answered(Endpoint(host="127.0.0.1", port=port, socket=Path("/nowhere")))
+        with pytest.raises(BenchError, match=f"port {port} on 127.0.0.1 is taken"):
+            launch.refuse_if_answered(Endpoint(host="127.0.0.1", port=port))
