@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import missing
+
 BENCH = str(Path(sys.executable).parent / "bench")
 ROOT = Path(__file__).parents[2]
 SERVER, FIRST, SECOND = "198.18.71.1", "198.18.71.2", "198.18.72.2"
@@ -73,7 +75,7 @@ def hosts() -> Iterator[tuple[str, str, str]]:
                 ip("netns", "add", name)
             except (OSError, subprocess.CalledProcessError) as error:
                 why = getattr(error, "stderr", "") or str(error)
-                pytest.skip(f"no network namespace can be made here: {why.strip()}")
+                missing(f"no network namespace can be made here: {why.strip()}")
             made.append(name)
             ip("-n", name, "link", "set", "lo", "up")
         for number, name in enumerate(names[1:]):
@@ -94,7 +96,7 @@ def hosts() -> Iterator[tuple[str, str, str]]:
                     name,
                 )
             except subprocess.CalledProcessError as error:
-                pytest.skip(f"namespaces cannot be connected here: {error.stderr.strip()}")
+                missing(f"namespaces cannot be connected here: {error.stderr.strip()}")
             for where, cable, address in ((names[0], f"load{number}", near), (name, "up0", far)):
                 ip("-n", where, "address", "add", f"{address}/30", "dev", cable)
                 ip("-n", where, "link", "set", cable, "up")

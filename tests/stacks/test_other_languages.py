@@ -14,20 +14,31 @@ import pytest
 from bench import catalog, environments
 from bench.launch import free_port
 from tests.stacks.conftest import ROOT
+from tests.waiting import missing
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 PATIENCE_S = 20
 
 
-@pytest.fixture(scope="module", autouse=True)
-def runtimes() -> None:
+@pytest.fixture(scope="module")
+def koa() -> None:
     """Where a runtime could not be had at set-up, its application is left out, here too."""
+    needs("koa")
+
+
+@pytest.fixture(scope="module")
+def go() -> None:
+    """Likewise."""
+    needs("go")
+
+
+def needs(name: str) -> None:
     found = catalog.load()
-    for name in ("koa", "go"):
-        if not environments.is_ready(found, found.apps[name]):
-            pytest.skip(f"{name} was left out by `bench setup`")
+    if not environments.is_ready(found, found.apps[name]):
+        missing(f"{name} was left out by `bench setup`")
 
 
+@pytest.mark.usefixtures("koa", "go")
 def test_they_are_measured_and_recorded_like_the_others(bench: Bench, tmp_path: Path) -> None:
     done = bench(
         "run", "--profile", "smoke", "--stacks", "koa/node-cluster/nginx,go/go/direct", "--scenarios", "plaintext,db",
@@ -57,7 +68,7 @@ def test_they_are_measured_and_recorded_like_the_others(bench: Bench, tmp_path: 
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
+def host(tmp_path: Path, koa: None) -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
     """Start the runner on a file; returns its process and port."""
     environment = environments.path_of(catalog.load().apps["koa"])
     started: list[subprocess.Popen[str]] = []
