@@ -12,6 +12,7 @@ import pytest
 
 from bench.deployment import Deployment
 from bench.experiments import crash
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -29,9 +30,7 @@ def deployment(*pids: int) -> Deployment:
 def test_one_that_has_ended_and_was_not_waited_for_is_not_living(process: subprocess.Popen[bytes]) -> None:
     assert crash.living(deployment(process.pid)) == {process.pid}
     process.kill()
-    psutil.wait_procs([psutil.Process(process.pid)], timeout=0)
-    while psutil.pid_exists(process.pid) and psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
-        pass
+    until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
     assert crash.living(deployment(process.pid)) == set()
 
 

@@ -871,6 +871,7 @@ def killed_at(one: World, cut: str, moment: str) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # nothing of the threads that are here is used there
         child = os.fork()
     if not child:
+        signal.alarm(60)  # a lock that a thread of the parent held is held here for ever
         with contextlib.suppress(BaseException):
             sync, at = os.fsync, [""]
 

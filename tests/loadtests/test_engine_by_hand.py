@@ -12,6 +12,7 @@ from scripted_servers import GOOD, HANG
 
 from loadtests.by_hand import Load, PooledUser
 from loadtests.errors import LoadError
+from tests.waiting import until
 
 
 def environment(host: str | None, **options: Any) -> Environment:
@@ -41,12 +42,10 @@ def test_users_come_and_go_and_every_answered_request_reaches_locust(serve: Any)
     load = Load(env)
     first, second = load.pool.add(), load.pool.add()
     load.loop.join(first)
-    while server.requests < 20:
-        gevent.sleep(0.005)
+    until(lambda: server.requests >= 20, nap=gevent.sleep)
     load.loop.join(second)
     before = server.requests
-    while server.requests < before + 20:
-        gevent.sleep(0.005)
+    until(lambda: server.requests >= before + 20, nap=gevent.sleep)
     load.pool.remove(first)
     assert server.connections == 2
     load.close()
@@ -64,11 +63,11 @@ def test_at_a_rate_users_are_the_connections_and_arrivals_wait_for_one(serve: An
     first, second = load.pool.add(), load.pool.add()
     load.loop.join(first)
     load.loop.join(second)
+    until(lambda: server.requests == 2, nap=gevent.sleep)
     gevent.sleep(0.25)
     assert server.requests == 2
     let.set()
-    while server.requests < 60:
-        gevent.sleep(0.005)
+    until(lambda: server.requests >= 60, nap=gevent.sleep)
     load.loop.leave(first)
     load.pool.remove(first)
     rows = load.pool.recorder.since(0)
@@ -87,8 +86,7 @@ def test_arrivals_that_find_no_user_time_out_and_are_counted(serve: Any) -> None
     env = environment(f"http://127.0.0.1:{server.port}", rate=100.0, request_timeout=0.1)
     load = Load(env)
     load.loop.join(load.pool.add())
-    while load.pool.recorder.rows < 10:
-        gevent.sleep(0.01)
+    until(lambda: load.pool.recorder.rows >= 10, nap=gevent.sleep)
     load.close()
     assert env.stats.num_failures == env.stats.num_requests >= 10
     assert server.requests < env.stats.num_requests

@@ -14,6 +14,7 @@ from loadtests import address, job, results
 from loadtests.control import Stopped
 from loadtests.errors import LoadError
 from loadtests.session import Session
+from tests.waiting import until
 
 TARGET = {"id": "a", "host": "127.0.0.1", "port": 80, "unix": None, "connections": 2}
 
@@ -133,8 +134,7 @@ def test_stopped_within_a_slice_the_slice_ends_there(tmp_path: Path, serve: Any)
     server = serve(lambda number: [GOOD])
     found = read(tmp_path, mode="closed", targets=[{**TARGET, "port": server.port}], measure_s=60)
     running = gevent.spawn(Session(found).run, Stopping("never"))
-    while server.requests < 50:
-        gevent.sleep(0.01)
+    until(lambda: server.requests >= 50, nap=gevent.sleep)
     running.kill(Stopped, block=False)
     measured = running.get(timeout=10)
     (window,) = measured.recorder.windows

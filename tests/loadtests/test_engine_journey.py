@@ -26,6 +26,7 @@ from loadtests.errors import LoadError
 from loadtests.journey import Engine, EngineUser, _check_hosts
 from loadtests.session import Session
 from loadtests.steps import FURTHER, MOST, Steps
+from tests.waiting import until
 
 
 def reply(status: bytes, body: bytes = b"", extra: bytes = b"") -> bytes:
@@ -130,8 +131,7 @@ def test_a_request_that_the_journey_gives_up_is_a_timeout_and_the_next_one_is_it
 def test_a_user_who_is_stopped_leaves_no_request_behind(user: Any) -> None:
     client, _ = user([HANG])
     waiting = gevent.spawn(client.get, "/slow")
-    while not client._connection.is_open:
-        gevent.sleep(0.01)
+    until(lambda: client._connection.is_open, nap=gevent.sleep)
     waiting.kill()
     assert not client._connection.busy
     assert client._connection._record.__self__.rows == 0
@@ -433,8 +433,7 @@ def test_by_hand_locust_sees_every_step(serve: Any) -> None:
     env = Environment(user_classes=[Weighted], host=f"http://127.0.0.1:{server.port}", parsed_options=SimpleNamespace())
     runner = env.create_local_runner()
     runner.start(3, spawn_rate=30)
-    while server.requests < 60:
-        gevent.sleep(0.01)
+    until(lambda: server.requests >= 60, nap=gevent.sleep)
     runner.stop()
     env.events.quitting.fire(environment=env)
     assert env.stats.num_failures == 0

@@ -36,6 +36,7 @@ from loadtests.workers.hand import Hand
 from loadtests.workers.leader import Leader
 from loadtests.workers.offset import Offset
 from loadtests.workers.share import share
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
@@ -169,8 +170,7 @@ def test_what_is_not_kept_one_by_one_adds_up_too(serve: Any, monkeypatch: pytest
         answers.clear()
         for number, hand in enumerate(hands):
             hand.order({"id": number + 1, "do": do, **each(number)})
-        while len(answers) < len(hands):
-            gevent.sleep(0.01)
+        until(lambda: len(answers) >= len(hands), nap=gevent.sleep)
         assert not [one for one in answers if "error" in one]
         return sorted(answers, key=lambda one: int(one["id"]))
 
