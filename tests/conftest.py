@@ -5,6 +5,7 @@ import signal
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Servers and threads of tests are real; only the engine's own process is patched. For this import alone, since processes inherit it.
@@ -12,6 +13,10 @@ os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 import locust  # noqa: F401
 
 del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
+
+# An example takes as long as the machine lets it, and what is found once is found again.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 # A shell that starts something in the background without job control has it ignore Ctrl-C, and whatever that starts inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -261,7 +261,7 @@ def test_duet_of_two_servers(url: str) -> None:
         ["url", "rps", "requests", "errors", "left_out", "problems"]
     ] * 2
     assert [list(pair) for pair in found["ratios"]] == [["a", "b", "ratio", "low", "high", "resolved"]]
-    assert found["slices"] == 40
+    assert 2 <= found["slices"] <= 40, "longer ones, and fewer, where the machine is slow"
     assert found["seconds"] == pytest.approx(0.8 * 0.8), "a fifth of every slice is not counted"
     (pair,) = found["ratios"]
     assert pair["low"] < pair["ratio"] < pair["high"]
