@@ -4,11 +4,13 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import psutil
 import pytest
 from made_stacks import Tree, plan, scenario, three_stacks
 
@@ -17,9 +19,10 @@ from bench.deployment import Census, Deployment
 from bench.model import Role
 from bench.plan import PlannedStack
 from bench.render import Endpoint, Rendered
-from bench.sample import Snapshot
+from bench.sample import Snapshot, context_switches
 from bench.service import Database
 from bench.session import Session
+from tests.waiting import until
 
 HANG_S = 30.0
 BURN = """
@@ -43,6 +46,13 @@ def deployment(planned: PlannedStack, name: str = "0-ant--plain--direct-0") -> D
     return Deployment(id=name, planned=planned, copy=0, rendered=rendered)
 
 
+def asleep(pids: Sequence[int]) -> bool:
+    """Whether they do nothing for a while, after what they said last."""
+    before = context_switches(pids)
+    time.sleep(0.05)
+    return {psutil.Process(pid).status() for pid in pids} == {"sleeping"} and context_switches(pids) == before
+
+
 @pytest.mark.services
 @pytest.mark.usefixtures("impatient")
 def test_a_deployments_processes_are_charged_by_role(planned: PlannedStack, live: Session, tmp_path: Path) -> None:
@@ -58,6 +68,7 @@ def test_a_deployments_processes_are_charged_by_role(planned: PlannedStack, live
     while not all((tmp_path / role).read_text().count("x") == 2 for role in roles):
         assert time.monotonic() < deadline
         time.sleep(0.005)
+    until(lambda: asleep(one.pids("app")))
     middle = account.snapshot(Database(), [one], os.getpid())
     after = account.snapshot(Database(), [one], os.getpid())
     started = account.accounts(one, [before, middle])

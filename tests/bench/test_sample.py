@@ -184,22 +184,28 @@ def test_load_average(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
 def test_context_switches_of_all_threads_are_counted() -> None:
+    rested, release = threading.Barrier(4), threading.Event()
+
     def naps() -> None:
         for _ in range(20):
             time.sleep(0.001)
+        rested.wait(60)
+        release.wait(60)
 
     before = context_switches([os.getpid()])
     threads = [threading.Thread(target=naps) for _ in range(3)]
     for thread in threads:
         thread.start()
-    mine = 0
-    while any(thread.is_alive() for thread in threads):
-        found = context_switches([os.getpid()])
-        assert found is not None
-        assert before is not None
-        mine = max(mine, found[0] - before[0])
-        time.sleep(0.0005)
-    assert mine > 20, "more than one thread's"
+    try:
+        rested.wait(60)
+        found = context_switches([os.getpid()])  # while they live: those of threads that have ended are counted nowhere
+    finally:
+        release.set()
+        for thread in threads:
+            thread.join(60)
+    assert before is not None
+    assert found is not None
+    assert found[0] - before[0] >= 3 * 20, "all threads' naps"
     assert context_switches([]) == (0, 0)
 
 
