@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from conftest import StoredRun, header, trial
+from made_runs import StoredRun, header, trial
 
 ROOT = Path(__file__).parents[2]
 GOAL_S, GOAL_BYTES = 60.0, 1.5e9

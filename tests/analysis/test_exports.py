@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import StoredRun, unmeasured
+from made_runs import StoredRun, unmeasured
 from test_spectra import store
 
 from analysis import document as published

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import StoredRun
+from made_runs import StoredRun
 
 from analysis import exports, index
 from analysis.__main__ import main

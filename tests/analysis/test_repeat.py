@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import header, trial
+from made_runs import header, trial
 
 from analysis import __main__ as command
 from analysis import repeat

@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from analysis.report import build
 from bench import catalog
-from tests.analysis.conftest import SCENARIOS, STACKS, StoredRun, header, trial
+from tests.analysis.made_runs import SCENARIOS, STACKS, StoredRun, header, trial
 from tests.browser.conftest import program
 
 LIMIT_MS = 100.0
