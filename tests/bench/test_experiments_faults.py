@@ -25,6 +25,12 @@ from bench.render import Command, Endpoint, Rendered
 CLAIM = claim.read(claim.FOLDER / "14-blocked-loop.toml")
 
 
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is 5000 s since 1970, and 400 s on the monotonic clock."""
+    monkeypatch.setattr(_asking, "time", SimpleNamespace(time=lambda: 5000.0, perf_counter=lambda: 400.0))
+
+
 def rows(*requests: tuple[float, float, str | None], target: str = "d", start_s: Sequence[float] | None = None) -> Rows:
     """(due, ended, error) of each request."""
     due, ended = (np.array([one[at] for one in requests], float) for at in (0, 1))
@@ -110,13 +116,13 @@ def test_a_restart_loses_some_and_stalls_others() -> None:
     assert found["stall_ms"] == pytest.approx(1000)
 
 
-def test_completion_is_told_apart_from_response() -> None:
-    wall = time.time() - time.perf_counter()
+def test_completion_is_told_apart_from_response(clocks: None) -> None:
+    wall = 5000.0 - 400.0
     loaded = SimpleNamespace(answer={"origin_s": 100.0})
     done = [(wall + 100.5, wall + 100.6, wall + 101.5), (wall + 100.1, wall + 100.2, wall + 100.6)]
     asked = rows((0.1, 0.11, None), (0.5, 0.52, None), (0.7, 0.8, "500"))
     handed_on = tasks.judged(asked, done, loaded, inline=False)
-    assert handed_on["completion_mean_ms"] == pytest.approx((500 + 1000) / 2, abs=20)
+    assert handed_on["completion_mean_ms"] == pytest.approx((500 + 1000) / 2)
     assert (handed_on["response_p50_ms"], handed_on["done_share"]) == (pytest.approx(15), 1.0)
     assert handed_on["failed_share"] == pytest.approx(1 / 3)
     inline = tasks.judged(asked, done[:1], loaded, inline=True)
@@ -413,8 +419,8 @@ def test_a_request_that_nobody_answers_is_an_answer_too() -> None:
     assert asked.ended_s >= asked.sent_s
 
 
-def test_times_of_other_processes_are_put_on_the_clock_of_the_records() -> None:
-    assert _asking.monotonic(time.time()) == pytest.approx(time.perf_counter(), abs=0.1)
+def test_times_of_other_processes_are_put_on_the_clock_of_the_records(clocks: None) -> None:
+    assert _asking.monotonic(5001.5) == pytest.approx(401.5)
 
 
 def test_what_each_kind_needs_and_takes() -> None:
