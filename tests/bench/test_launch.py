@@ -347,9 +347,7 @@ def test_nginx_in_front_over_a_unix_socket(world: Tree, native: Launch, tmp_path
 
 
 def test_a_port_of_ones_choice_is_for_the_first_stack(world: Tree, native: Launch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = launch.free_port()
     launcher = native(port=port)
     (deployment,) = start(launcher, app(world, WELL))
     assert (deployment.failure, deployment.client.port) == (None, port)

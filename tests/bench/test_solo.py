@@ -17,6 +17,7 @@ import pytest
 from scipy import stats
 
 from bench import student
+from bench.launch import free_port
 from bench.load import Workers
 from bench.machine import default_budget, topology
 from bench.model import BenchError
@@ -247,10 +248,7 @@ def test_programs_that_duet_starts_are_started_afresh_each_time_and_ended(
 ) -> None:
     monkeypatch.setattr(compare, "STARTS", 3)
     (tmp_path / "program.py").write_text(PROGRAM)
-    ports = []
-    for _ in range(2):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            ports.append(free.getsockname()[1])
+    ports = [free_port(), free_port()]
     commands = [f"{sys.executable} {tmp_path / 'program.py'} {port} {tmp_path / str(port)}" for port in ports]
     found = duet(
         [f"http://127.0.0.1:{port}/" for port in ports], connections=2, seconds=3.0, slice_ms=40.0, timeout_s=5.0, margin=0.02, allowed=(),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.launch import free_port
 from bench.machine import find_nginx
 from loadtests.job import Inline
 
@@ -30,8 +31,7 @@ http {{
 
 @contextlib.contextmanager
 def nginx(folder: Path) -> Any:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port))
     argv = [str(find_nginx().path), "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
@@ -59,7 +59,7 @@ def test_totals_are_those_of_the_access_log(mode: str, tmp_path: Path, load: Cal
         )  # fmt: skip
     logged = [line.split() for line in (tmp_path / "access.log").read_text().splitlines()]
     rows = outcome.table.rows
-    assert len(rows) > 500, "a test of nothing otherwise"
+    assert len(rows) > 100, "a test of nothing otherwise"
     assert len(rows) == len(logged)
     assert (rows["status"] == 200).sum() == sum(status == "200" for status, *_ in logged)
     assert (rows["status"] == 404).sum() == sum(status == "404" for status, *_ in logged)

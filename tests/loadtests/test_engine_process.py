@@ -7,7 +7,6 @@ import json
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from scripted_servers import BODY, GOOD, ScriptedServer, head
+
+from bench.launch import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 LOCUST = [sys.executable, "-m", "locust", "-f", str(REPOSITORY / "loadtests" / "locustfile.py"), "--headless"]
@@ -221,8 +222,7 @@ def test_by_hand_locust_shows_the_same_totals_everywhere(tmp_path: Path) -> None
     server differs by what was in flight at the end.
     """
     servers = [ScriptedServer(lambda number: [GOOD] if number % 9 else [head(0, status=b"500 Oops")]) for _ in range(2)]
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     web = ["--autostart", "--autoquit", "60", "--web-host", "127.0.0.1", "--web-port", str(port)]
     started = []
     for number, (server, words) in enumerate(zip(servers, (["--headless"], web), strict=True)):

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from scripted_servers import GOOD, HANG, head
 
+from bench.launch import free_port
 from loadtests import duet, recorder, results
 from loadtests import job as job_file
 from loadtests.asked import requests_of
@@ -41,11 +42,6 @@ from tests.waiting import until
 ROOT = Path(__file__).parents[2]
 CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 TWO = Workers(cpus=(CPUS[0], CPUS[-1]))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture
