@@ -4,6 +4,8 @@ PROFILE ?= standard
 MODE ?= native
 BENCH := .venv/bin/bench
 ARGS ?=
+# Files whole to a process each, the longest first (tests/conftest.py); without written bytecode every process would compile every test.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bench bench-engine bench-report bench-trust claims claims-quick power test test-unit test-browser bench-page verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev
@@ -69,14 +71,14 @@ doctor: tool ## say whether this machine is fit to measure on
 
 test: dev ## set up and pass all tests that need no browser and no container
 	@$(BENCH) setup
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not stacks and not browser and not containers" $(ARGS)
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m stacks $(ARGS)
+	@$(PYTEST) -m "not stacks and not browser and not containers" $(ARGS)
+	@$(PYTEST) -m stacks $(ARGS)
 
 test-unit: dev ## only the tests that start no server, database or process
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not services" $(ARGS)
+	@$(PYTEST) -m "not services" $(ARGS)
 
 test-browser: dev ## the report's page in Chromium: every interaction, axe-core, sizes, themes, languages
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m browser tests/browser $(ARGS)
+	@$(PYTEST) -m browser tests/browser $(ARGS)
 
 bench-page: dev ## how quick the report's page is with 500 cells, in Chromium
 	@.venv/bin/python -m tests.browser.benchmark
