@@ -1,5 +1,6 @@
 """The workers that a leader starts on its own machine: they end with it, however it ends."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -13,6 +14,8 @@ STARTING_S = 30.0
 """For them to start Python and Locust."""
 _ROOT = Path(__file__).resolve().parents[2]
 _GRACE_S = 2.0
+_KILL_GRACE_S = 30.0
+"""How long it is waited for after SIGKILL, which nothing can refuse but a busy machine can put off."""
 
 
 def start(cpu: int, port: int, token: str) -> "subprocess.Popen[bytes]":
@@ -47,4 +50,5 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait(_GRACE_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(_GRACE_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # what was measured is not lost for it
+            process.wait(_KILL_GRACE_S)
