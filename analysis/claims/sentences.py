@@ -171,4 +171,4 @@ def word(judged: Judged) -> Said:
 
 
 def _whens(found: Sequence[Found]) -> Listed:
-    return Listed([one.check.when for one in found])
+    return Listed([one.check.when for one in found], last="list.apart")

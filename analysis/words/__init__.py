@@ -109,7 +109,9 @@ class Listed:
 
     items: Sequence[object]
     last: str = "list.last"
-    """The key of what stands before the last item; `list.between` where more follows that is told otherwise."""
+    """The key of what stands before the last item; `list.between` where more follows that is told otherwise, `list.apart` for items that
+    hold commas themselves: these stand between all.
+    """
 
     def plain(self, language: str = "en") -> str:
         """The items in one language, without markup."""
@@ -123,8 +125,8 @@ class Listed:
     def _join(self, items: list[str], words: Mapping[str, str]) -> str:
         if len(items) < 2:
             return "".join(items)
-        if self.last == "list.between":
-            return words["list.between"].join(items)
+        if self.last != "list.last":
+            return words[self.last].join(items)
         return words["list.last"].format(words["list.between"].join(items[:-1]), items[-1])
 
     def __html__(self) -> str:
