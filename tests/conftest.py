@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -71,3 +73,16 @@ def _name(path: Path) -> str:
     """As the lists above have it; that of a folder ends in a slash, that of the top is empty."""
     name = path.relative_to(HERE).as_posix()
     return "" if name == "." else f"{name}/" if path.is_dir() else name
+
+
+@pytest.fixture
+def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked for a name, which may take long where there is no network; addresses are found as ever."""
+    ask = socket.getaddrinfo
+
+    def known(host: str, *how: Any, **more: Any) -> Any:
+        if host.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return ask(host, *how, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)

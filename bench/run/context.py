@@ -38,7 +38,7 @@ class Context:
     connections: dict[tuple[str, str], int] = field(default_factory=dict)
     """From stack and scenario to what the pilot chose."""
     tried: set[tuple[str, str]] = field(default_factory=set)
-    """Stacks and scenarios for which this process has looked for a number of connections, or had one."""
+    """Stacks and scenarios for which this process has looked for a number of connections, found or not."""
     pilots: dict[str, Any] = field(default_factory=dict)
     """From scenario and stack to what the pilot tried and chose, as in `run.json`."""
     capacities: dict[tuple[str, str, int], float] = field(default_factory=dict)

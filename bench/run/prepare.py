@@ -69,12 +69,11 @@ def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
         fit = [
             one for one in ready
             if f"{one.planned.stack.id} {scenario.name}" not in plan.skipped
-            and (one.planned.stack.id, scenario.name) not in context.tried
+            and (one.planned.stack.id, scenario.name) not in context.tried | context.connections.keys()
         ]  # fmt: skip
-        context.tried |= {(one.planned.stack.id, scenario.name) for one in fit}
-        fit = [one for one in fit if (one.planned.stack.id, scenario.name) not in context.connections]
         if not fit or (context.database.failure and scenario.needs & DATABASE_ENDPOINTS):
             continue
+        context.tried |= {(one.planned.stack.id, scenario.name) for one in fit}
         try:
             found = run_pilot(context, scenario, fit)
             context.pilots[scenario.name] = {**context.pilots.get(scenario.name, {}), **found}

@@ -240,3 +240,13 @@ def everything(folder: Path, *, seed: int = 1) -> Path:
         claims, not_run={"17": "no Node on this machine; install nodejs 18"}, reads={"9": "20261126-000000-aaaa"}
     )
     return write(folder, head, records, extra=["{broken", json.dumps({"claim": 9, "arm": "with"})])
+
+
+def one(folder: Path, **header_keys: Any) -> Path:
+    """A run of one claim, number 3, which it supports."""
+    arms = [arm("new"), arm("copy")]
+    values = [1.0, 1.01, 0.99, 1.0, 1.02, 0.98]
+    checks = [check("faster", "json_rps", "new", ">= 0.9", "< 0.8", against="copy", measure="ratio")]
+    table = claim(3, arms, checks, [control("alike", "json_rps", "copy", "> 0.5")])
+    records = [record for each in arms for record in several(3, each["name"], "json_rps", values)]
+    return write(folder, header({3: table}, **header_keys), records)

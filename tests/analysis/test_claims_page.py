@@ -75,17 +75,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A run of one claim."""
-    arms = [stored.arm("new"), stored.arm("copy")]
-    records = [
-        one for arm in arms for one in stored.several(3, arm["name"], "json_rps", [1.0, 1.01, 0.99, 1.0, 1.02, 0.98])
-    ]
-    checks = [stored.check("faster", "json_rps", "new", ">= 0.9", "< 0.8", against="copy", measure="ratio")]
-    table = stored.claim(3, arms, checks, [stored.control("alike", "json_rps", "copy", "> 0.5")])
-    return stored.write(
-        tmp_path / "small",
-        stored.header({3: table}, not_run={"17": "no Node on this machine; install nodejs 18"}),
-        records,
-    )
+    return stored.one(tmp_path / "small", not_run={"17": "no Node on this machine; install nodejs 18"})
 
 
 @pytest.fixture(scope="module")

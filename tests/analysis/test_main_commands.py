@@ -196,13 +196,7 @@ def test_a_study_of_slices_that_is_damaged_is_one_line(tmp_path: Path, capsys: S
 @pytest.fixture
 def tested(tmp_path: Path) -> Path:
     """A run over one claim."""
-    arms = [stored.arm("new"), stored.arm("copy")]
-    records = [
-        one for arm in arms for one in stored.several(3, arm["name"], "json_rps", [1.0, 1.01, 0.99, 1.0, 1.02, 0.98])
-    ]
-    checks = [stored.check("faster", "json_rps", "new", ">= 0.9", "< 0.8", against="copy", measure="ratio")]
-    table = stored.claim(3, arms, checks, [stored.control("alike", "json_rps", "copy", "> 0.5")])
-    return stored.write(tmp_path / "tested", stored.header({3: table}), records)
+    return stored.one(tmp_path / "tested")
 
 
 @pytest.mark.parametrize(("words", "language"), [((), "en"), (("--lang", "zh"), "zh-Hans"), (("--lang", "en"), "en")])

@@ -48,19 +48,6 @@ def url() -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture
-def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is asked for a name, which may take long where there is no network; addresses are found as ever."""
-    ask = socket.getaddrinfo
-
-    def known(host: str, *how: Any, **more: Any) -> Any:
-        if host.endswith(".invalid"):
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return ask(host, *how, **more)
-
-    monkeypatch.setattr(socket, "getaddrinfo", known)
-
-
 @pytest.mark.parametrize(
     ("url", "says"),
     [
