@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,16 +56,16 @@ def verify(
     if not static and any(endpoint.name == "static" for endpoint in chosen):
         chosen = tuple(endpoint for endpoint in chosen if endpoint.name != "static")
         log.skip("static", "*", "nothing serves /static here")
+    names = frozenset(endpoint.name for endpoint in chosen)
     with ExitStack() as stack:
-        wire = stack.enter_context(Wire(base_url, unix=unix, timeout_s=timeout_s))
-        tables = stack.enter_context(database.opened(database_url, timeout_s=timeout_s)) if database_url else None
-        names = frozenset(endpoint.name for endpoint in chosen)
-        probe = Probe(wire=wire, tables=tables, static_dir=static_dir, omits=log.omits, endpoints=names)
-        try:
-            _check_all(chosen, probe, log)
-        except GaveUpError as reason:
-            log.fail("*", "transport", "a server that answers, to the end of the verification", str(reason))
-            log.skip("*", "*", "the rules that were left, since the verification ended early")
+        lanes = []
+        for shares_rows in (False, True):
+            wire = stack.enter_context(Wire(base_url, unix=unix, timeout_s=timeout_s))
+            tables = stack.enter_context(database.opened(database_url, timeout_s=timeout_s)) if database_url else None
+            probe = Probe(wire=wire, tables=tables, static_dir=static_dir, omits=log.omits, endpoints=names)
+            endpoints_of = tuple(endpoint for endpoint in chosen if endpoint.shares_rows is shares_rows)
+            lanes.append(_Lane(endpoints=endpoints_of, probe=probe, log=_Log(omits=log.omits)))
+        _check_all(lanes, log)
     target = f"{base_url} over {unix}" if unix else base_url
     return Report(target=target, checks=tuple(log.checks), skipped=tuple(log.skipped))
 
@@ -98,27 +99,61 @@ class _Log:
             self.skipped.append(skip)
 
 
-def _check_all(chosen: tuple[Endpoint, ...], probe: Probe, log: _Log) -> None:
-    answering = set()
-    for endpoint in chosen:
-        own = (rule for rule in OWN_RULES if rule.endpoint == endpoint.name)
-        first, *others = (*shared_rules(endpoint), *own)
-        if _check(first, probe, log, alone=endpoint.shares_rows):
-            answering.add(endpoint.name)
-            _check_each(others, probe, log, alone=endpoint.shares_rows)
-        else:
-            asked = f"{endpoint.method} {endpoint.target}"
-            log.skip(endpoint.name, "*", f"its other rules, since {asked} is not answered 200")
-        _check_headers(endpoint.name, probe, log)
-    _check_each(
-        (rule for rule in rows.RULES_AFTER_UPDATES if rule.endpoint in answering and "updates" in answering),
-        probe,
-        log,
-        alone=True,
-    )
-    anywhere = (rule for rule in OWN_RULES if rule.endpoint == "*")
-    _check_each((*anywhere, *connections.rules(frozenset(answering))), probe, log, alone=False)
-    _check_headers("*", probe, log)
+@dataclass(kw_only=True)
+class _Lane:
+    """Endpoints that are asked one after the other, and `answering`: those of them that were answered 200."""
+
+    endpoints: tuple[Endpoint, ...]
+    probe: Probe
+    log: _Log
+    answering: set[str] = field(default_factory=set)
+
+
+def _check_all(lanes: list[_Lane], log: _Log) -> None:
+    """The endpoints of each lane at once with those of the others, which need none of its rows: half of the time is waiting."""
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        gave_up = [reason for reason in pool.map(_check_lane, lanes) if reason]
+    for lane in lanes:
+        log.checks += lane.log.checks
+        for skip in lane.log.skipped:
+            log.skip(skip.endpoint, skip.rule, skip.reason)
+    answering = frozenset().union(*(lane.answering for lane in lanes))
+    probe = lanes[-1].probe
+    if not gave_up:
+        anywhere = (rule for rule in OWN_RULES if rule.endpoint == "*")
+        try:
+            _check_each((*anywhere, *connections.rules(answering)), probe, log, alone=False)
+            _check_headers("*", probe, log)
+        except GaveUpError as reason:
+            gave_up.append(reason)
+    if gave_up:
+        log.fail("*", "transport", "a server that answers, to the end of the verification", str(gave_up[0]))
+        log.skip("*", "*", "the rules that were left, since the verification ended early")
+
+
+def _check_lane(lane: _Lane) -> GaveUpError | None:
+    """Why it was not gone through to the end, or None."""
+    try:
+        for endpoint in lane.endpoints:
+            _check_endpoint(endpoint, lane)
+        if "updates" in lane.answering:
+            after = (rule for rule in rows.RULES_AFTER_UPDATES if rule.endpoint in lane.answering)
+            _check_each(after, lane.probe, lane.log, alone=True)
+    except GaveUpError as reason:
+        return reason
+    return None
+
+
+def _check_endpoint(endpoint: Endpoint, lane: _Lane) -> None:
+    own = (rule for rule in OWN_RULES if rule.endpoint == endpoint.name)
+    first, *others = (*shared_rules(endpoint), *own)
+    if _check(first, lane.probe, lane.log, alone=endpoint.shares_rows):
+        lane.answering.add(endpoint.name)
+        _check_each(others, lane.probe, lane.log, alone=endpoint.shares_rows)
+    else:
+        asked = f"{endpoint.method} {endpoint.target}"
+        lane.log.skip(endpoint.name, "*", f"its other rules, since {asked} is not answered 200")
+    _check_headers(endpoint.name, lane.probe, lane.log)
 
 
 def _check_each(rules: Iterable[Rule], probe: Probe, log: _Log, *, alone: bool) -> None:
