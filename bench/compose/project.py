@@ -33,7 +33,7 @@ _OWNER = "uid=10001,gid=10001,mode=0755"
 """The user of the images: see deploy/images."""
 RECIPES = {"python": "app", "node": "node", "go": "go"}
 """From an application's language to the file in deploy/images that builds its image."""
-READY = {"interval": "2s", "timeout": "5s", "retries": 30}
+READY = {"interval": "1s", "timeout": "5s", "retries": 60}
 """Only in the file for a person to look at a stack: in a run, checks would take CPU time from what is measured."""
 
 
