@@ -11,10 +11,19 @@ from bench.model import BenchError
 PROJECT_LABEL = "com.docker.compose.project"
 DEADLINE_S = 60.0
 BUILD_DEADLINE_S = 900.0
+PULL_DEADLINE_S = 300.0
+
+
+class DockerFailedError(BenchError):
+    """`docker` ended with an error, or not in time. `said` is all that it printed."""
+
+    def __init__(self, message: str, said: str) -> None:
+        super().__init__(message)
+        self.said = said
 
 
 def docker(*arguments: str, deadline_s: float = DEADLINE_S) -> str:
-    """What `docker ARGUMENTS` printed. Raises BenchError with the remedy for what is known, else with Docker's own last lines.
+    """What `docker ARGUMENTS` printed. Raises DockerFailedError with the remedy for what is known, else with Docker's own last lines.
 
     In a session of its own: Ctrl-C reaches us, and we end what it started.
     """
@@ -27,10 +36,13 @@ def docker(*arguments: str, deadline_s: float = DEADLINE_S) -> str:
             ["docker", *arguments], capture_output=True, text=True, check=False, timeout=deadline_s,
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise BenchError(f"docker {' '.join(arguments[:6])}: no answer within {deadline_s:.0f} s") from None
+    except subprocess.TimeoutExpired as error:
+        # What was read by then is bytes, whatever was asked for: https://docs.python.org/3/library/subprocess.html
+        read = [one.decode(errors="replace") for one in (error.stdout, error.stderr) if isinstance(one, bytes)]
+        late = f"docker {' '.join(arguments[:6])}: no answer within {deadline_s:.0f} s"
+        raise DockerFailedError(late, "".join(read)) from None
     if run.returncode:
-        raise BenchError(explained(arguments, run.stderr.strip() or run.stdout.strip()))
+        raise DockerFailedError(explained(arguments, run.stderr.strip() or run.stdout.strip()), run.stdout + run.stderr)
     return run.stdout
 
 

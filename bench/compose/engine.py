@@ -7,13 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.compose.docker import docker
+from bench.compose.docker import PULL_DEADLINE_S, docker
 from bench.machine.topology import Topology, cpu_list, grouped
 from bench.model import BenchError
 
 LOOKED_AT_FROM = "python:3.13-slim-trixie"
 """An image that every engine has which runs our stacks."""
-PULL_DEADLINE_S = 300.0
 _LOCAL = ("unix://", "npipe://", "fd://")
 _SCRIPT = """
 for cpu in /sys/devices/system/cpu/cpu[0-9]*; do

@@ -29,7 +29,6 @@ from bench.compose.project import (
     Placed,
     celery,
     database,
-    image,
     place,
     project,
     suite,
@@ -66,7 +65,8 @@ class ComposeLauncher:
         self._name = f"forkloop-{session.id}"
         self._file = session.scratch / "docker-compose.json"
         self._count = 0
-        self._built: set[str] = set()
+        self._images: dict[str, Failed | None] = {}
+        """Those that were built or fetched, and why one could not be: asked once, since it may take minutes to fail."""
         self._base: dict[str, Any] = {}
         docker.docker("compose", "version")
         self.engine = engine()
@@ -136,10 +136,13 @@ class ComposeLauncher:
                 continue
             deployments[-1].rendered = one.rendered
             placed.append((deployments[-1], one))
+        if placed:
+            self._write([one for _, one in placed])
+        for deployment, one in placed:
+            deployment.failure = self._lacking(deployment, one)
+        placed = [(deployment, one) for deployment, one in placed if deployment.failure is None]
         if not placed:
             return deployments
-        self._write([one for _, one in placed])
-        self._build(placed)
         self._compose("up", "-d", "--no-build", *[name for _, one in placed for name in one.services])
         inspected = {
             one["Config"]["Labels"]["com.docker.compose.service"]: one
@@ -296,16 +299,32 @@ class ComposeLauncher:
                 one["build"] = {**one["build"], "context": str(catalog.ROOT)}
         self._file.write_text(yaml.safe_dump({"name": self._name, **services}, sort_keys=False), encoding="utf-8")
 
-    def _build(self, placed: Sequence[tuple[Deployment, Placed]]) -> None:
-        """One service for each image that was not built in this session: layers that are there are not built again."""
-        chosen = {}
-        for deployment, one in placed:
-            name = image(deployment.planned.stack.app)
-            if name not in self._built:
-                chosen[name] = next(iter(one.services))
-        if chosen:
-            self._compose("build", "-q", *chosen.values(), deadline_s=docker.BUILD_DEADLINE_S)
-            self._built |= chosen.keys()
+    def _lacking(self, deployment: Deployment, placed: Placed) -> Failed | None:
+        """Have the images of one stack, each asked for once in this session; why one cannot be had. Raises BenchError without an engine."""
+        for service, made in placed.services.items():
+            name = made["image"]
+            if name not in self._images:
+                self._images[name] = self._obtain(name, service, built="build" in made)
+            if lacking := self._images[name]:
+                remedy = f"mend what it says, then try `bench verify --mode compose {deployment.planned.stack.id}`"
+                return replace(lacking, reason=f"{lacking.reason}; {remedy}")
+        return None
+
+    def _obtain(self, name: str, service: str, *, built: bool) -> Failed | None:
+        """Build an image, whose layers that are there are not built again, or fetch it where it is not there."""
+        try:
+            if built:
+                # Not `-q`: it would hide what the step that failed had printed.
+                self._compose("build", service, deadline_s=docker.BUILD_DEADLINE_S)
+            elif not docker.docker("images", "-q", name).strip():
+                docker.docker("pull", "-q", name, deadline_s=docker.PULL_DEADLINE_S)
+        except docker.DockerFailedError as error:
+            engine()  # where that does not answer no image can be had, and that is what must be said
+            said = error.said.strip()
+            last = said.splitlines()[-1].strip() if said else str(error)
+            what = f"the image {name} could not be {'built' if built else 'fetched'}"
+            return Failed(reason=f"{what}: {last}", log_tail=said[-2000:] or None)
+        return None
 
     def _read_back(self, deployment: Deployment, placed: Placed, inspected: dict[str, Any], block: str) -> None:
         folder = self._logs / f"block-{block}" / f"{deployment.planned.stack.slug}-{deployment.copy}"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench import catalog, site
-from bench.compose import ComposeLauncher, contained, engine, topfile
+from bench.compose import ComposeLauncher, contained, engine, launcher, topfile
 from bench.compose.docker import docker
 from bench.compose.tunnel import Tunnels
 from bench.deployment import Deployment, probe
@@ -63,16 +63,16 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Ca
 
 def use_everything(session: Session, tmp_path: Path) -> None:
     """All ways in which a command calls Docker."""
-    launcher = ComposeLauncher(session, topfile.BUDGET, None, logs=tmp_path, results=None)  # type: ignore[arg-type]
-    launcher.bring(tmp_path / "x.job.json", [tmp_path / "x.result.json"])
-    launcher.fetch([tmp_path / "x.result.json"])
+    started = ComposeLauncher(session, topfile.BUDGET, None, logs=tmp_path, results=None)  # type: ignore[arg-type]
+    started.bring(tmp_path / "x.job.json", [tmp_path / "x.result.json"])
+    started.fetch([tmp_path / "x.result.json"])
     contained.logs("c1")
     contained.nginx_version("c1")
     contained.look("c1", "app")
     with Tunnels("c1") as tunnels, socket.create_connection(("127.0.0.1", tunnels.to("db", 5432).port)) as one:
         assert one.recv(1) == b""
     spawned = session.spawn(
-        launcher.load_command(Path("x")), role="generator", cwd=tmp_path, env=os.environ, log=tmp_path / "log"
+        started.load_command(Path("x")), role="generator", cwd=tmp_path, env=os.environ, log=tmp_path / "log"
     )
     spawned.popen.wait(timeout=30)
 
@@ -207,10 +207,77 @@ def test_a_stack_without_an_image_fails_alone(calls: Callable[..., Callable[[], 
     stack = found.stacks["flask/gunicorn-sync/direct"]
     planned = replace(plan_stack(stack, topfile.BUDGET), stack=replace(stack, app=replace(stack.app, language="perl")))
     with Session(home=tmp_path / "home") as session:
-        launcher = ComposeLauncher(session, topfile.BUDGET, found, logs=tmp_path, results=None)
-        (deployment,) = launcher.start([(planned, 0)], block=0)
+        started = ComposeLauncher(session, topfile.BUDGET, found, logs=tmp_path, results=None)
+        (deployment,) = started.start([(planned, 0)], block=0)
     assert deployment.failure is not None
     assert "no image is built for perl" in deployment.failure.reason
+
+
+# What an image is missing for
+
+STARTS = """
+case "$*" in
+    "version"*) [ ! -e {gone} ] || {{ echo "Cannot connect to the Docker daemon." >&2; exit 1; }}; echo 28.2;;
+    *"build {broken}"*) echo "npm error: no such package"; echo "failed to solve: npm ci: exit code: 1" >&2; exit 1;;
+    "pull"*) echo "Error: pull access denied for nginx" >&2; exit 1;;
+    "context inspect"*) printf 'lab\\tunix:///docker.sock\\n';;
+    "ps -aq"*) echo c0 c1;;
+    "container inspect"*) echo '{inspected}';;
+esac
+"""
+TRIED = ("koa/node/direct", "flask/gunicorn-sync/direct", "flask/gunicorn-sync/nginx", "koa/node-cluster/direct")
+
+
+@pytest.fixture
+def starts(
+    calls: Callable[..., Callable[[], list[str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[str]]:
+    """An engine on which koa's image cannot be built nor nginx's fetched; everything that is started there runs."""
+    labelled = [
+        {**INSPECTED, "Id": name, "Config": {"Labels": {"com.docker.compose.service": service}}}
+        for name, service in (("c0", "s1-app"), ("c1", "s5-app"))
+    ]
+    monkeypatch.setattr(launcher, "probe", lambda _: None)
+    monkeypatch.setattr(launcher, "read_back", lambda *_, **__: None)
+    return calls(STARTS.format(gone=tmp_path / "gone", broken="s0-app", inspected=json.dumps(labelled)))
+
+
+def test_an_image_that_cannot_be_had_fails_the_stacks_that_need_it_and_no_others(
+    starts: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    found = catalog.load()
+    wanted = [(plan_stack(found.stacks[name], topfile.BUDGET), 0) for name in TRIED]
+    with Session(home=tmp_path / "home") as session:
+        started = ComposeLauncher(session, topfile.BUDGET, found, logs=tmp_path, results=None)
+        first, flask, front, cluster = started.start(wanted, block=0)
+        began = len(starts())
+        again = started.start(wanted, block=1)
+    assert flask.failure is None
+    assert [one.service for one in flask.spawned if isinstance(one, contained.Contained)] == ["s1-app"]
+    for one in (first, cluster, again[0]):
+        assert one.failure is not None
+        assert one.failure.reason == (
+            "the image forkloop-koa could not be built: failed to solve: npm ci: exit code: 1; "
+            f"mend what it says, then try `bench verify --mode compose {one.planned.stack.id}`"
+        )
+        assert "no such package" in str(one.failure.log_tail)
+    assert front.failure is not None
+    assert front.failure.reason.startswith("the image nginx:1.28 could not be fetched: Error: pull access denied")
+    assert [line.rpartition(" --no-build ")[2].strip() for line in starts() if " up " in line] == ["s1-app", "s5-app"]
+    assert not [line for line in starts()[began:] if " build " in line or "pull" in line], (
+        "what failed is not tried again"
+    )
+
+
+def test_an_engine_that_is_gone_is_not_taken_for_a_missing_image(
+    starts: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    found = catalog.load()
+    with Session(home=tmp_path / "home") as session:
+        started = ComposeLauncher(session, topfile.BUDGET, found, logs=tmp_path, results=None)
+        (tmp_path / "gone").touch()
+        with pytest.raises(BenchError, match="daemon does not answer: start it"):
+            started.start([(plan_stack(found.stacks[TRIED[0]], topfile.BUDGET), 0)], block=0)
 
 
 # The way to an address that only a container reaches
