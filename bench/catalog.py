@@ -204,10 +204,15 @@ def _app(path: Path) -> App:
         name: Variant(name=name, description=variant.description, data=variant.data, env=variant.env)
         for name, variant in read.variants.items()
     }
+    for name in read.thread_connections:
+        if name not in read.interfaces:
+            near = nearest(name, list(read.interfaces))
+            raise BenchError(f"{path}: key 'thread_connections': it has no interface '{name}'.{near}")
     return App(
         name=path.parent.name, folder=path.parent, title=read.title, framework=read.framework, language=read.language,
         source=read.source, data=read.data, interfaces=read.interfaces, default=read.default, core=tuple(read.core), full=tuple(read.full),
         missing=frozenset(read.missing), optional=frozenset(read.optional), variants=variants, versions=tuple(read.versions),
+        thread_connections=frozenset(read.thread_connections),
     )  # fmt: skip
 
 

@@ -15,11 +15,12 @@ def most_together(made: Plan) -> int:
 
 
 def fit(made: Plan, allowed: int) -> Plan:
-    """The plan without stacks that alone could hold more than `allowed` connections, and with a note for each above the common cap.
+    """The plan without stacks that alone could hold more than `allowed` connections, and with notes of those above the common cap.
 
     Raises BenchError where nothing is left.
     """
-    kept, skipped, notes = [], dict(made.skipped), list(made.notes)
+    kept, skipped = [], dict(made.skipped)
+    above: dict[tuple[int, str], list[str]] = {}
     for one in made.stacks:
         name = one.stack.id
         needed = database_connections([one], made.profile.copies)
@@ -31,12 +32,15 @@ def fit(made: Plan, allowed: int) -> Plan:
             )
             continue
         kept.append(one)
-        if one.workers > DATABASE_CONNECTIONS_PER_STACK:
-            notes.append(
-                f"{name}: each of its {one.workers} workers may hold a database connection, "
-                f"more than the {DATABASE_CONNECTIONS_PER_STACK} that every deployment is meant to have."
-            )
+        if one.connections_max > DATABASE_CONNECTIONS_PER_STACK:
+            holders = "threads" if one.binds_threads and one.threads > 1 else "workers"
+            above.setdefault((one.connections_max, holders), []).append(name)
     if not kept:
         name = made.stacks[0].stack.id
         raise BenchError(f"{name} {skipped[name].reason}")
-    return replace(made, stacks=tuple(kept), skipped=skipped, notes=tuple(notes))
+    notes = [
+        f"{', '.join(names)}: each of {'its' if len(names) == 1 else 'their'} {count} {holders} may hold a database connection, "
+        f"more than the {DATABASE_CONNECTIONS_PER_STACK} that every deployment is meant to have."
+        for (count, holders), names in above.items()
+    ]
+    return replace(made, stacks=tuple(kept), skipped=skipped, notes=(*made.notes, *notes))

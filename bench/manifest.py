@@ -41,6 +41,7 @@ class AppManifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     full: list[str] = []
     missing: list[str] = []
     optional: list[OptionalEndpoint] = []
+    thread_connections: list[str] = []
     versions: list[str] = []
     variants: dict[str, Variant] = {}
 

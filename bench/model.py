@@ -88,6 +88,8 @@ class App:
     optional: frozenset[str]
     """Optional endpoints that it has: `fault`, `fanout`, `report`, `async`; see the contract."""
     variants: Mapping[str, Variant]
+    thread_connections: frozenset[str] = frozenset()
+    """Interfaces under which each thread holds a database connection of its own, whatever a process is allowed."""
     versions: tuple[str, ...] = ()
     """Of the framework, or a package and its version: measured beside the pinned ones in every run, as `--with` does for one."""
     version: str | None = None

@@ -113,6 +113,17 @@ class PlannedStack:
     values: Mapping[str, str]
     """What `{option}` stands for in command lines."""
 
+    @property
+    def binds_threads(self) -> bool:
+        """Whether each thread holds a database connection of its own. Greenlets, of which there is no fixed number, share them out."""
+        stack = self.stack
+        return stack.interface in stack.app.thread_connections and stack.server.model != "greenlets"
+
+    @property
+    def connections_max(self) -> int:
+        """Database connections that all its processes may hold together."""
+        return self.workers * (self.threads if self.binds_threads else self.pool_max)
+
     def holds(self, scenario: Scenario) -> int:
         """How many requests it can let wait at once: `WAITING_CONNECTIONS` stands for any number."""
         held = slots(self) or WAITING_CONNECTIONS

@@ -188,6 +188,11 @@ def test_a_default_that_is_no_stack_is_named_with_the_nearest(tree: Tree, key: s
     )
 
 
+def test_connections_of_threads_are_said_of_an_interface_that_there_is(tree: Tree) -> None:
+    path = tree.app("a", thread_connections=["wsg"])
+    assert refusal(tree) == f"{path}: key 'thread_connections': it has no interface 'wsg'. Did you mean wsgi?"
+
+
 def test_a_misspelt_key_names_file_key_and_the_nearest(tree: Tree) -> None:
     path = tree.server("sync")
     path.write_text(path.read_text().replace("accepts =", "acceps ="))

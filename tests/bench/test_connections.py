@@ -48,6 +48,20 @@ def test_a_stack_above_the_common_cap_is_named() -> None:
     assert note.startswith(f"{MANY}: each of its 20 workers may hold a database connection, more than the 12 ")
 
 
+def test_a_thread_that_holds_a_connection_of_its_own_counts() -> None:
+    """Django's threads do under WSGI, its greenlets and Flask's threads share the pool of their process."""
+    threads = ("django/gunicorn-gthread+workers=2/nginx", "django+raw/uwsgi-threads+workers=2/nginx-uwsgi")
+    one, none = "django/waitress+threads=13/nginx", "django/waitress+threads=12/nginx"
+    bounded = ("django/gunicorn-gevent/nginx", "django/granian-asgi/nginx", "django/gunicorn-sync/nginx", THREADS)
+    assert fit(made(*threads, one, none, *bounded), 100).notes == (
+        f"{', '.join(threads)}: each of their 32 threads may hold a database connection, "
+        "more than the 12 that every deployment is meant to have.",
+        f"{one}: each of its 13 threads may hold a database connection, more than the 12 that every deployment is meant to have.",
+    )
+    (note,) = fit(made("django/gunicorn-sync+workers=20/nginx"), 100).notes
+    assert "each of its 20 workers" in note
+
+
 def test_what_is_alive_together_counts_and_not_what_comes_after_it() -> None:
     assert most_together(made(MANY, PLAIN, copies=2)) == 2 * (20 + 12) + RESERVED_CONNECTIONS
     names = [f"aiohttp/multi+workers={number}/nginx" for number in range(1, GROUP_STACKS + 2)]
