@@ -107,8 +107,9 @@ def snapshot(database: Database, ready: Sequence[Deployment], generator: int | N
 def worker_shares(deployment: Deployment, before: sample.Snapshot, after: sample.Snapshot) -> list[float] | None:
     """Each worker's share of the CPU time that all of them used between the snapshots, the busiest first.
 
-    All requests of a trial are alike, so a worker's share of the time is its share of the requests, and nothing has to be counted in the
-    way of them. None where a worker was replaced in between, or where it is not known which processes are workers.
+    Where all requests of a trial are alike (`Scenario.is_even`), a worker's share of the time is its share of the requests, and nothing has
+    to be counted in the way of them; elsewhere it is what it says, and no more. None where a worker was replaced in between, or where it is
+    not known which processes are workers.
     """
     first, last = (one.cpu_s.get(f"{deployment.id} app", {}) for one in (before, after))
     workers = _workers(deployment, list(last))

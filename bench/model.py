@@ -251,6 +251,13 @@ class Scenario:
         return float(self.parameters.get("ms", 0)) / 1000 if "waiting" in self.tags else 0.0
 
     @property
+    def is_even(self) -> bool:
+        """Whether all requests cost a worker alike, so that CPU time tells how they were spread: not those of a journey's unlike steps,
+        nor those that wait, whose CPU time is mostly what is done beside them.
+        """
+        return not self.journey and "waiting" not in self.tags
+
+    @property
     def source(self) -> str:
         """By what name the load generator finds its file; `name` tells the runs of a sweep apart."""
         return self.path.stem

@@ -80,12 +80,12 @@ def without_figures(named: Mapping[str, Any], why: Failed | Skipped, *, offset_s
 def measured(
     named: Mapping[str, Any], deployment: Deployment, answer: Mapping[str, Any], *, accounts: Mapping[str, Any],
     generator: Mapping[str, Any], slice_s: float | None, rate_rps: float | None, started: str, offset_s: float,
-    ceiling_rps: float | None = None, budget: Budget = ONE_CPU_EACH,
+    ceiling_rps: float | None = None, budget: Budget = ONE_CPU_EACH, is_even: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
     """The record of a trial from the generator's answer for its target and the accounts kept beside it.
 
     Without one correct answer, or where it fell silent, it is a failed trial: there is no rate to state. Errors beside correct answers are
-    kept and flagged.
+    kept and flagged. `is_even`: see `Scenario`; without it shares of the workers are kept, and not judged.
     """
     kept = {
         key: answer[key] for key in ("requests", "errors", "bytes", "seconds", "rps", "connections", "window_requests")
@@ -97,7 +97,7 @@ def measured(
         "offered_rps": rate_rps,
         **kept, **{key: answer.get(key) for key in _OPTIONAL}, "late": answer.get("late_moved"), **accounts,
         "generator_cpu": answer.get("generator_cpu", generator.get("cpu_share")), "ceiling_rps": ceiling_rps,
-        "flags": _flags(answer, generator, accounts, ceiling_rps, loaded_s=loaded_s, budget=budget),
+        "flags": _flags(answer, generator, accounts, ceiling_rps, loaded_s=loaded_s, budget=budget, is_even=is_even),
     }  # fmt: skip
     if answer["requests"] == 0:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in answer["errors"].items()) or "none was tried"
@@ -125,7 +125,7 @@ def measured(
 
 def _flags(
     answer: Mapping[str, Any], generator: Mapping[str, Any], accounts: Mapping[str, Any], ceiling_rps: float | None, *,
-    loaded_s: float, budget: Budget,
+    loaded_s: float, budget: Budget, is_even: bool,
 ) -> list[str]:  # fmt: skip
     flags = []
     share = answer.get("generator_cpu", generator.get("cpu_share"))
@@ -142,7 +142,7 @@ def _flags(
     if accounts.get("restarts"):
         flags.append("restarted")
     shares = accounts.get("worker_shares") or []
-    if answer["window_requests"] >= ENOUGH_EACH * len(shares) and imbalance(shares) > UNBALANCED:
+    if is_even and answer["window_requests"] >= ENOUGH_EACH * len(shares) and imbalance(shares) > UNBALANCED:
         flags.append("unbalanced")
     return flags
 

@@ -129,6 +129,7 @@ def run_job(
             accounts=context.sampling(account.accounts, deployment, snapshots, now),
             slice_s=None if rates else slice_s, rate_rps=rates.get(deployment.id), started=started, offset_s=offset_s,
             ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"), budget=plan.budget,
+            is_even=scenario.is_even,
         )  # fmt: skip
         if ended:
             stored |= {"flags": [*stored["flags"], "died"], "log_tail": ended.log_tail}

@@ -80,6 +80,10 @@ def test_combinations_that_do_not_fit_say_why(real: catalog.Catalog) -> None:
     assert all("/single/" not in name for name in real.refused if name.startswith("flask/"))
 
 
+def test_journeys_and_waits_do_not_tell_by_cpu_time_how_they_were_spread(real: catalog.Catalog) -> None:
+    assert {name for name, one in real.scenarios.items() if not one.is_even} == {"io", "io-db", "items"}
+
+
 def test_scenarios_that_write_run_last(real: catalog.Catalog) -> None:
     names = list(real.scenarios)
     assert {"plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"} <= set(names)

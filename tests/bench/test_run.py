@@ -25,7 +25,7 @@ from rich.console import Console
 
 from analysis import frames
 from analysis.stats import text
-from bench import ceiling, environments, estimate, load, record, run, site
+from bench import account, ceiling, environments, estimate, load, record, run, site
 from bench.ceiling import Ceiling
 from bench.clock import Clock
 from bench.console import Progressing
@@ -267,6 +267,19 @@ def test_what_waits_is_loaded_without_a_warm_up_for_some_waits_at_least(world: C
     capacity, latency = one.load.jobs
     assert (capacity.warmup_s, capacity.measure_s, capacity.slice_s) == (0.0, WAITS * 0.3, WAITS * 0.3)
     assert latency.warmup_s == 0.1
+
+
+def test_shares_of_workers_are_judged_where_requests_are_alike(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "accounts", lambda *_: {"worker_shares": [0.9, 0.1]})
+    monkeypatch.setattr("bench.trial.ENOUGH_EACH", 0)
+    one = world([
+        JSON, replace(scenario("items"), journey=True), replace(IO, tags=frozenset({"waiting"}), parameters={"ms": 10}),
+    ])  # fmt: skip
+    run.run_blocks(one.context)
+    flagged = {(trial["scenario"], "unbalanced" in trial["flags"]) for trial in one.trials}
+    assert flagged == {("json", True), ("items", False), ("io", False)}
 
 
 def test_an_open_loop_too_slow_for_a_median_is_skipped_and_says_so(world: Callable[..., World]) -> None:

@@ -127,6 +127,13 @@ def test_a_worker_far_from_an_equal_share_is_named(
     assert record["rps"] == 60.0
 
 
+def test_shares_of_unlike_requests_are_kept_and_not_judged(named: dict[str, Any]) -> None:
+    accounts = {**ACCOUNTS, "worker_shares": [0.9, 0.1]}
+    for is_even, flags in ((True, ["unbalanced"]), (False, [])):
+        record = measured(named, answer(window_requests=1000), accounts=accounts, is_even=is_even)
+        assert (record["flags"], record["worker_shares"]) == (flags, [0.9, 0.1])
+
+
 def test_processes_that_were_replaced_are_named_and_counted(named: dict[str, Any]) -> None:
     for count, flags in ((2, ["restarted"]), (0, []), (None, [])):
         record = measured(named, answer(), accounts={**ACCOUNTS, "restarts": count})
