@@ -180,9 +180,12 @@ def upstream(*, cpus: str) -> dict[str, Any]:
     }
 
 
-def valkey() -> dict[str, Any]:
-    """The broker for tasks that leave the request."""
-    return {"image": VALKEY, "command": valkey_command("valkey-server", "0.0.0.0", VALKEY_PORT)}
+def valkey(*, checked: bool = False) -> dict[str, Any]:
+    """The broker for tasks that leave the request. `checked` adds a health check."""
+    service: dict[str, Any] = {"image": VALKEY, "command": valkey_command("valkey-server", "0.0.0.0", VALKEY_PORT)}
+    if checked:
+        service["healthcheck"] = {"test": ["CMD", "valkey-cli", "-p", str(VALKEY_PORT), "ping"], **READY}
+    return service
 
 
 def celery(app: App, servers: Sequence[Server], *, cpus: str, processes: int, env: Mapping[str, str]) -> dict[str, Any]:

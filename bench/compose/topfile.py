@@ -62,7 +62,7 @@ def expected(catalog: Catalog) -> str:
             "depends_on": {"postgres": {"condition": "service_healthy"}},
         },
         "load": {**suite(cpus=load), "profiles": ["load"], "entrypoint": ["locust", "-f", "loadtests/locustfile.py"]},
-        "valkey": {**valkey(), "profiles": ["tasks"]},
+        "valkey": {**valkey(checked=True), "profiles": ["tasks"]},
     }  # fmt: skip
     rendered = project(placed, extra=extra)
     for name, service in rendered["services"].items():
