@@ -173,6 +173,7 @@ def test_the_list_as_json(bench: Callable[..., Done]) -> None:
         assert stack.keys() == {"id", "app", "server", "front", "tags"}
         assert stack["id"].split("/") == [stack["id"].split("/")[0], stack["server"], stack["front"]]
     by_id = {stack["id"]: stack for stack in found["stacks"]}
+    assert len(found["stacks"]) == len(by_id) >= 45, "of all that fit together, each once"
     assert {"core", "default", "full"} <= set(by_id["flask/gunicorn-sync/nginx"]["tags"])
     assert all(scenario.keys() == {"name", "title", "needs"} for scenario in found["scenarios"])
     assert {"db", "fortunes", "json", "plaintext"} <= {scenario["name"] for scenario in found["scenarios"]}
