@@ -67,6 +67,14 @@ def test_the_application_has_every_endpoint_or_names_it_as_missing(root: Path) -
     compile(FILES["apps/falcon/app.py"], "app.py", "exec")
 
 
+def test_what_is_touched_outside_of_an_applications_folder_is_said_at_the_beginning() -> None:
+    walk = page("docs/adding-a-framework.md")
+    opening, last = walk.text.partition("\n## ")[0], walk.section("4. Every server, and figures")
+    assert "(#4-every-server-and-figures)" in opening
+    told = {"README.md", "stacks.md", "docker-compose.yml"}  # where the tests look for every application
+    assert {name for name in told if name in last} == told
+
+
 def test_packages_are_named_where_the_installer_looks_for_them(root: Path) -> None:
     found = catalog.load(root)
     for name in ("apps/falcon", "deploy/servers/cheroot"):
