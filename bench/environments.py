@@ -28,9 +28,9 @@ _DISTRIBUTIONS = (
 )
 
 
-def path_of(app: App, *, home: Path = HOME) -> Path:
-    """Where the application's environment is, made or not."""
-    return home / (f"{app.name}@{app.version}" if app.version else app.name)
+def path_of(app: App, *, home: Path | None = None) -> Path:
+    """Where the application's environment is, made or not; in `HOME` if no other place is given."""
+    return (home or HOME) / (f"{app.name}@{app.version}" if app.version else app.name)
 
 
 def locks_of(catalog: Catalog, app: App) -> list[Path]:

@@ -320,6 +320,13 @@ def test_each_application_has_a_place_of_its_own(real: catalog.Catalog, tmp_path
     assert places == {tmp_path / name for name in real.apps}
 
 
+def test_environments_are_where_they_are_told_to_be(
+    real: catalog.Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "HOME", tmp_path)
+    assert environments.path_of(real.apps["flask"]) == tmp_path / "flask"
+
+
 def test_programs_are_had_beforehand_and_one_that_cannot_be_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     had, said = list[str](), list[str]()
 
