@@ -145,20 +145,21 @@ def rendered_in_containers(member: Member) -> Rendered:
 
 
 def database(*, cpus: str | None, connections: int, publish: bool) -> dict[str, Any]:
-    """PostgreSQL with the settings of the embedded one."""
+    """PostgreSQL with the settings of the embedded one; `publish`: for a run, which asks it itself."""
     settings = {**SETTINGS, "listen_addresses": "*", "max_connections": str(connections)}
     service: dict[str, Any] = {
         "image": POSTGRES,
         "command": ["postgres", *[word for name, value in settings.items() for word in ("-c", f"{name}={value}")]],
         "environment": {"POSTGRES_USER": "forkloop", "POSTGRES_PASSWORD": "forkloop", "POSTGRES_DB": "forkloop"},
         "shm_size": "512mb", "stop_grace_period": "3s",
-        # By TCP: while the image fills its data folder, a first server listens on the socket alone.
-        "healthcheck": {"test": ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", "forkloop"], **READY},
     }  # fmt: skip
     if cpus is not None:
         service["cpuset"] = cpus
     if publish:
         service["ports"] = ["127.0.0.1::5432"]
+    else:
+        # By TCP: while the image fills its data folder, a first server listens on the socket alone.
+        service["healthcheck"] = {"test": ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", "forkloop"], **READY}
     return service
 
 
