@@ -1,8 +1,9 @@
 """What changed between two runs: effect and interval for each stack that both have, and where the runs themselves differ.
 
 Blocks of two runs share no drift, so they are no pairs: the interval of an effect is Welch's, of mean log figures over blocks. What the
-machine did between the runs is in every effect. Stacks whose files and pins are the same in both runs cannot have changed: their mean
-effect is that shift, and it is taken out of the others'. Without such stacks the shift stays in, and the answer says so.
+machine did between the runs is in every effect. Stacks whose files and pins are the same in both runs cannot have changed, where they
+were asked the same: their mean effect is that shift, and it is taken out of the others'. Without such stacks the shift stays in, and the
+answer says so.
 """
 
 import math
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import outside
-from analysis.frames import Frames, mapping
+from analysis import outside, unlike
+from analysis.frames import Frames
 from analysis.stats import MIN_REPLICATES, replicates
 from analysis.stats.distributions import of_each, t_quantile
 from analysis.stats.pairs import LEVEL, MARGIN, Answer, answer
@@ -28,7 +29,6 @@ METRICS: Mapping[str, tuple[str, str]] = {
 """What is compared: the words for it, and which way is better."""
 SAME_RATE = 1.05
 """Latencies are compared where the rates offered in the two runs differ by less than this factor."""
-_MACHINE = ("host", "kernel", "cpu_model", "cpus", "python", "nginx", "postgresql")
 _WORSE = {"slower": ("capacity_rps", "p50_ms", "p99_ms"), "costlier": ("cpu_ms",), "larger": ("pss_bytes",)}
 _RULE = re.compile(r"(?P<word>[a-z]+) than (?P<percent>\d+(?:\.\d+)?)\s*%")
 
@@ -57,6 +57,17 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A figure that both runs have and that says nothing of what changed, with the reason."""
+
+    metric: str
+    scenario: str
+    view: str
+    stack: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Between:
     """Two runs compared. `unlike` says what forbids to read an effect as the stack's; `failures`: what `--fail-if` found."""
 
@@ -66,6 +77,7 @@ class Between:
     unlike: tuple[str, ...]
     differences: tuple[str, ...]
     effects: tuple[Effect, ...]
+    not_compared: tuple[LeftOut, ...]
     only: Mapping[str, tuple[str, ...]]
     failures: tuple[str, ...] = ()
 
@@ -84,18 +96,20 @@ def between(first: Frames, second: Frames, *, margin: float = MARGIN, fail_if: s
             f"{_id(first)} and {_id(second)} have no stack, scenario and view in common that was measured in both; "
             "give two runs of the same stacks"
         )
-    unchanged = _unchanged(first, second)
+    reasons = _reasons(common, first, second)
+    compared = [cell for cell in common if cell not in reasons]
+    unchanged = {name: unlike.unchanged(first, second, name) for name in {cell[1] for cell in compared}}
     effects = [
         effect
         for metric in METRICS
-        for effect in _effects([cell for cell in common if cell[0] == metric], logs, unchanged, margin)
+        for effect in _effects([cell for cell in compared if cell[0] == metric], logs, unchanged, margin)
     ]
-    unlike = _unlike(first, second)
     found = Between(
-        first=_id(first), second=_id(second), margin=margin, unlike=unlike, differences=_differences(first, second),
-        effects=tuple(effects), only={name: _only(one, other) for name, one, other in (
-            ("first", logs[0], logs[1]), ("second", logs[1], logs[0]),
-        )},
+        first=_id(first), second=_id(second), margin=margin, unlike=unlike.machines(first, second),
+        differences=unlike.differences(first, second), effects=tuple(effects), not_compared=tuple(
+            LeftOut(metric=cell[0], scenario=cell[1], view=cell[2], stack=cell[3], reason=reason) for cell, reason in reasons.items()
+        ),
+        only={name: _only(one, other) for name, one, other in (("first", logs[0], logs[1]), ("second", logs[1], logs[0]))},
     )  # fmt: skip
     return replace(found, failures=tuple(_failures(effects, rule))) if rule else found
 
@@ -130,10 +144,17 @@ def _rounded(rate: float) -> str:
     return f"{SAME_RATE ** round(math.log(rate, SAME_RATE)):.3g}/s"
 
 
+def _reasons(cells: Sequence[Cell], first: Frames, second: Frames) -> dict[Cell, str]:
+    """Which of `cells` are not to be compared, and why."""
+    work = unlike.other_work(first, second)
+    places = {cell: (cell[1], cell[2].partition(" at ")[0], cell[3]) for cell in cells}
+    return {cell: work[place] for cell, place in places.items() if place in work}
+
+
 def _effects(
-    cells: Sequence[Cell], logs: Sequence[Mapping[Cell, Any]], unchanged: set[str], margin: float
+    cells: Sequence[Cell], logs: Sequence[Mapping[Cell, Any]], unchanged: Mapping[str, set[str]], margin: float
 ) -> list[Effect]:
-    """All of one metric, whose intervals are one family."""
+    """All of one metric, whose intervals are one family. `unchanged`: by scenario."""
     raw = {cell: _welch(logs[0][cell], logs[1][cell]) for cell in cells}
     level = of_each(LEVEL, max(len(cells), 1))
     found = []
@@ -141,7 +162,8 @@ def _effects(
         metric, scenario, view, stack = cell
         controls = [
             raw[other] for other in cells
-            if other[1:3] == (scenario, view) and other[3] in unchanged and other[3] != stack and raw[other][1] is not None
+            if other[1:3] == (scenario, view) and other[3] in unchanged[scenario] and other[3] != stack
+            and raw[other][1] is not None
         ]  # fmt: skip
         effect, variance, df = raw[cell]
         shift = None
@@ -156,7 +178,7 @@ def _effects(
         found.append(Effect(
             metric=metric, scenario=scenario, view=view, stack=stack, ratio=math.exp(effect),
             low=None if half is None else math.exp(effect - half), high=None if half is None else math.exp(effect + half),
-            answer=None if half is None else answer(effect, half, margin), changed=stack not in unchanged,
+            answer=None if half is None else answer(effect, half, margin), changed=stack not in unchanged[scenario],
             shift=None if shift is None else math.exp(shift), blocks=(len(logs[0][cell]), len(logs[1][cell])),
         ))  # fmt: skip
     return found
@@ -176,49 +198,6 @@ def _welch(one: Any, other: Any) -> tuple[float, float | None, float | None]:
         return difference, 0.0, math.inf
     df = total**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True))
     return difference, total, df
-
-
-def _unchanged(first: Frames, second: Frames) -> set[str]:
-    """Stacks all of whose files and pins are the same in both runs."""
-    hashes = [mapping(mapping(frames.header.get("hashes")).get("stacks")) for frames in (first, second)]
-    contract = [mapping(frames.header.get("hashes")).get("contract") for frames in (first, second)]
-    if contract[0] != contract[1]:
-        return set()
-    return {stack for stack, found in hashes[0].items() if found and hashes[1].get(stack) == found}
-
-
-def _unlike(first: Frames, second: Frames) -> tuple[str, ...]:
-    found = []
-    if first.header.get("mode") != second.header.get("mode"):
-        found.append(f"mode: {_shown(first.header.get('mode'))} and {_shown(second.header.get('mode'))}")
-    for key in _MACHINE:
-        one, other = (mapping(frames.header.get("environment")).get(key) for frames in (first, second))
-        if one != other:
-            found.append(f"{key}: {_shown(one)} and {_shown(other)}")
-    placed = [mapping(frames.header.get("placement")) for frames in (first, second)]
-    found += [f"CPUs of {side}: {_shown(placed[0].get(side))} and {_shown(placed[1].get(side))}"
-              for side in ("server", "front", "load", "database") if placed[0].get(side) != placed[1].get(side)]  # fmt: skip
-    return tuple(found)
-
-
-def _differences(first: Frames, second: Frames) -> tuple[str, ...]:
-    """What else is not the same: profile, files, versions that ran."""
-    found = [
-        f"{key}: {_shown(first.header.get(key))} and {_shown(second.header.get(key))}"
-        for key in ("profile", "seed")
-        if first.header.get(key) != second.header.get(key)
-    ]
-    hashes = [mapping(frames.header.get("hashes")) for frames in (first, second)]
-    found += [f"{name} differs" for name in ("contract", "suite") if hashes[0].get(name) != hashes[1].get(name)]
-    observed = [mapping(frames.header.get("observed")) for frames in (first, second)]
-    for stack in observed[0]:
-        one, other = (mapping(mapping(each.get(stack)).get("versions")) for each in observed)
-        if other:
-            found += [
-                f"{outside.line(stack)}: {outside.line(name)} {_shown(one.get(name))} and {_shown(other.get(name))}"
-                for name in sorted({*one, *other}) if one.get(name) != other.get(name)
-            ]  # fmt: skip
-    return tuple(found)
 
 
 def _only(one: Mapping[Cell, Any], other: Mapping[Cell, Any]) -> tuple[str, ...]:
@@ -259,6 +238,14 @@ def shown(one: Effect) -> str:
     )
 
 
+def left_out(found: Between) -> list[tuple[str, str]]:
+    """What was not compared, metrics of one cell that share a reason together, and the reason."""
+    metrics: dict[tuple[str, str], list[str]] = {}
+    for one in found.not_compared:
+        metrics.setdefault((f"{one.stack} {one.scenario} {one.view}", one.reason), []).append(METRICS[one.metric][0])
+    return [(f"{cell}: {', '.join(words)}", reason) for (cell, reason), words in metrics.items()]
+
+
 def text(found: Between) -> str:
     """For a terminal, at 80 columns."""
     lines = [f"{found.second} against {found.first}: its figures over the earlier ones"]
@@ -268,7 +255,9 @@ def text(found: Between) -> str:
     lines += [f"differs: {line}" for line in found.differences[:20]]
     if len(found.differences) > 20:
         lines.append(f"and {len(found.differences) - 20} more differences")
-    if not any(one.answer for one in found.effects):
+    if not found.effects:
+        lines.append("nothing that both have can be compared")
+    elif not any(one.answer for one in found.effects):
         lines.append(f"fewer than {MIN_REPLICATES} blocks in one of them: no intervals, and no answers")
     elif all(one.shift is None for one in found.effects):
         lines.append("no stack is unchanged in both, so what the machine did between the runs is in every effect")
@@ -283,6 +272,9 @@ def text(found: Between) -> str:
             lines.append(
                 f"    {shown(one):<30} {verdict}{'' if one.changed else ', unchanged files'}  n {one.blocks[0]}, {one.blocks[1]}"
             )
+    if found.not_compared:
+        lines += ["", "not compared"]
+        lines += [line for cell, reason in left_out(found) for line in (f"  {cell}", f"    {reason}")]
     if found.failures:
         lines += ["", "FAILED:", *(f"  {line}" for line in found.failures)]
     return "\n".join(lines)
@@ -290,7 +282,3 @@ def text(found: Between) -> str:
 
 def _id(frames: Frames) -> str:
     return outside.line(frames.header.get("run_id") or frames.path.name)
-
-
-def _shown(value: object) -> str:
-    return "none" if value is None else outside.line(value)

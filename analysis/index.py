@@ -73,7 +73,15 @@ def compare_page(first: Path, second: Path, results: Path) -> Path:
     ]
     try:
         files.replace(
-            target, _render("compare.html", found=found, metrics=metrics, shown=runs.shown, sure=_sure(found))
+            target,
+            _render(
+                "compare.html",
+                found=found,
+                metrics=metrics,
+                shown=runs.shown,
+                sure=_sure(found),
+                left_out=runs.left_out(found),
+            ),
         )
     except OSError as error:
         raise BenchError(f"{target}: cannot be written, {error.strerror}") from error
@@ -82,6 +90,8 @@ def compare_page(first: Path, second: Path, results: Path) -> Path:
 
 def _sure(found: runs.Between) -> str:
     """What stands above all figures of a comparison."""
+    if not found.effects:
+        return "Nothing that both runs have can be compared."
     if not any(one.answer for one in found.effects):
         return f"Fewer than {MIN_REPLICATES} blocks in one of the runs: no intervals, and no answers."
     if all(one.shift is None for one in found.effects):

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ TRIAL = {
 
 
 def run(
-    folder: Path, name: str, *, factors: Mapping[str, float], blocks: int = 6, seed: int = 1, **header: Any
-) -> Path:
-    """A stored run of `STACKS` at 1,000 requests/s times their factor, each deployment within 1% of it."""
+    folder: Path, name: str, *, factors: Mapping[str, float], blocks: int = 6, seed: int = 1,
+    trial: Mapping[str, Any] = MappingProxyType({}), **header: Any,
+) -> Path:  # fmt: skip
+    """A stored run of `STACKS` at 1,000 requests/s times their factor, each deployment within 1% of it. `trial`: keys of every record."""
     made = folder / name
     made.mkdir()
     rng = random.Random(seed)
@@ -36,7 +38,7 @@ def run(
     trials = [
         {
             **TRIAL, "run_id": name, "trial_id": f"{block}-{stack}-{copy}", "deployment_id": f"{block}-{stack}-{copy}", "stack": stack,
-            "block": block, "copy": copy, "rps": rate, "requests": round(rate),
+            "block": block, "copy": copy, "rps": rate, "requests": round(rate), **trial,
         }
         for block in range(blocks) for stack in factors for copy in range(2)
         for rate in [1000 * factors[stack] * rng.gauss(1.0, 0.01)]
