@@ -27,9 +27,10 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "p50_ms": ("median latency", "lower"), "p99_ms": ("p99 latency", "lower"),
 }  # fmt: skip
 """What is compared: the words for it, and which way is better."""
+LATENCIES = ("p50_ms", "p99_ms")
 SAME_RATE = 1.05
 """Latencies are compared where the rates offered in the two runs differ by less than this factor."""
-_WORSE = {"slower": ("capacity_rps", "p50_ms", "p99_ms"), "costlier": ("cpu_ms",), "larger": ("pss_bytes",)}
+_WORSE = {"slower": ("capacity_rps", *LATENCIES), "costlier": ("cpu_ms",), "larger": ("pss_bytes",)}
 _RULE = re.compile(r"(?P<word>[a-z]+) than (?P<percent>\d+(?:\.\d+)?)\s*%")
 
 Cell = tuple[str, str, str, str]
@@ -40,7 +41,8 @@ Cell = tuple[str, str, str, str]
 class Effect:
     """`ratio`: the second run's figure over the first's, with an interval that holds together with all others of the metric (95%).
 
-    `shift`: what was taken out for the machine (a ratio; None where no unchanged stack tells). `blocks`: of either run.
+    `shift`: what was taken out for the machine (a ratio; None where no unchanged stack tells). `blocks`: of either run. `offered_rps`: in
+    either run, the rate that a latency belongs to.
     """
 
     metric: str
@@ -54,6 +56,12 @@ class Effect:
     changed: bool
     shift: float | None
     blocks: tuple[int, int]
+    offered_rps: tuple[float, float] | None = None
+
+    @property
+    def load(self) -> str:
+        """The view, and for a latency the rates: `latency at 100/s, 101/s`."""
+        return f"{self.view} at {', '.join(map(_rate, self.offered_rps))}" if self.offered_rps else self.view
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +104,16 @@ def between(first: Frames, second: Frames, *, margin: float = MARGIN, fail_if: s
             f"{_id(first)} and {_id(second)} have no stack, scenario and view in common that was measured in both; "
             "give two runs of the same stacks"
         )
-    reasons = _reasons(common, first, second)
+    offered = [_offered(frames.trials) for frames in (first, second)]
+    rates = {
+        cell: (offered[0][cell[1:]], offered[1][cell[1:]])
+        for cell in common if cell[0] in LATENCIES and all(cell[1:] in each for each in offered)
+    }  # fmt: skip
+    reasons = _reasons(common, rates, unlike.other_work(first, second))
     compared = [cell for cell in common if cell not in reasons]
     unchanged = {name: unlike.unchanged(first, second, name) for name in {cell[1] for cell in compared}}
     effects = [
-        effect
+        replace(effect, offered_rps=rates.get((effect.metric, effect.scenario, effect.view, effect.stack)))
         for metric in METRICS
         for effect in _effects([cell for cell in compared if cell[0] == metric], logs, unchanged, margin)
     ]
@@ -118,20 +131,16 @@ def _logs(frames: Frames) -> dict[Cell, np.ndarray[Any, np.dtype[np.float64]]]:
     """From cell to mean log figures, one for each block (its copies averaged: they met the same drift)."""
     tidy = replicates(frames.trials)
     tidy = tidy[tidy["metric"].isin(METRICS) & (tidy["value"] > 0)].assign(log=lambda frame: np.log(frame["value"]))
-    rates = _offered(frames.trials)
     means = tidy.groupby(["metric", "scenario", "view", "stack", "block"], sort=False)["log"].mean().reset_index()
     rows: dict[Cell, list[float]] = {}
     for row in means.to_dict("records"):
         metric, scenario, view, stack = (str(row[key]) for key in ("metric", "scenario", "view", "stack"))
-        # A latency belongs to the rate that was offered; the rate is part of what it is called.
-        rate = rates.get((scenario, view, stack)) if metric in ("p50_ms", "p99_ms") else None
-        cell = (metric, scenario, view if rate is None else f"{view} at {_rounded(rate)}", stack)
-        rows.setdefault(cell, []).append(float(row["log"]))
+        rows.setdefault((metric, scenario, view, stack), []).append(float(row["log"]))
     return {cell: np.array(logs) for cell, logs in rows.items()}
 
 
-def _offered(trials: pd.DataFrame) -> dict[tuple[str, str, str], float]:
-    rows = trials[trials["offered_rps"].notna()]
+def _offered(trials: pd.DataFrame) -> dict[unlike.Place, float]:
+    rows = trials[(trials["status"] == "measured") & trials["offered_rps"].notna()]
     means = rows.groupby(["scenario", "view", "stack"])["offered_rps"].mean().reset_index()
     return {
         (str(row["scenario"]), str(row["view"]), str(row["stack"])): float(row["offered_rps"])
@@ -139,16 +148,15 @@ def _offered(trials: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     }
 
 
-def _rounded(rate: float) -> str:
-    """Rates within about `SAME_RATE` of each other get the same name."""
-    return f"{SAME_RATE ** round(math.log(rate, SAME_RATE)):.3g}/s"
-
-
-def _reasons(cells: Sequence[Cell], first: Frames, second: Frames) -> dict[Cell, str]:
-    """Which of `cells` are not to be compared, and why."""
-    work = unlike.other_work(first, second)
-    places = {cell: (cell[1], cell[2].partition(" at ")[0], cell[3]) for cell in cells}
-    return {cell: work[place] for cell, place in places.items() if place in work}
+def _reasons(
+    cells: Sequence[Cell], rates: Mapping[Cell, tuple[float, float]], work: Mapping[unlike.Place, str]
+) -> dict[Cell, str]:
+    """Which of `cells` are not to be compared, and why: unlike `work`, or latencies at unlike rates."""
+    found = {cell: work[cell[1:]] for cell in cells if cell[1:] in work}
+    for cell, (one, other) in rates.items():
+        if abs(math.log(other / one)) >= math.log(SAME_RATE):
+            found.setdefault(cell, f"offered: {_rate(one)} and {_rate(other)}")
+    return found
 
 
 def _effects(
@@ -172,7 +180,8 @@ def _effects(
             extra = [(one[1] or 0.0) / len(controls) ** 2 for one in controls]
             freedom = [one[2] or math.inf for one in controls]
             total = variance + sum(extra)
-            df = total**2 / (variance**2 / df + sum(part**2 / own for part, own in zip(extra, freedom, strict=True)))
+            spread = variance**2 / df + sum(part**2 / own for part, own in zip(extra, freedom, strict=True))
+            df = total**2 / spread if spread else math.inf  # nothing varied: the interval is a point
             effect, variance = effect - shift, total
         half = None if variance is None or df is None else float(t_quantile((1 + level) / 2, df)) * math.sqrt(variance)
         found.append(Effect(
@@ -223,7 +232,7 @@ def _failures(effects: Sequence[Effect], rule: tuple[str, float]) -> list[str]:
         lower_is_worse = METRICS[one.metric][1] == "higher"
         if one.high < 1 - share if lower_is_worse else one.low > 1 + share:
             found.append(
-                f"{one.stack} {one.scenario} {one.view}: {METRICS[one.metric][0]} {shown(one)}, {word} than {share:.0%}"
+                f"{one.stack} {one.scenario} {one.load}: {METRICS[one.metric][0]} {shown(one)}, {word} than {share:.0%}"
             )
     return found
 
@@ -268,7 +277,7 @@ def text(found: Between) -> str:
         lines += ["", f"{words} ({better} is better)"]
         for one in mine:
             verdict = one.answer or "too few blocks"
-            lines.append(f"  {one.stack} {one.scenario} {one.view}")
+            lines.append(f"  {one.stack} {one.scenario} {one.load}")
             lines.append(
                 f"    {shown(one):<30} {verdict}{'' if one.changed else ', unchanged files'}  n {one.blocks[0]}, {one.blocks[1]}"
             )
@@ -278,6 +287,10 @@ def text(found: Between) -> str:
     if found.failures:
         lines += ["", "FAILED:", *(f"  {line}" for line in found.failures)]
     return "\n".join(lines)
+
+
+def _rate(rps: float) -> str:
+    return f"{rps:,.0f}/s" if rps >= 100 else f"{rps:.3g}/s"
 
 
 def _id(frames: Frames) -> str:

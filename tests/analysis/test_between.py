@@ -25,7 +25,10 @@ def run(
     folder: Path, name: str, *, factors: Mapping[str, float], blocks: int = 6, seed: int = 1,
     trial: Mapping[str, Any] = MappingProxyType({}), **header: Any,
 ) -> Path:  # fmt: skip
-    """A stored run of `STACKS` at 1,000 requests/s times their factor, each deployment within 1% of it. `trial`: keys of every record."""
+    """A stored run of `STACKS` at 1,000 requests/s times their factor, each deployment within 1% of it.
+
+    `trial`: keys of every record, with a value for all or one for each stack.
+    """
     made = folder / name
     made.mkdir()
     rng = random.Random(seed)
@@ -38,7 +41,8 @@ def run(
     trials = [
         {
             **TRIAL, "run_id": name, "trial_id": f"{block}-{stack}-{copy}", "deployment_id": f"{block}-{stack}-{copy}", "stack": stack,
-            "block": block, "copy": copy, "rps": rate, "requests": round(rate), **trial,
+            "block": block, "copy": copy, "rps": rate, "requests": round(rate),
+            **{key: value[stack] if isinstance(value, Mapping) and stack in value else value for key, value in trial.items()},
         }
         for block in range(blocks) for stack in factors for copy in range(2)
         for rate in [1000 * factors[stack] * rng.gauss(1.0, 0.01)]
@@ -83,6 +87,55 @@ def test_without_unchanged_stacks_the_shift_stays_in_and_that_is_said(tmp_path: 
     assert of(found, STACKS[0]).shift is None
     assert "no stack is unchanged in both, so what the machine did between the runs is in every effect" in text(found)
     assert "contract differs" in text(found)
+
+
+def latency(rates: Mapping[str, float], view: str = "latency", **changes: Any) -> dict[str, Any]:
+    """The keys of a trial in an open loop, for `run`: 10 s at the stack's rate, all of it answered, in 5 ms and up to 20 ms."""
+    return {
+        "view": view, "seconds": 10.0, "offered_rps": rates, "requests": {stack: round(10 * rate) for stack, rate in rates.items()},
+        "latency_ms": {"p50": 5.0, "p90": 10.0, "p99": 20.0, "max": 25.0, "samples": 10000}, **changes,
+    }  # fmt: skip
+
+
+RATES = dict(zip(STACKS, (100.0, 313.0, 977.0, 2000.0), strict=True))
+
+
+@pytest.mark.parametrize("view", ["latency", "latency-80"])
+@pytest.mark.parametrize("factor", [1.0, 1.01, 0.99, 1.045, 1 / 1.045])
+def test_latencies_at_about_the_same_rate_are_compared_whatever_the_rate(
+    tmp_path: Path, view: str, factor: float
+) -> None:
+    later = {stack: factor * rate for stack, rate in RATES.items()}
+    found = compared(
+        run(tmp_path, "a", factors=SAME, trial=latency(RATES, view)),
+        run(tmp_path, "b", factors=SAME, seed=2, trial=latency(later, view)),
+    )
+    assert (found.not_compared, found.only) == ((), {"first": (), "second": ()})
+    assert {(one.metric, one.stack, one.view) for one in found.effects} == {
+        (metric, stack, view) for metric in ("p50_ms", "p99_ms") for stack in STACKS
+    }
+    assert f"cat/plain/direct db {view} at 977/s, {977 * factor:,.0f}/s" in text(found)
+
+
+def test_a_latency_at_another_rate_is_not_compared_and_says_so(tmp_path: Path) -> None:
+    later = RATES | {STACKS[0]: 106.0}
+    found = compared(
+        run(tmp_path, "a", factors=SAME, trial=latency(RATES)),
+        run(tmp_path, "b", factors=SAME, seed=2, trial=latency(later)),
+    )
+    assert {(one.metric, one.stack, one.reason) for one in found.not_compared} == {
+        (metric, STACKS[0], "offered: 100/s and 106/s") for metric in ("p50_ms", "p99_ms")
+    }
+    assert {one.stack for one in found.effects} == set(STACKS[1:])
+    assert {one.shift for one in found.effects} == {1.0}, "own loads of unchanged stacks tell the shift of each other"
+
+
+def test_figures_that_do_not_vary_have_an_interval_that_is_a_point(tmp_path: Path) -> None:
+    still = {"requests": 1000}
+    found = compared(
+        run(tmp_path, "a", factors=SAME, trial=still), run(tmp_path, "b", factors=SAME, seed=2, trial=still)
+    )
+    assert {(one.ratio, one.low, one.high, one.shift) for one in found.effects} == {(1.0, 1.0, 1.0, 1.0)}
 
 
 def test_few_blocks_have_an_effect_and_no_interval(tmp_path: Path) -> None:
