@@ -19,6 +19,7 @@ from analysis import outside, unlike
 from analysis.frames import Frames
 from analysis.stats import MIN_REPLICATES, replicates
 from analysis.stats.distributions import of_each, t_quantile
+from analysis.stats.layout import unranked
 from analysis.stats.pairs import LEVEL, MARGIN, Answer, answer
 from bench.model import BenchError
 
@@ -109,7 +110,7 @@ def between(first: Frames, second: Frames, *, margin: float = MARGIN, fail_if: s
         cell: (offered[0][cell[1:]], offered[1][cell[1:]])
         for cell in common if cell[0] in LATENCIES and all(cell[1:] in each for each in offered)
     }  # fmt: skip
-    reasons = _reasons(common, rates, unlike.other_work(first, second))
+    reasons = _reasons(common, (first, second), rates)
     compared = [cell for cell in common if cell not in reasons]
     unchanged = {name: unlike.unchanged(first, second, name) for name in {cell[1] for cell in compared}}
     effects = [
@@ -149,14 +150,28 @@ def _offered(trials: pd.DataFrame) -> dict[unlike.Place, float]:
 
 
 def _reasons(
-    cells: Sequence[Cell], rates: Mapping[Cell, tuple[float, float]], work: Mapping[unlike.Place, str]
+    cells: Sequence[Cell], runs: Sequence[Frames], rates: Mapping[Cell, tuple[float, float]]
 ) -> dict[Cell, str]:
-    """Which of `cells` are not to be compared, and why: unlike `work`, or latencies at unlike rates."""
+    """Which of `cells` are not to be compared, and why: of unlike work, no measurement of the stack, or latencies at unlike rates."""
+    work = unlike.other_work(*runs)
     found = {cell: work[cell[1:]] for cell in cells if cell[1:] in work}
+    bounds = [unranked(frames.trials) for frames in runs]
+    for cell in cells:
+        metric, scenario, view, stack = cell
+        flags = [each.get((scenario, view, metric, stack)) for each in bounds]
+        if any(flags):
+            found.setdefault(cell, _bound(flags))
     for cell, (one, other) in rates.items():
         if abs(math.log(other / one)) >= math.log(SAME_RATE):
             found.setdefault(cell, f"offered: {_rate(one)} and {_rate(other)}")
     return found
+
+
+def _bound(flags: Sequence[str | None]) -> str:
+    """`generator-bound in both runs`."""
+    if flags[0] == flags[1]:
+        return f"{flags[0]} in both runs"
+    return ", ".join(f"{flag} in the {name} run" for name, flag in zip(("first", "second"), flags, strict=True) if flag)
 
 
 def _effects(

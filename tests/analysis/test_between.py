@@ -42,13 +42,21 @@ def run(
         {
             **TRIAL, "run_id": name, "trial_id": f"{block}-{stack}-{copy}", "deployment_id": f"{block}-{stack}-{copy}", "stack": stack,
             "block": block, "copy": copy, "rps": rate, "requests": round(rate),
-            **{key: value[stack] if isinstance(value, Mapping) and stack in value else value for key, value in trial.items()},
+            **own(trial, stack),
         }
         for block in range(blocks) for stack in factors for copy in range(2)
         for rate in [1000 * factors[stack] * rng.gauss(1.0, 0.01)]
     ]  # fmt: skip
     (made / "trials.jsonl").write_text("".join(json.dumps(one) + "\n" for one in trials))
     return made
+
+
+def own(trial: Mapping[str, Any], stack: str) -> dict[str, Any]:
+    """What of `trial` is one stack's."""
+    each = {key: value for key, value in trial.items() if isinstance(value, Mapping) and set(value) & set(STACKS)}
+    return {key: value for key, value in trial.items() if key not in each} | {
+        key: value[stack] for key, value in each.items() if stack in value
+    }
 
 
 def compared(one: Path, other: Path, **how: Any) -> Between:
@@ -89,10 +97,14 @@ def test_without_unchanged_stacks_the_shift_stays_in_and_that_is_said(tmp_path: 
     assert "contract differs" in text(found)
 
 
+def answered(rates: Mapping[str, float]) -> dict[str, int]:
+    return {stack: round(10 * rate) for stack, rate in rates.items()}
+
+
 def latency(rates: Mapping[str, float], view: str = "latency", **changes: Any) -> dict[str, Any]:
     """The keys of a trial in an open loop, for `run`: 10 s at the stack's rate, all of it answered, in 5 ms and up to 20 ms."""
     return {
-        "view": view, "seconds": 10.0, "offered_rps": rates, "requests": {stack: round(10 * rate) for stack, rate in rates.items()},
+        "view": view, "seconds": 10.0, "offered_rps": rates, "requests": answered(rates),
         "latency_ms": {"p50": 5.0, "p90": 10.0, "p99": 20.0, "max": 25.0, "samples": 10000}, **changes,
     }  # fmt: skip
 
@@ -128,6 +140,61 @@ def test_a_latency_at_another_rate_is_not_compared_and_says_so(tmp_path: Path) -
     }
     assert {one.stack for one in found.effects} == set(STACKS[1:])
     assert {one.shift for one in found.effects} == {1.0}, "own loads of unchanged stacks tell the shift of each other"
+
+
+BOUND = {"flags": {STACKS[0]: ["generator-bound"]}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        (BOUND, BOUND, "generator-bound in both runs"),
+        (BOUND, {}, "generator-bound in the first run"),
+        ({}, {"flags": {STACKS[0]: ["database-bound"]}}, "database-bound in the second run"),
+        (BOUND, {"flags": {STACKS[0]: ["database-bound"]}}, "generator-bound in the first run, database-bound in the second run"),
+    ],
+)  # fmt: skip
+def test_a_bound_is_no_figure_to_compare(
+    tmp_path: Path, first: dict[str, Any], second: dict[str, Any], reason: str
+) -> None:
+    more = {"cpu_s": {"app": 0.5}, "window_requests": 1000}
+    found = compared(
+        run(tmp_path, "a", factors=SAME, trial=more | first),
+        run(tmp_path, "b", factors=SAME, seed=2, trial=more | second),
+    )
+    (left,) = found.not_compared
+    assert (left.metric, left.stack, left.reason) == ("capacity_rps", STACKS[0], reason)
+    assert {one.stack for one in found.effects if one.metric == "capacity_rps"} == set(STACKS[1:])
+    assert {one.stack for one in found.effects if one.metric == "cpu_ms"} == set(STACKS)
+    assert f"  ant/plain/direct db capacity: throughput\n    {reason}" in text(found)
+
+
+def test_a_bound_does_not_tell_what_the_machine_did(tmp_path: Path) -> None:
+    """Whoever the generator bounds looks the same on a slower machine."""
+    slower = dict.fromkeys(STACKS, 0.8) | {STACKS[0]: 1.0}
+    found = compared(
+        run(tmp_path, "a", factors=SAME, trial=BOUND), run(tmp_path, "b", factors=slower, seed=2, trial=BOUND)
+    )
+    assert of(found, STACKS[1]).shift == pytest.approx(0.8, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "metrics", "reason"),
+    [
+        ({"requests": answered(RATES | {STACKS[0]: 80.0})}, {"p50_ms", "p99_ms"}, "load-not-reached in the second run"),
+        ({"late": {STACKS[0]: ["p99"]}}, {"p99_ms"}, "generator-late in the second run"),
+    ],
+)
+def test_a_latency_that_is_none_at_that_load_is_not_compared(
+    tmp_path: Path, changes: dict[str, Any], metrics: set[str], reason: str
+) -> None:
+    found = compared(
+        run(tmp_path, "a", factors=SAME, trial=latency(RATES)),
+        run(tmp_path, "b", factors=SAME, seed=2, trial=latency(RATES, **changes)),
+    )
+    assert {(one.metric, one.stack, one.reason) for one in found.not_compared} == {
+        (metric, STACKS[0], reason) for metric in metrics
+    }
 
 
 def test_figures_that_do_not_vary_have_an_interval_that_is_a_point(tmp_path: Path) -> None:
