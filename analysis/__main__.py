@@ -9,7 +9,7 @@ from bench.model import BenchError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0, 1 where `--fail-if` found something, or 2 with one line on stderr when there is nothing to report on."""
+    """Exit code 0, 1 where `--fail-if` found something or could not judge, or 2 with one line on stderr: nothing to report on."""
     arguments = _parser().parse_args(argv)
     try:
         print(
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     between.add_argument(
         "--fail-if",
         metavar="RULE",
-        help="exit code 1 where surely: 'slower than 5%%', 'costlier than 10%%', 'larger than 10%%'",
+        help="exit code 1 where surely, or not to be judged: 'slower than 5%%', 'costlier than 10%%', 'larger than 10%%'",
     )
     precision = command("precision", "how wide the intervals are so far, and which scenarios need more blocks")
     precision.add_argument(
@@ -176,7 +176,7 @@ def _answer(arguments: argparse.Namespace) -> str:
         from analysis import between
 
         found_between = between.between(loaded, frames.load(arguments.second), fail_if=arguments.fail_if)
-        if found_between.failures or (arguments.fail_if and found_between.unlike):
+        if found_between.failures or found_between.unjudged or (arguments.fail_if and found_between.unlike):
             arguments.code = 1
         return json.dumps(found_between.as_json()) if arguments.json else between.text(found_between)
     if arguments.command == "copies":

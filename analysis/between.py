@@ -8,7 +8,7 @@ answer says so.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,6 +31,8 @@ METRICS: Mapping[str, tuple[str, str]] = {
 LATENCIES = ("p50_ms", "p99_ms")
 SAME_RATE = 1.05
 """Latencies are compared where the rates offered in the two runs differ by less than this factor."""
+SHOWN = 20
+"""So many lines of a list are printed; `--json` and `--html` have all."""
 _WORSE = {"slower": ("capacity_rps", *LATENCIES), "costlier": ("cpu_ms",), "larger": ("pss_bytes",)}
 _RULE = re.compile(r"(?P<word>[a-z]+) than (?P<percent>\d+(?:\.\d+)?)\s*%")
 
@@ -78,7 +80,10 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Between:
-    """Two runs compared. `unlike` says what forbids to read an effect as the stack's; `failures`: what `--fail-if` found."""
+    """Two runs compared. `unlike` says what forbids to read an effect as the stack's.
+
+    `failures`: what `--fail-if` found; `unjudged`: what the first run has of the rule's metrics and the rule could not judge.
+    """
 
     first: str
     second: str
@@ -89,6 +94,7 @@ class Between:
     not_compared: tuple[LeftOut, ...]
     only: Mapping[str, tuple[str, ...]]
     failures: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -125,7 +131,9 @@ def between(first: Frames, second: Frames, *, margin: float = MARGIN, fail_if: s
         ),
         only={name: _only(one, other) for name, one, other in (("first", logs[0], logs[1]), ("second", logs[1], logs[0]))},
     )  # fmt: skip
-    return replace(found, failures=tuple(_failures(effects, rule))) if rule else found
+    if not rule:
+        return found
+    return replace(found, failures=tuple(_failures(effects, rule)), unjudged=tuple(_unjudged(logs[0], found, rule)))
 
 
 def _logs(frames: Frames) -> dict[Cell, np.ndarray[Any, np.dtype[np.float64]]]:
@@ -225,7 +233,17 @@ def _welch(one: Any, other: Any) -> tuple[float, float | None, float | None]:
 
 
 def _only(one: Mapping[Cell, Any], other: Mapping[Cell, Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{cell[3]} {cell[1]} {cell[2]}" for cell in one if cell not in other))
+    """Cells, and single figures of cells that both have."""
+    both = {cell[1:] for cell in other}
+    return tuple(dict.fromkeys(_named(cell) if cell[1:] in both else _place(cell) for cell in one if cell not in other))
+
+
+def _place(cell: Cell) -> str:
+    return f"{cell[3]} {cell[1]} {cell[2]}"
+
+
+def _named(cell: Cell) -> str:
+    return f"{_place(cell)}: {METRICS[cell[0]][0]}"
 
 
 def _rule(text: str) -> tuple[str, float]:
@@ -252,6 +270,20 @@ def _failures(effects: Sequence[Effect], rule: tuple[str, float]) -> list[str]:
     return found
 
 
+def _unjudged(cells: Iterable[Cell], found: Between, rule: tuple[str, float]) -> Iterator[str]:
+    """Figures of the first run that the rule is about and that have no interval, with the reason: a stack that is gone got no better."""
+    metrics = _WORSE[rule[0]]
+    judged = {(one.metric, one.scenario, one.view, one.stack): one.low is not None for one in found.effects}
+    reasons = {(one.metric, one.scenario, one.view, one.stack): one.reason for one in found.not_compared}
+    mine = [cell for cell in cells if cell[0] in metrics]
+    for cell in mine:
+        if not judged.get(cell):
+            few = f"fewer than {MIN_REPLICATES} blocks" if cell in judged else "not in the second run"
+            yield f"{_named(cell)}: {reasons.get(cell, few)}"
+    if not mine:
+        yield f"{', '.join(METRICS[metric][0] for metric in metrics)}: not in the first run"
+
+
 def shown(one: Effect) -> str:
     """`-7.1% [-9.0, -5.2]`."""
     words = f"{one.ratio - 1:+.1%}"
@@ -276,9 +308,9 @@ def text(found: Between) -> str:
     lines += [f"UNLIKE {line}" for line in found.unlike]
     if found.unlike:
         lines.append("these runs are unlike: an effect may be the machine's, and nothing below speaks of a stack alone")
-    lines += [f"differs: {line}" for line in found.differences[:20]]
-    if len(found.differences) > 20:
-        lines.append(f"and {len(found.differences) - 20} more differences")
+    lines += [f"differs: {line}" for line in found.differences[:SHOWN]]
+    if len(found.differences) > SHOWN:
+        lines.append(f"and {len(found.differences) - SHOWN} more differences")
     if not found.effects:
         lines.append("nothing that both have can be compared")
     elif not any(one.answer for one in found.effects):
@@ -299,6 +331,14 @@ def text(found: Between) -> str:
     if found.not_compared:
         lines += ["", "not compared"]
         lines += [line for cell, reason in left_out(found) for line in (f"  {cell}", f"    {reason}")]
+    for name, cells in found.only.items():
+        if cells:
+            lines += ["", f"only in the {name} run", *(f"  {line}" for line in cells[:SHOWN])]
+        if len(cells) > SHOWN:
+            lines.append(f"  and {len(cells) - SHOWN} more")
+    if found.unjudged:
+        more = f"; and {len(found.unjudged) - 1} more" if len(found.unjudged) > 1 else ""
+        lines += ["", f"NOT JUDGED, so the rule cannot pass: {found.unjudged[0]}{more}"]
     if found.failures:
         lines += ["", "FAILED:", *(f"  {line}" for line in found.failures)]
     return "\n".join(lines)

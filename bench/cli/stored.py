@@ -57,7 +57,8 @@ def compare(
     second
         A later run: its figures over those of the first, with intervals, and where the two runs differ.
     fail_if
-        Exit code 1 where it is sure, or where the runs are unlike: 'slower than 5%', 'costlier than 10%' (CPU), 'larger than 10%' (memory).
+        Exit code 1 where it is sure, where the runs are unlike, or where a figure of the first has none of the second to be judged by:
+        'slower than 5%', 'costlier than 10%' (CPU), 'larger than 10%' (memory).
     html
         Write it as a page, compare-FIRST-SECOND.html in the folder that holds the runs; prints its path.
     copies

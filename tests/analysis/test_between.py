@@ -248,6 +248,20 @@ def test_what_only_one_run_has_is_listed(tmp_path: Path) -> None:
     fewer = dict.fromkeys(STACKS[1:], 1.0)
     found = compared(run(tmp_path, "a", factors=SAME), run(tmp_path, "b", factors=fewer, seed=2))
     assert found.only == {"first": ("ant/plain/direct db capacity",), "second": ()}
+    assert text(found).endswith("\n\nonly in the first run\n  ant/plain/direct db capacity")
+
+
+def test_a_figure_that_only_one_run_has_of_a_cell_is_named(tmp_path: Path) -> None:
+    costs = {"cpu_s": {"app": 0.5}, "window_requests": 1000}
+    found = compared(run(tmp_path, "a", factors=SAME, trial=costs), run(tmp_path, "b", factors=SAME, seed=2))
+    assert found.only["first"][0] == "ant/plain/direct db capacity: CPU per request"
+
+
+def test_a_long_list_of_what_only_one_run_has_is_cut(tmp_path: Path) -> None:
+    many = SAME | {f"ant/plain{number}/direct": 1.0 for number in range(22)}
+    found = compared(run(tmp_path, "a", factors=SAME), run(tmp_path, "b", factors=many, seed=2))
+    lines = text(found).splitlines()
+    assert lines[lines.index("only in the second run") :][-2:] == ["  ant/plain19/direct db capacity", "  and 2 more"]
 
 
 def test_the_command_and_its_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

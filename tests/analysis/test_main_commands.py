@@ -114,9 +114,9 @@ def test_where_there_is_no_report_there_is_no_index(one: Path, capsys: Said, mon
 
 def test_a_rule_fails_on_runs_that_are_unlike_though_nothing_got_worse(tmp_path: Path, capsys: Said) -> None:
     """What cannot be compared is no reason to let a change pass."""
-    first = run(tmp_path, "a", factors=SAME, blocks=2)
-    like = run(tmp_path, "b", factors=SAME, blocks=2, seed=2)
-    unlike = run(tmp_path, "c", factors=SAME, blocks=2, seed=2, environment={"host": "two"})
+    first = run(tmp_path, "a", factors=SAME)
+    like = run(tmp_path, "b", factors=SAME, seed=2)
+    unlike = run(tmp_path, "c", factors=SAME, seed=2, environment={"host": "two"})
     rule = ["--fail-if", "slower than 50%"]
     assert main(["between", str(first), str(like), *rule]) == 0
     assert main(["between", str(first), str(unlike)]) == 0, "without a rule it is said, and no failure"
@@ -126,6 +126,40 @@ def test_a_rule_fails_on_runs_that_are_unlike_though_nothing_got_worse(tmp_path:
     assert main(["between", str(first), str(unlike), *rule, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["failures"], told["unlike"]) == ([], ["host: one and two"])
+
+
+FEWER = dict.fromkeys(STACKS[1:], 1.0)
+BOUND = {"flags": {STACKS[0]: ["generator-bound"]}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "second", "said"),
+    [
+        ("slower than 50%", {"factors": FEWER}, "ant/plain/direct db capacity: throughput: not in the second run"),
+        ("slower than 50%", {"trial": BOUND}, "ant/plain/direct db capacity: throughput: generator-bound in the second run"),
+        ("slower than 50%", {"blocks": 5}, "ant/plain/direct db capacity: throughput: fewer than 6 blocks; and 3 more"),
+        ("larger than 50%", {}, "memory: not in the first run"),
+        ("slower than 50%", {}, None),
+        ("slower than 50%", {"factors": SAME | {"eel/plain/direct": 1.0}}, None),
+    ],
+)  # fmt: skip
+def test_a_rule_cannot_pass_on_what_it_could_not_judge(
+    tmp_path: Path, capsys: Said, rule: str, second: dict[str, Any], said: str | None
+) -> None:
+    both = [
+        str(run(tmp_path, "a", factors=SAME)),
+        str(run(tmp_path, "b", seed=2, **({"factors": SAME} | second))),
+    ]
+    assert main(["between", *both]) == 0, "without a rule nothing is to be judged"
+    capsys.readouterr()
+    assert main(["between", *both, "--fail-if", rule]) == (1 if said else 0)
+    lines = capsys.readouterr().out.splitlines()
+    judged = [line for line in lines if line.startswith("NOT JUDGED")]
+    assert judged == ([f"NOT JUDGED, so the rule cannot pass: {said}"] if said else [])
+    assert "FAILED:" not in lines
+    assert main(["between", *both, "--fail-if", rule, "--json"]) == (1 if said else 0)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["failures"], told["unjudged"][:1]) == ([], [said.partition("; ")[0]] if said else [])
 
 
 def test_a_rule_fails_as_well_for_a_program_that_reads_json(tmp_path: Path, capsys: Said) -> None:
