@@ -31,6 +31,9 @@ METRICS: Mapping[str, tuple[str, str]] = {
 LATENCIES = ("p50_ms", "p99_ms")
 SAME_RATE = 1.05
 """Latencies are compared where the rates offered in the two runs differ by less than this factor."""
+OFFERED = "offered"
+"""How the reason begins why latencies at unlike rates are not compared."""
+BOTH = " in both runs"
 SHOWN = 20
 """So many lines of a list are printed; `--json` and `--html` have all."""
 _WORSE = {"slower": ("capacity_rps", *LATENCIES), "costlier": ("cpu_ms",), "larger": ("pss_bytes",)}
@@ -171,14 +174,14 @@ def _reasons(
             found.setdefault(cell, _bound(flags))
     for cell, (one, other) in rates.items():
         if abs(math.log(other / one)) >= math.log(SAME_RATE):
-            found.setdefault(cell, f"offered: {_rate(one)} and {_rate(other)}")
+            found.setdefault(cell, f"{OFFERED}: {_rate(one)} and {_rate(other)}")
     return found
 
 
 def _bound(flags: Sequence[str | None]) -> str:
     """`generator-bound in both runs`."""
     if flags[0] == flags[1]:
-        return f"{flags[0]} in both runs"
+        return f"{flags[0]}{BOTH}"
     return ", ".join(f"{flag} in the {name} run" for name, flag in zip(("first", "second"), flags, strict=True) if flag)
 
 
@@ -271,15 +274,20 @@ def _failures(effects: Sequence[Effect], rule: tuple[str, float]) -> list[str]:
 
 
 def _unjudged(cells: Iterable[Cell], found: Between, rule: tuple[str, float]) -> Iterator[str]:
-    """Figures of the first run that the rule is about and that have no interval, with the reason: a stack that is gone got no better."""
+    """Figures of the first run that the rule is about and that have no interval, with the reason: a stack that is gone got no better.
+
+    Not latencies at unlike rates: a share of capacity is another rate each time, and the capacity itself is judged. Nor a bound in both
+    runs, which no third run would lift: a gate that can never pass is none.
+    """
     metrics = _WORSE[rule[0]]
     judged = {(one.metric, one.scenario, one.view, one.stack): one.low is not None for one in found.effects}
     reasons = {(one.metric, one.scenario, one.view, one.stack): one.reason for one in found.not_compared}
     mine = [cell for cell in cells if cell[0] in metrics]
     for cell in mine:
-        if not judged.get(cell):
+        reason = reasons.get(cell, "")
+        if not judged.get(cell) and not reason.startswith(f"{OFFERED}:") and not reason.endswith(BOTH):
             few = f"fewer than {MIN_REPLICATES} blocks" if cell in judged else "not in the second run"
-            yield f"{_named(cell)}: {reasons.get(cell, few)}"
+            yield f"{_named(cell)}: {reason or few}"
     if not mine:
         yield f"{', '.join(METRICS[metric][0] for metric in metrics)}: not in the first run"
 

@@ -49,6 +49,8 @@ def unchanged(first: Frames, second: Frames, scenario: str) -> set[str]:
 def other_work(first: Frames, second: Frames) -> dict[Place, str]:
     """Why the figures of a cell that both runs have are of unlike work: another parameter of the scenario, or other connections.
 
+    Connections that a pilot chose are no part of the question: each run's are the fewest with which the stack does nearly its best.
+
     The peak of memory is over all scenarios of a stack, and so of unlike work where any of them is, or where they are not the same ones.
     """
     asked = [_asked(frames) for frames in (first, second)]
@@ -70,11 +72,13 @@ def other_work(first: Frames, second: Frames) -> dict[Place, str]:
 def _asked(frames: Frames) -> dict[Place, dict[str, str]]:
     """What each cell was asked for: the parameters of its measured trials and, where they are known, its connections."""
     measured = frames.trials[frames.trials["status"] == "measured"]
+    pilots = mapping(frames.header.get("pilot"))
     seen: dict[Place, dict[str, dict[str, None]]] = {}
     for row in records(measured[["scenario", "view", "stack", "parameters", "connections"]]):
         of = seen.setdefault((row["scenario"], row["view"], row["stack"]), {"parameters": {}, "connections": {}})
         of["parameters"][_shown(row["parameters"])] = None
-        if row["connections"] > 0:
+        piloted = mapping(mapping(pilots.get(row["scenario"])).get(row["stack"])).get("connections") is not None
+        if row["connections"] > 0 and not piloted:
             of["connections"][f"{row['connections']:g}"] = None
     return {place: {key: " or ".join(sorted(values)) for key, values in of.items()} for place, of in seen.items()}
 

@@ -139,6 +139,7 @@ def test_a_latency_at_another_rate_is_not_compared_and_says_so(tmp_path: Path) -
         (metric, STACKS[0], "offered: 100/s and 106/s") for metric in ("p50_ms", "p99_ms")
     }
     assert {one.stack for one in found.effects} == set(STACKS[1:])
+    assert compared(tmp_path / "a", tmp_path / "b", fail_if="slower than 5%").unjudged == ()
     assert {one.shift for one in found.effects} == {1.0}, "own loads of unchanged stacks tell the shift of each other"
 
 

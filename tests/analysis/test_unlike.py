@@ -54,6 +54,14 @@ def test_connections_that_are_not_known_are_unlike_nothing(tmp_path: Path) -> No
     assert found.not_compared == ()
 
 
+def test_connections_that_a_pilot_chose_are_no_other_question(tmp_path: Path) -> None:
+    pilot = {"pilot": {"db": {stack: {"connections": 8} for stack in STACKS[:3]}}}
+    one = run(tmp_path, "a", factors=SAME, trial={"connections": 8}, **pilot)
+    found = compared(one, run(tmp_path, "b", factors=SAME, seed=2, trial={"connections": 32}, **pilot))
+    assert {effect.stack for effect in found.effects} == set(STACKS[:3])
+    assert {left.stack: left.reason for left in found.not_compared} == {STACKS[3]: "connections: 8 and 32"}
+
+
 def test_where_a_scenarios_file_changed_no_gain_is_taken_out_as_drift(tmp_path: Path) -> None:
     faster = dict.fromkeys(STACKS, 1.8)
     found = compared(
