@@ -75,8 +75,11 @@ def again(found: Catalog, folder: Path, *, precision: str | None = None, time_bu
             load_each=placed.get("load_workers", 1) > 1,
         )  # fmt: skip
         made = plan.make(
-            paced(profile, precision, time_budget), stacks, scenarios, budget, seed=header["seed"], mode=header["mode"]
-        )
+            paced(profile, precision, time_budget), stacks, scenarios, budget, seed=header["seed"], mode=header["mode"],
+            # As stored: why a stack, or one of its scenarios, was left out cannot be told from what was kept.
+            refused={one["id"]: one["reason"] for one in stored["skipped"]},
+        )  # fmt: skip
+        made = replace(made, notes=tuple(header.get("notes") or budget.notes))
     except (KeyError, TypeError) as error:
         raise BenchError(f"{folder / 'run.json'}: is older than --resume, or damaged: {error} is missing") from None
     now = {

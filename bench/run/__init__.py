@@ -64,7 +64,7 @@ def execute(
                 progress.say(f"  no database: {site.database.failure.reason}")
             store.update({"environment": record.environment(site.tools, site.database, site.docker, site.machine)})
             if site.notes:
-                store.update({"notes": [*plan.notes, *site.notes]})
+                store.update({"notes": list(dict.fromkeys([*plan.notes, *site.notes]))})
             context = Context(
                 verified=dict(store.header.get("verified") or {}), observed=dict(store.header.get("observed") or {}),
                 pilots=dict(store.header.get("pilot") or {}), capacities=earlier.capacities, connections=earlier.connections,

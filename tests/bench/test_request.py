@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_stacks import Tree, budget
 
-from bench import catalog, environments, load, provenance, record, request
+from bench import catalog, environments, load, plan, provenance, record, request
 from bench.catalog import Catalog
 from bench.model import BenchError
 from bench.plan import PROFILES, Plan
@@ -63,10 +63,11 @@ def stored(found: Catalog, tmp_path: Path) -> Callable[..., tuple[Plan, Path]]:
             "scenarios": ["json"],
             "mode": "native",
             "seed": None,
+            "found": found,
             **changes,
         }
-        made = request.fresh(found, **asked)
-        header = record.header(made, "bench run", provenance.hashes(found, made.stacks, made.scenarios))
+        made = request.fresh(**asked)
+        header = record.header(made, "bench run", provenance.hashes(asked["found"], made.stacks, made.scenarios))
         store = RunStore.create(tmp_path / "results", header)
         store.close()
         return made, store.folder
@@ -148,6 +149,25 @@ def test_a_swept_run_is_gone_on_with_as_it_was_swept(
 ) -> None:
     made, folder = stored(sweep=["connections=4,16"])
     assert [one.name for one in made.scenarios] == ["json-4-connections", "json-16-connections"]
+    assert request.again(found, folder) == made
+
+
+def test_what_a_profile_leaves_out_and_notes_is_so_when_it_is_gone_on_with(
+    tree: Tree, found: Catalog, stored: Callable[..., tuple[Plan, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.server("plain", '[options.workers]\ndescription = "."\ndefault = "2"')
+    for name in ("ant", "bee"):
+        tree.app(name, core=["plain/direct"])
+    found = tree.load()
+    swept = replace(
+        PROFILES["quick"], name="swept", stacks=("core",), scenarios=("json", "db"), sweep=("workers=1,20",),
+        swept_scenarios=("json",),
+    )  # fmt: skip
+    monkeypatch.setattr(plan, "PROFILES", {"swept": swept})
+    made, folder = stored(found=found, profile="swept", stacks=[], scenarios=[])
+    extra = [f"{name}/plain+workers={count}/direct" for name in ("ant", "bee") for count in (1, 20)]
+    assert made.skipped.keys() == {f"{stack} db" for stack in extra}
+    assert "each of its 20 workers may hold a database connection" in made.notes[0]
     assert request.again(found, folder) == made
 
 
