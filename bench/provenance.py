@@ -1,5 +1,6 @@
 """What a figure belongs to: hashes of the files that a run was made with, so that unlike runs are never taken for like ones."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,11 +8,14 @@ from typing import Any
 
 from bench import environments
 from bench.catalog import ROOT, Catalog
+from bench.languages import LANGUAGES
 from bench.model import BenchError, Scenario
 from bench.plan import PlannedStack
 
 _MACHINE = ("host", "kernel", "architecture", "cpu_model", "cpus", "python", "can_pin")
 """What of `bench.machine.describe` must be equal for figures to belong together."""
+_TOOLS = ("nginx", "postgresql", "docker")
+"""What of `bench.record.environment` must be: no pins of ours hold them, and an upgrade between two parts of a run is soon made."""
 
 
 def hashes(catalog: Catalog, stacks: Iterable[PlannedStack], scenarios: Iterable[Scenario]) -> dict[str, Any]:
@@ -72,4 +76,36 @@ def refuse_unlike(header: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         raise BenchError(
             f"run {header.get('run_id')} cannot be resumed: what it measured has changed since ({'; '.join(changed[:4])}{more}); "
             "start a new run, and compare the two with `bench compare`"
+        )
+
+
+def runtimes(stacks: Iterable[PlannedStack]) -> dict[str, dict[str, str]]:
+    """From id of a stack in another language than Python to what its environment holds: its runtime may be the machine's, and no pin's."""
+    known: dict[Path, dict[str, str]] = {}
+    for one in stacks:
+        app = one.stack.app
+        if app.language in LANGUAGES and app.folder not in known:
+            with contextlib.suppress(BenchError):  # what does not run has no figures
+                known[app.folder] = environments.versions(app)
+    return {one.stack.id: known[one.stack.app.folder] for one in stacks if one.stack.app.folder in known}
+
+
+def refuse_other_tools(
+    header: Mapping[str, Any], environment: Mapping[str, Any], runtimes: Mapping[str, Mapping[str, str]]
+) -> None:
+    """A run is only gone on with by the programs that it was begun with. What is known of one part alone has no figures in the other.
+
+    Raises BenchError that names what differs.
+    """
+    before, observed = header.get("environment") or {}, header.get("observed") or {}
+    pairs = {name: (before.get(name), environment.get(name)) for name in _TOOLS}
+    for stack, versions in runtimes.items():
+        seen = (observed.get(stack) or {}).get("versions") or {}
+        pairs |= {f"{name} of {stack}": (seen.get(name), version) for name, version in versions.items()}
+    changed = [f"{name} was {was}, is {now}" for name, (was, now) in pairs.items() if was and now and was != now]
+    if changed:
+        more = f"; and {len(changed) - 4} more" if len(changed) > 4 else ""
+        raise BenchError(
+            f"run {header.get('run_id')} cannot be resumed: {'; '.join(changed[:4])}{more}; all that it measured is kept: "
+            "go on with what it was begun with, or start a new run, and compare the two with `bench compare`"
         )

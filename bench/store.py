@@ -51,6 +51,8 @@ class ClaimsRun:
 class Earlier:
     """What a run had finished before it was interrupted. A cell is finished when each deployment of it has its record."""
 
+    header: Mapping[str, Any] = field(default_factory=dict)
+    """`run.json` as it stood."""
     parts: int = 0
     """How often the run was taken up again."""
     seconds: float = 0.0
@@ -204,6 +206,7 @@ def _earlier(run: Run) -> Earlier:
     }  # fmt: skip
     pilots: Mapping[str, Mapping[str, Any]] = run.header.get("pilot") or {}
     return Earlier(
+        header=run.header,
         parts=len(run.header.get("parts", [])) + 1,
         seconds=max([float(run.header.get("elapsed_s") or 0), *(float(one.get("offset_s") or 0) for one in run.trials)]),
         cells=frozenset(finished), trials=tuple(trials), capacities=capacities,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import estimate, pace, record
+from bench import estimate, pace, provenance, record
 from bench.catalog import ROOT
 from bench.connections import most_together
 from bench.console import Progressing
@@ -62,7 +62,13 @@ def execute(
             )  # fmt: skip
             if site.database.failure:
                 progress.say(f"  no database: {site.database.failure.reason}")
-            store.update({"environment": record.environment(site.tools, site.database, site.docker, site.machine)})
+            environment = record.environment(site.tools, site.database, site.docker, site.machine)
+            if resumed:
+                others = provenance.runtimes(plan.stacks) if plan.mode == "native" else {}
+                provenance.refuse_other_tools(earlier.header, environment, others)
+                known = earlier.header.get("environment") or {}
+                environment = {key: known.get(key) if one is None else one for key, one in environment.items()}
+            store.update({"environment": environment})
             if site.notes:
                 store.update({"notes": list(dict.fromkeys([*plan.notes, *site.notes]))})
             context = Context(
@@ -78,12 +84,15 @@ def execute(
         status = "interrupted"
         raise
     finally:
-        offset_s = context.offset_s if context else 0.0
-        kept: dict[str, Any] = {}
-        if context:
-            cpu_s = (store.header.get("sampling_cpu_s") or 0.0) + context.sampling.cpu_s
-            kept = {"verified": context.verified, "sampling_cpu_s": round(cpu_s, 3)}
-        store.update({"status": status, "ended": record.now(), "elapsed_s": round(offset_s, 1), **kept})
+        if resumed and not context:  # not gone on with after all: it stays as it was
+            store.update({key: earlier.header.get(key) for key in ("status", "ended", "parts")})
+        else:
+            offset_s = context.offset_s if context else 0.0
+            kept: dict[str, Any] = {}
+            if context:
+                cpu_s = (store.header.get("sampling_cpu_s") or 0.0) + context.sampling.cpu_s
+                kept = {"verified": context.verified, "sampling_cpu_s": round(cpu_s, 3)}
+            store.update({"status": status, "ended": record.now(), "elapsed_s": round(offset_s, 1), **kept})
         store.close()
 
 

@@ -25,14 +25,14 @@ from rich.console import Console
 
 from analysis import frames
 from analysis.stats import text
-from bench import account, ceiling, environments, estimate, load, record, run, site
+from bench import account, ceiling, environments, estimate, load, provenance, record, run, site
 from bench.ceiling import Ceiling
 from bench.clock import Clock
 from bench.console import Progressing
 from bench.database import data
 from bench.deployment import Deployment
 from bench.launch import Launcher, Tools
-from bench.model import BenchError, Failed, Scenario, Skipped
+from bench.model import App, BenchError, Failed, Scenario, Skipped
 from bench.plan import CONNECTIONS, SHORTEST_S, WAITS, Plan
 from bench.render import Endpoint
 from bench.run.context import Context
@@ -671,7 +671,9 @@ def whole(tree: Tree, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(site, "find_tools", lambda _: Tools(paths={}, missing={}))
     monkeypatch.setattr(site, "NativeLauncher", lambda *_, **__: None)
 
-    def make(blocks: Callable[[Context], None], database: Database | None = None) -> run.Outcome:
+    def make(
+        blocks: Callable[[Context], None], database: Database | None = None, resumed: Path | None = None
+    ) -> run.Outcome:
         monkeypatch.setattr(run, "run_blocks", blocks)
         monkeypatch.setattr(site, "start_database", lambda *_, **__: database or Database())
         made: Plan = plan(three_stacks(tree), [JSON])
@@ -679,7 +681,7 @@ def whole(tree: Tree, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatc
         outcome = run.Outcome()
         try:
             run.execute(
-                made, results=tmp_path / "results", command="bench run", outcome=outcome,
+                made, results=tmp_path / "results", command="bench run", outcome=outcome, resumed=resumed,
                 progress=Progressing({}, console=Console(file=out, width=200)),
             )  # fmt: skip
         finally:
@@ -736,6 +738,79 @@ def test_a_run_that_is_cut_off_says_so_and_is_raised_on(
 def test_a_run_without_a_database_says_why(whole: Callable[..., run.Outcome]) -> None:
     outcome = whole(lambda context: None, Database(failure=Failed(reason="initdb failed")))
     assert outcome.trials[-1]["said"] == "  no database: initdb failed\n"
+
+
+def interrupted(context: Context) -> None:
+    raise KeyboardInterrupt
+
+
+def database(version: str | None) -> Database:
+    return Database(version=version)
+
+
+def test_a_run_is_gone_on_with_by_the_same_tools_only_and_stays_as_it_was(
+    whole: Callable[..., run.Outcome], tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        whole(interrupted, database("PostgreSQL 17.1 (embedded)"))
+    before, folder = header(tmp_path), (tmp_path / "results" / "latest").resolve()
+    with pytest.raises(BenchError) as refused:
+        whole(lambda context: None, database("PostgreSQL 18.0 (embedded)"), resumed=folder)
+    assert str(refused.value) == (
+        f"run {folder.name} cannot be resumed: postgresql was PostgreSQL 17.1 (embedded), is PostgreSQL 18.0 (embedded); "
+        "all that it measured is kept: go on with what it was begun with, or start a new run, and compare the two with `bench compare`"
+    )
+    assert header(tmp_path) == before
+    whole(lambda context: None, database("PostgreSQL 17.1 (embedded)"), resumed=folder)
+    assert (header(tmp_path)["status"], header(tmp_path)["parts"]) == ("finished", ["bench run"])
+
+
+def test_a_tool_that_is_not_there_any_more_does_not_undo_what_is_known_of_it(
+    whole: Callable[..., run.Outcome], tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        whole(interrupted, database("PostgreSQL 17.1 (embedded)"))
+    whole(lambda context: None, database(None), resumed=(tmp_path / "results" / "latest").resolve())
+    assert header(tmp_path)["environment"]["postgresql"] == "PostgreSQL 17.1 (embedded)"
+
+
+@pytest.mark.parametrize(
+    ("environment", "node", "says"),
+    [
+        ({"nginx": "nginx/1.28.0 (machine)"}, "24.1.0", None),
+        ({"nginx": None, "docker": "28.1"}, "24.1.0", None),
+        ({"nginx": "nginx/1.29.0 (machine)"}, "24.1.0", "nginx was nginx/1.28.0 (machine), is nginx/1.29.0 (machine); all"),
+        ({}, "24.2.0", f"node of {ANT} was 24.1.0, is 24.2.0; all"),
+    ],
+)  # fmt: skip
+def test_versions_that_no_pin_holds_are_compared(environment: dict[str, Any], node: str, says: str | None) -> None:
+    stored = {
+        "run_id": "x", "environment": {"nginx": "nginx/1.28.0 (machine)", "cpus": 2},
+        "observed": {ANT: {"versions": {"node": "24.1.0"}}, BEE: {"failure": "it says no"}},
+    }  # fmt: skip
+    runtimes = {name: {"node": node} for name in (ANT, BEE, CAT)}
+    with pytest.raises(BenchError) if says else contextlib.nullcontext() as refused:
+        provenance.refuse_other_tools(stored, environment, runtimes)
+    assert says is None or says in str(refused.value)
+
+
+def test_runtimes_are_asked_once_for_each_application_in_another_language(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan(three_stacks(tree)[1:], [JSON]).stacks
+    monkeypatch.setattr(environments, "versions", lambda app: {"node": "24.1.0"})
+    assert provenance.runtimes(planned) == {}
+    node = replace(planned[0].stack.app, language="node")
+    others = [replace(one, stack=replace(one.stack, app=node)) for one in planned]
+    asked: list[str] = []
+
+    def versions(app: App) -> dict[str, str]:
+        asked.append(app.name)
+        return {"node": "24.1.0"}
+
+    monkeypatch.setattr(environments, "versions", versions)
+    assert provenance.runtimes(others) == {BEE: {"node": "24.1.0"}, CAT: {"node": "24.1.0"}}
+    assert asked == ["bee"]
 
 
 # The report
