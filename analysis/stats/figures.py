@@ -30,6 +30,7 @@ ALL_SCENARIOS = "(all)"
 """Stands in the column `scenario` for figures that belong to a deployment and not to one scenario."""
 
 _KEYS = ["scenario", "view", "stack", "block", "group", "copy", "deployment_id"]
+_SEEN, _PLACE = ["scenario", "view"], ["stack", "block", "group", "copy"]
 REPLICATE_COLUMNS = (*_KEYS, "metric", "value")
 
 
@@ -38,7 +39,8 @@ def replicates(trials: pd.DataFrame) -> pd.DataFrame:
 
     Metrics: in the view `capacity`, `capacity_rps` and, per request answered, `cpu_<role>_ms` with their sum `cpu_ms`; in open
     loops, the percentiles `p50_ms` to `p99_9_ms` and `offered_rps`; in all, `pss_app_bytes`, `pss_front_bytes` and their
-    sum `pss_bytes`. The view `peak`, of `ALL_SCENARIOS`, holds the memory of the scenario in which the deployment held most.
+    sum `pss_bytes`. The view `peak`, of `ALL_SCENARIOS`, holds the memory of the scenario in which the deployment held most, for those
+    that went through all of them.
     """
     measured = _enough(trials[trials["status"] == "measured"])
     groups = measured.groupby(_KEYS, sort=False)
@@ -54,7 +56,7 @@ def replicates(trials: pd.DataFrame) -> pd.DataFrame:
     capacity["cpu_ms"] = _sum(capacity[[f"cpu_{role}_ms" for role in CHARGED]]).where(known)
     pss["pss_bytes"] = _sum(pss)
     wide = pd.concat([capacity[closed], means[~closed].where(lambda frame: frame > 0), pss], axis=1)
-    return pd.concat([_tidy(wide.reset_index()), _tidy(_peak(pss).reset_index())], ignore_index=True)
+    return pd.concat([_tidy(wide.reset_index()), _tidy(_peak(pss, trials).reset_index())], ignore_index=True)
 
 
 def _enough(trials: pd.DataFrame) -> pd.DataFrame:
@@ -84,10 +86,22 @@ def _asks_database(capacity: pd.DataFrame) -> "pd.Series[bool]":
     return share.groupby(level="scenario").transform("max") > WORKS
 
 
-def _peak(pss: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the moment in which each deployment held most, as scenario `ALL_SCENARIOS` and view `peak`."""
+def _peak(pss: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the moment in which each copy of a block held most, as scenario `ALL_SCENARIOS` and view `peak`.
+
+    Only of copies that went through all that their stack did: a block beyond the planned ones has few scenarios, one that was cut off
+    or in which a trial failed lacks some, and the most over fewer is less. What was skipped on purpose is not missed. A block that was
+    taken up again is one replicate, though two deployments shared its scenarios.
+    """
     flat = pss.dropna(subset=["pss_bytes"]).reset_index()
-    most = flat.loc[flat.groupby("deployment_id", sort=False)["pss_bytes"].idxmax()]
+    wanted = flat[["stack", *_SEEN]].drop_duplicates()
+    skipped = trials.loc[trials["status"] == "skipped", [*_PLACE, *_SEEN]]
+    found = pd.concat([flat[[*_PLACE, *_SEEN]], skipped]).drop_duplicates()
+    all_of = flat[_PLACE].drop_duplicates().merge(wanted, on="stack")
+    there = all_of.merge(found, on=[*_PLACE, *_SEEN], how="left", indicator="there")["there"] == "both"
+    whole = there.groupby([all_of[name] for name in _PLACE], sort=False).all()
+    kept = flat.merge(whole[whole].index.to_frame(index=False), on=_PLACE)
+    most = kept.loc[kept.groupby(_PLACE, sort=False)["pss_bytes"].idxmax()]
     return most.assign(scenario=ALL_SCENARIOS, view="peak").set_index(_KEYS)
 
 

@@ -3,11 +3,13 @@
 import math
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_runs import unmeasured
 
 from analysis.frames import load
 from analysis.stats import (
@@ -162,6 +164,43 @@ def test_peak_memory_is_that_of_the_scenario_that_held_most(make_run: Callable[.
     most = max(sum(t["pss_bytes"].values()) for t in run.trials)
     table = estimates(replicates(load(run.write()).trials))
     assert _one(table, scenario=ALL_SCENARIOS, view="peak", metric="pss_bytes")["value"] == pytest.approx(most)
+
+
+def test_peak_memory_is_of_whole_blocks_and_the_same_where_one_was_taken_up_again(
+    make_run: Callable[..., object],
+) -> None:
+    """A block for precision holds few scenarios, one that was cut off lacks some: the most of fewer is less, by no merit of the stack."""
+
+    def peaks(change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> dict[tuple[int, int], float]:
+        run = make_run(stacks=["flask/gunicorn-sync/nginx"], blocks=7, copies=2)
+        run.trials = [made for trial in run.trials if (made := change(trial))]
+        table = replicates(load(run.write()).trials)
+        found = table[(table["view"] == "peak") & (table["metric"] == "pss_bytes")]
+        return dict(zip(zip(found["block"], found["copy"], strict=True), found["value"], strict=True))
+
+    def wide_only(trial: dict[str, Any]) -> dict[str, Any] | None:
+        wide = (trial["scenario"], trial["view"]) == ("fortunes", "capacity")
+        return trial if trial["block"] < 6 or wide else None
+
+    def taken_up(trial: dict[str, Any]) -> dict[str, Any] | None:
+        again = trial["block"] > 2 or (trial["block"] == 2 and trial["scenario"] in ("db", "fortunes"))
+        return wide_only(trial | {"deployment_id": f"r1{trial['deployment_id']}"} if again else trial)
+
+    def failed(trial: dict[str, Any]) -> dict[str, Any] | None:
+        broken = (trial["block"], trial["copy"], trial["scenario"], trial["view"]) == (1, 0, "plaintext", "capacity")
+        return unmeasured(trial, "failed", "it says no") if broken else trial
+
+    def skipped(trial: dict[str, Any]) -> dict[str, Any] | None:
+        slow = (trial["block"], trial["scenario"], trial["view"]) == (1, "db", "latency")
+        return unmeasured(trial, "skipped", "too few requests") if slow else trial
+
+    whole = peaks(lambda trial: trial)
+    assert len(whole) == 14
+    planned = {place: value for place, value in whole.items() if place[0] < 6}
+    assert peaks(wide_only) == peaks(taken_up) == planned
+    assert peaks(failed) == {place: value for place, value in whole.items() if place != (1, 0)}
+    assert peaks(skipped).keys() == whole.keys()
+    assert peaks(lambda trial: wide_only(trial) if trial["block"] == 6 else None), "all that there is, is whole"
 
 
 def test_a_percentile_that_was_not_measured_has_no_estimate(make_run: Callable[..., object]) -> None:
