@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         "--precision", type=_share, default=0.03, metavar="SHARE", help="half-width wanted (default: 3%%)"
     )
     precision.add_argument("--json", action="store_true", help="one JSON object, as docs/statistics.md describes")
-    trust = command("trust", "what a run said of stacks whose differences are known")
+    trust = command(
+        "trust", "what a run said of stacks whose differences are known; exit code 1 where that does not hold"
+    )
     trust.add_argument(
         "truth", nargs="+", type=_truth, metavar="STACK=FACTOR", help="throughput relative to the first stack's"
     )
@@ -85,7 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     verdicts = command("verdicts", "what a second run says of the pairs that the first one calls different")
     verdicts.add_argument("second", type=Path, metavar="RUN_DIR", help="the later run's folder")
     verdicts.add_argument("--metric", action="append", metavar="NAME", help="this one (may be repeated); capacity_rps")
-    lengths = command("lengths", "whether ratios depend on how long slices are: of `bench slices` folders", folder="")
+    lengths = command(
+        "lengths",
+        "whether ratios depend on how long slices are: of `bench slices` folders; exit code 1 unless all agree",
+        folder="",
+    )
     lengths.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="the study of one pair")
     return parser
 

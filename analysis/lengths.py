@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis import slices
 from analysis.stats.pairs import MARGIN
+from bench.model import BenchError
 
 ALLOWED = MARGIN / 2
 """Half the margin: what a bias may be."""
@@ -68,10 +69,14 @@ def biases(table: pd.DataFrame) -> list[Bias]:
 
 
 def report(folders: Sequence[Path]) -> tuple[str, bool]:
-    """What `python -m analysis lengths` prints, and whether no pair differs. Raises BenchError where a folder holds no study."""
+    """What `python -m analysis lengths` prints, and whether every pair was shown to agree. Raises BenchError where a folder holds no study
+    of two lengths.
+    """
     lines, answers = [f"ratios in short slices against long windows; a bias of {ALLOWED:.1%} is allowed"], []
     for folder in folders:
         found = biases(slices.rates(folder))
+        if not found:
+            raise BenchError(f"{folder}: holds no two lengths of two stacks, so nothing can be compared")
         lines += [
             "",
             f"{found[0].stack} / {found[0].other}, windows of {found[0].longest_ms:g} ms, {found[0].rounds} rounds",
@@ -82,5 +87,10 @@ def report(folders: Sequence[Path]) -> tuple[str, bool]:
                 f"  {one.length_ms:>8g} {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  [{one.low - 1:+.2%}, {one.high - 1:+.2%}]  {one.answer}"
             )
             answers.append(one.answer)
-    counted = ", ".join(f"{answers.count(answer)} {answer}" for answer in ("agree", "differ", "unresolved"))
-    return "\n".join([*lines, "", counted]), "differ" not in answers
+    counts = {answer: answers.count(answer) for answer in ("agree", "differ", "unresolved")}
+    lines += ["", ", ".join(f"{count} {answer}" for answer, count in counts.items())]
+    if counts["unresolved"]:
+        lines.append(
+            f"not shown: whether {counts['unresolved']} of {len(answers)} agree; more rounds make intervals narrower"
+        )
+    return "\n".join(lines), counts["agree"] == len(answers)

@@ -1,5 +1,8 @@
 """What a run said of stacks whose differences are known: `bench trust`."""
 
+import itertools
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,10 +12,13 @@ from analysis.stats.figures import replicates
 from analysis.stats.layout import unranked
 from bench.model import BenchError
 
+FOUND = 0.10
+"""A planted difference of so much must be found; a smaller one may stay within the interval, and that is said."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`holds`: every interval holds the truth, and nothing equal was called different."""
+    """`holds`: every pair was compared, every interval holds the truth, what is large was found, and nothing equal was called different."""
 
     holds: bool
     text: str
@@ -25,30 +31,49 @@ def judge(frames: Frames, truth: Mapping[str, float]) -> Verdict:
     """
     capacity = frames.trials[frames.trials["view"] == "capacity"]
     classes = dict(zip(frames.stacks["stack"], frames.stacks["model"], strict=True))
-    (found,) = comparisons(replicates(capacity), classes, unranked(capacity), metrics=["capacity_rps"])
-    if not found.pairs:
-        reasons = "; ".join(dict.fromkeys(found.left_out.values()))
+    found = next(iter(comparisons(replicates(capacity), classes, unranked(capacity), metrics=["capacity_rps"])), None)
+    if not found or not found.pairs:
+        reasons = "; ".join(dict.fromkeys(found.left_out.values())) if found else ""
         raise BenchError(f"{frames.path.name}: no intervals, so nothing can be judged ({reasons or 'no figures'})")
     lines = [
         f"{frames.path.name}: {found.blocks} blocks, margin {found.margin:.1%}, intervals hold together (95%)",
         f"{'pair':<52}{'true':>7}{'found':>8}  {'interval':<18}answer",
     ]
-    missed = wrong = 0
-    for pair in found.pairs:
-        true = truth[pair.stack] / truth[pair.other]
+    wrongs, planted = Counter[str](), {True: list[bool](), False: list[bool]()}
+    pairs = list(itertools.combinations(truth, 2))
+    for stack, other in pairs:
+        true, pair = truth[stack] / truth[other], found.pair(stack, other)
+        start = f"{_short(stack)} / {_short(other)}".ljust(52) + f"{true:>7.3f}"
+        if pair is None:
+            wrongs["not compared"] += 1
+            why = found.left_out.get(stack) or found.left_out.get(other) or "no figures"
+            lines.append(f"{start}{'-':>8}  {why}  NOT COMPARED")
+            continue
         ratio, low, high = pair.bounds()
-        outside = not low <= true <= high
-        false = pair.answer == "different" and abs(true - 1) < 1e-9
-        missed, wrong = missed + outside, wrong + false
-        mark = "  MISSED" if outside else "  WRONG" if false else ""
-        name = f"{_short(pair.stack)} / {_short(pair.other)}"
-        lines.append(f"{name:<52}{true:>7.3f}{ratio:>8.3f}  [{low:.3f}, {high:.3f}]    {pair.answer}{mark}")
+        is_equal, is_large = abs(true - 1) < 1e-9, abs(math.log(true)) > math.log1p(FOUND) - 1e-9
+        seen = not low <= 1 <= high
+        if not is_equal:
+            planted[is_large].append(seen)
+        own = {
+            "missed": not low <= true <= high,
+            "wrong": is_equal and pair.answer == "different",
+            "not found": is_large and not seen,
+        }
+        wrongs.update(name for name, so in own.items() if so)
+        mark = next((f"  {name.upper()}" for name, so in own.items() if so), "")
+        lines.append(f"{start}{ratio:>8.3f}  [{low:.3f}, {high:.3f}]    {pair.answer}{mark}")
     spreads = ", ".join(f"{kind} {spread:.2%}" for kind, spread in found.copies.by_class.items())
     lines.append(f"copies of one stack differ by: {spreads or 'not known'}")
     lines.append(
-        f"{len(found.pairs)} pairs: {missed} intervals without the truth, {wrong} equal pairs called different"
+        f"{len(pairs)} pairs: {wrongs['missed']} intervals without the truth, {wrongs['wrong']} equal pairs called different, "
+        f"{wrongs['not compared']} not compared"
     )
-    return Verdict(holds=not missed and not wrong, text="\n".join(lines))
+    large, small = planted[True], planted[False]
+    lines.append(
+        f"planted {FOUND:.0%} or more: {sum(large)} of {len(large)} found; less: {sum(small)} of {len(small)} found"
+        + (", the others are within what this run cannot tell from none" if not all(small) else "")
+    )
+    return Verdict(holds=not wrongs, text="\n".join(lines))
 
 
 def _short(stack: str) -> str:

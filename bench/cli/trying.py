@@ -96,7 +96,8 @@ def trust(
 ) -> int:  # fmt: skip
     """Take stacks with known differences through the whole pipeline: two equal ones, and two planted 5% and 10% slower.
 
-    Then hold ratios of unlike stacks in short slices against those in long windows. Exit code 1 where something does not hold.
+    Then hold ratios of unlike stacks in short slices against those in long windows. Exit code 1 where something does not hold, or is not
+    shown: an interval misses the truth, a pair has none, 10% is not found, or a ratio is not shown to agree.
 
     Parameters
     ----------

@@ -22,10 +22,10 @@ TRIAL = {
 
 
 def run(
-    folder: Path, name: str, *, factors: Mapping[str, float], blocks: int = 6, seed: int = 1,
+    folder: Path, name: str, *, factors: Mapping[str, float], blocks: int = 6, seed: int = 1, spread: float = 0.01,
     trial: Mapping[str, Any] = MappingProxyType({}), **header: Any,
 ) -> Path:  # fmt: skip
-    """A stored run of `STACKS` at 1,000 requests/s times their factor, each deployment within 1% of it.
+    """A stored run of `STACKS` at 1,000 requests/s times their factor, each deployment within 1% (`spread`) of it.
 
     `trial`: keys of every record, with a value for all or one for each stack.
     """
@@ -45,7 +45,7 @@ def run(
             **own(trial, stack),
         }
         for block in range(blocks) for stack in factors for copy in range(2)
-        for rate in [1000 * factors[stack] * rng.gauss(1.0, 0.01)]
+        for rate in [1000 * factors[stack] * rng.gauss(1.0, spread)]
     ]  # fmt: skip
     (made / "trials.jsonl").write_text("".join(json.dumps(one) + "\n" for one in trials))
     return made
@@ -284,10 +284,35 @@ def test_trust_says_what_holds_and_what_does_not(tmp_path: Path, capsys: pytest.
     right = [f"{stack}={factor}" for stack, factor in slower.items()]
     assert command.main(["trust", str(one), *right]) == 0
     said = capsys.readouterr().out
-    assert "6 pairs: 0 intervals without the truth, 0 equal pairs called different" in said
+    assert "6 pairs: 0 intervals without the truth, 0 equal pairs called different, 0 not compared" in said
+    assert said.endswith("planted 10% or more: 3 of 3 found; less: 0 of 0 found\n")
     wrong = [f"{stack}=1.0" for stack in STACKS]
     assert command.main(["trust", str(one), *wrong]) == 1
     assert "3 intervals without the truth, 3 equal pairs called different" in capsys.readouterr().out
     few = run(tmp_path, "b", factors=slower, plan=plan, blocks=2)
     assert command.main(["trust", str(few), *right]) == 2
     assert "no intervals, so nothing can be judged" in capsys.readouterr().err
+
+
+def test_trust_needs_every_pair_and_what_is_large_to_be_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Intervals so wide that they hold any truth, or pairs that were never compared, show nothing."""
+    plan = {"scenarios": ["db"], "stacks": [{"id": stack, "model": "loop", "framework": "ant"} for stack in STACKS]}
+    factors = SAME | {STACKS[1]: 1 / 1.05, STACKS[2]: 1 / 1.1}
+    truth = [f"{stack}={factor}" for stack, factor in factors.items()]
+    noisy = run(tmp_path, "a", factors=factors, plan=plan, seed=3, spread=0.15)
+    assert command.main(["trust", str(noisy), *truth]) == 1
+    said = capsys.readouterr().out
+    assert "0 intervals without the truth, 0 equal pairs called different, 0 not compared" in said
+    assert said.count("  NOT FOUND\n") == 2
+    assert (
+        "planted 10% or more: 0 of 2 found; less: 0 of 3 found, the others are within what this run cannot tell" in said
+    )
+    few = run(tmp_path, "b", factors={stack: factors[stack] for stack in STACKS[:3]}, plan=plan, spread=0.001)
+    assert command.main(["trust", str(few), *truth]) == 1
+    said = capsys.readouterr().out
+    assert said.count("  NOT COMPARED\n") == 3
+    assert "6 pairs: 0 intervals without the truth, 0 equal pairs called different, 3 not compared" in said
+    assert command.main(["trust", str(few), *truth[:3]]) == 0
+    assert "planted 10% or more: 1 of 1 found; less: 2 of 2 found\n" in capsys.readouterr().out

@@ -47,7 +47,7 @@ def test_every_length_but_the_longest_is_held_against_it() -> None:
     ]  # fmt: skip
 
 
-def test_the_command_fails_only_where_something_differs(
+def test_the_command_passes_only_where_all_is_shown_to_agree(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tables = {
@@ -57,9 +57,16 @@ def test_the_command_fails_only_where_something_differs(
     }
     read: Callable[[Path], pd.DataFrame] = lambda folder: tables[folder.name]  # noqa: E731
     monkeypatch.setattr(slices, "rates", read)
-    assert command.main(["lengths", "good", "wide"]) == 0
+    assert command.main(["lengths", "good", "good"]) == 0
+    assert "not shown" not in capsys.readouterr().out
+    assert command.main(["lengths", "good", "wide"]) == 1
     out = capsys.readouterr().out
-    assert "1 agree, 0 differ, 1 unresolved" in out
+    assert (
+        "1 agree, 0 differ, 1 unresolved\nnot shown: whether 1 of 2 agree; more rounds make intervals narrower" in out
+    )
     assert max(map(len, out.splitlines())) <= 100
     assert command.main(["lengths", "good", "bad"]) == 1
     assert "1 agree, 1 differ, 0 unresolved" in capsys.readouterr().out
+    tables["good"] = table({1000.0: 1.0}, spread=0.002)
+    assert command.main(["lengths", "good"]) == 2
+    assert "good: holds no two lengths of two stacks, so nothing can be compared" in capsys.readouterr().err
