@@ -80,7 +80,7 @@ def again(found: Catalog, folder: Path, *, precision: str | None = None, time_bu
             refused={one["id"]: one["reason"] for one in stored["skipped"]},
         )  # fmt: skip
         made = replace(made, notes=tuple(header.get("notes") or budget.notes))
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise BenchError(f"{folder / 'run.json'}: is older than --resume, or damaged: {error} is missing") from None
     now = {
         "environment": {**describe(), **machine_of(made.mode)[1]},

@@ -101,7 +101,13 @@ class RunStore:
         store.lock()
         store.mend()
         run = read_run(folder)
-        earlier = _earlier(run)
+        try:
+            earlier = _earlier(run)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            store.close()
+            raise BenchError(
+                f"{folder / 'run.json'}: is damaged: 'parts', 'elapsed_s' or 'pilot' is not what docs/results.md says; start a new run"
+            ) from None
         parts = [*run.header.get("parts", []), command]
         store._header = dict(run.header)
         store.update({"status": "running", "ended": None, "parts": parts})
@@ -265,12 +271,20 @@ def read_claims(folder: Path) -> ClaimsRun:
     return ClaimsRun(folder=folder, header=run.header, records=tuple(records), damaged=tuple(damaged))
 
 
-_TRIAL_KEYS = ("stack", "scenario", "block", "copy", "view", "status")
-_CLAIM_KEYS = ("claim", "arm", "replicate", "status", "metrics")
+_TEXT, _WHOLE, _NUMBER, _OBJECT = "text", "whole number", "number", "object"
+_TYPES: Mapping[str, tuple[type, ...]] = {_TEXT: (str,), _WHOLE: (int,), _NUMBER: (int, float), _OBJECT: (dict,)}
+_TRIAL_KEYS = {
+    "stack": _TEXT, "scenario": _TEXT, "block": _WHOLE, "copy": _WHOLE, "view": _TEXT, "status": _TEXT,
+}  # fmt: skip
+_CLAIM_KEYS = {"claim": _WHOLE, "arm": _TEXT, "replicate": _WHOLE, "status": _TEXT, "metrics": _OBJECT}
+_NULLABLE = {
+    "cell": _TEXT, "trial_id": _TEXT, "cell_trials": _WHOLE, "part": _WHOLE, "rps": _NUMBER, "offset_s": _NUMBER, "hashes": _OBJECT,
+}  # fmt: skip
+"""Of keys that older records lack, or that hold null, those that going on with a run counts by."""
 
 
 def _read_records(
-    path: Path, keys: Sequence[str], header: Mapping[str, Any]
+    path: Path, keys: Mapping[str, str], header: Mapping[str, Any]
 ) -> tuple[list[Mapping[str, Any]], list[str]]:
     records: list[Mapping[str, Any]] = []
     damaged: list[str] = []
@@ -287,6 +301,8 @@ def _read_records(
         missing = [key for key in keys if key not in record]
         if missing:
             damaged.append(f"{path.name}, line {number}: key '{missing[0]}' is missing")
+        elif mistaken := _mistaken(record, keys):
+            damaged.append(f"{path.name}, line {number}: {mistaken}")
         elif record.get("schema") != SCHEMA:
             damaged.append(f"{path.name}, line {number}: key 'schema': {record.get('schema')} is not {SCHEMA}")
         elif "run_id" in header and record.get("run_id", header["run_id"]) != header["run_id"]:
@@ -300,17 +316,29 @@ def _read_records(
     return records, damaged
 
 
+def _mistaken(record: Mapping[str, Any], keys: Mapping[str, str]) -> str | None:
+    """Which key holds another type than it should: JSON may be whole and still no record."""
+    wanted = {**keys, **{key: kind for key, kind in _NULLABLE.items() if record.get(key) is not None}}
+    for key, kind in wanted.items():
+        if not isinstance(record[key], _TYPES[kind]) or isinstance(record[key], bool):
+            return f"key '{key}': is no {kind}"
+    return None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _unlike(trial: Mapping[str, Any], header: Mapping[str, Any]) -> str | None:
     """What of the files that a trial was made with is not this run's: figures of unlike things are never taken for like ones."""
     of, own = header.get("hashes"), trial.get("hashes")
     if not isinstance(of, dict) or not isinstance(own, dict):
         return None
-    stack = (of.get("stacks") or {}).get(trial["stack"]) or {}
     known = {
         "contract": of.get("contract"),
         "suite": of.get("suite"),
-        "scenario": (of.get("scenarios") or {}).get(trial["scenario"]),
-        **stack,
+        "scenario": _mapping(of.get("scenarios")).get(trial["scenario"]),
+        **_mapping(_mapping(of.get("stacks")).get(trial["stack"])),
     }
     return next((key for key, value in own.items() if value != known.get(key)), None)
 

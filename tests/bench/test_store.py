@@ -136,6 +136,55 @@ def test_a_line_that_is_no_trial_is_told_and_nothing_is_guessed(results: Path, l
     assert found.damaged == (f"trials.jsonl, line 1: {expected}",)
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"stack": ["a/b/c"]}, "key 'stack': is no text"),
+        ({"scenario": {}}, "key 'scenario': is no text"),
+        ({"block": "0"}, "key 'block': is no whole number"),
+        ({"copy": True}, "key 'copy': is no whole number"),
+        ({"status": None}, "key 'status': is no text"),
+        ({"cell_trials": "x"}, "key 'cell_trials': is no whole number"),
+        ({"part": [0]}, "key 'part': is no whole number"),
+        ({"rps": "fast"}, "key 'rps': is no number"),
+        ({"offset_s": {}}, "key 'offset_s': is no number"),
+        ({"hashes": []}, "key 'hashes': is no object"),
+    ],
+)
+def test_a_record_of_other_types_is_told_and_the_rest_is_read_and_gone_on_with(
+    results: Path, change: dict[str, Any], expected: str
+) -> None:
+    run = RunStore.create(results, {"hashes": {"stacks": {"a/b/c": {"app": "1"}}, "scenarios": []}})
+    whole = {"cell": "0-db-capacity", "trial_id": "x", "cell_trials": 1, "part": 0, "hashes": {"app": "1"}}
+    run.append([trial(**{**whole, "cell": "0-json-capacity", **change}), trial(**whole)])
+    run.close()
+    assert read_run(run.folder).damaged == (f"trials.jsonl, line 1: {expected}",)
+    _, earlier = RunStore.reopen(run.folder, "bench run --resume")
+    assert earlier.cells == {"0-db-capacity"}
+
+
+@pytest.mark.parametrize("header", [{"parts": 3}, {"elapsed_s": [1]}, {"pilot": {"db": {"a/b/c": 8}}}, {"pilot": [1]}])
+def test_a_header_of_other_types_is_not_gone_on_with(results: Path, header: dict[str, Any]) -> None:
+    run = RunStore.create(results, header)
+    run.close()
+    before = (run.folder / "run.json").read_text()
+    for _ in range(2):  # whoever is refused holds nothing
+        text = refusal(RunStore.reopen, run.folder, "bench run --resume")
+        assert text.startswith(f"{run.folder / 'run.json'}: is damaged: 'parts', 'elapsed_s' or 'pilot' is not what ")
+    assert (run.folder / "run.json").read_text() == before
+
+
+def test_a_claims_record_of_other_types_is_told(results: Path) -> None:
+    run = RunStore.create(results, {"kind": "claims"}, latest=store.LATEST_CLAIMS)
+    good = {"claim": 1, "arm": "a", "replicate": 0, "status": "measured", "metrics": {}}
+    run.append_claims([{**good, "metrics": [1]}, good, {**good, "claim": "1"}])
+    found = store.read_claims(run.folder)
+    assert len(found.records) == 1
+    assert found.damaged == (
+        "claims.jsonl, line 1: key 'metrics': is no object", "claims.jsonl, line 3: key 'claim': is no whole number",
+    )  # fmt: skip
+
+
 def test_a_run_without_trials_says_so(results: Path) -> None:
     run = RunStore.create(results, {})
     (run.folder / "trials.jsonl").unlink()
