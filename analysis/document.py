@@ -15,7 +15,10 @@ from analysis.stats.pairs import FAMILY, LEVEL
 
 SCHEMA = 1
 """Raised when a key, or a column of the tables beside it, is removed, renamed or gets another meaning."""
-_HEADER = ("status", "mode", "profile", "started", "ended", "seed", "command", "elapsed_s", "blocks_done", "stopped")
+_HEADER = (
+    "status", "mode", "profile", "started", "ended", "seed", "command", "planned_s", "elapsed_s", "sampling_cpu_s", "blocks_done",
+    "stopped",
+)  # fmt: skip
 
 
 def document(evidence: Evidence, estimates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from bench import estimate, pace
 from bench.database import masked, observe
 from bench.deployment import Deployment, application_name
 from bench.launch import Tools
@@ -31,6 +32,7 @@ def header(plan: Plan, command: str, hashes: Mapping[str, Any] | None = None) ->
             "stacks": [describe_stack(planned) for planned in plan.stacks],
             "skipped": [{"id": name, "reason": skipped.reason} for name, skipped in plan.skipped.items()],
         },
+        "planned_s": round(pace.expected_s(plan)[0] - estimate.report_s(plan), 1),
         "notes": list(plan.notes), "pilot": {}, "blocks_done": None, "stopped": None,
     }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Which run this is, on what machine, and what its figures do not say."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from analysis import outside
 from analysis.evidence import Evidence
 from analysis.frames import Frames, mapping, sequence
-from analysis.numbers import count, estimate
+from analysis.numbers import count, estimate, to_place
 from analysis.page.trust import how_far, shared
 from analysis.setups import date_words
 from analysis.stats import MIN_REPLICATES
@@ -31,6 +32,8 @@ def heading(frames: Frames) -> dict[str, Any]:
         "status": outside.line(header.get("status") or "status not recorded"),
         "state": how_far(header.get("status")),
         "command": outside.line(header.get("command") or ""),
+        "time": timing(frames),
+        "sampling": sampling(header),
         "counts": {status: count(int(statuses.get(status, 0))) for status in ("measured", "failed", "skipped")},
         "total": count(len(frames.trials)),
     }
@@ -46,6 +49,41 @@ def when(iso: object) -> Said | str:
         "head.when", day=moment.day, month=say(f"month.{moment.month}"), year=moment.year, time=f"{moment:%H:%M}",
         zone=moment.tzname() or "",
     )  # fmt: skip
+
+
+def timing(frames: Frames) -> Said | None:
+    """How long the run took, beside what its planned blocks were expected to take; None where that was not recorded."""
+    header, done = frames.header, frames.trials["block"].nunique()
+    took = _seconds(header.get("elapsed_s"))
+    planned, blocks = _seconds(header.get("planned_s")), frames.plan.get("blocks")
+    if took is None:
+        return None
+    slots = {"took": _lasting(took), "done": say("count.blocks", n=done)}
+    if planned is None or not isinstance(blocks, int):
+        return say("head.took", **slots)
+    return say("head.planned", planned=_lasting(planned), blocks=say("count.blocks", n=blocks), **slots)
+
+
+def sampling(header: Mapping[str, Any]) -> Said | None:
+    """The share of one CPU that reading all accounts took over the run; None where that was not recorded."""
+    used, took = _seconds(header.get("sampling_cpu_s")), _seconds(header.get("elapsed_s"))
+    if used is None or not took:
+        return None
+    return say("head.sampled", share=f"{to_place(100 * used / took, -1)}%")
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    return float(value)
+
+
+def _lasting(seconds: float) -> Said:
+    """As coarse as a reader wants it: an estimate that is a few seconds off is right."""
+    if seconds < 100:
+        return say("head.seconds", n=round(seconds))
+    minutes = round(seconds / 60)
+    return say("head.minutes", n=minutes) if minutes < 100 else say("head.hours", n=minutes // 60, rest=minutes % 60)
 
 
 def machine(environment: Mapping[str, Any]) -> str:

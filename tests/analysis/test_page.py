@@ -16,6 +16,7 @@ from analysis.evidence import gather
 from analysis.frames import load
 from analysis.numbers import parts
 from analysis.page import answers
+from analysis.page.head import timing
 from analysis.page.render import render
 from analysis.report import build
 
@@ -124,6 +125,34 @@ def test_the_head_says_which_run_it_is(mixed: tuple[str, Page]) -> None:
     assert "29 of 32 measured, 2 failed, 1 skipped" in after[:300]
     assert "native; stack on CPU 0, database on 1, generator on 1" in after[:300]
     assert "testhost" in after[:400]
+
+
+@pytest.mark.parametrize(
+    ("header", "english", "chinese"),
+    [
+        ({}, None, None),
+        ({"elapsed_s": 96.4}, "took 96 s for 2 blocks", "2 个区组用时 96 秒"),
+        (
+            {"planned_s": 1620.0, "elapsed_s": 1680.2, "sampling_cpu_s": 42.0},
+            "planned 27 min for 2 blocks, took 28 min for 2 blocks",
+            "计划 2 个区组用时 27 分钟，实际 2 个区组用时 28 分钟",
+        ),
+        ({"planned_s": "long", "elapsed_s": 36600}, "took 10 h 10 min for 2 blocks", "2 个区组用时 10 小时 10 分钟"),
+        ({"planned_s": 60.0, "elapsed_s": None, "sampling_cpu_s": 1.0}, None, None),
+    ],
+)
+def test_the_page_says_how_long_it_took_and_what_measuring_cost(
+    make_run: Callable[..., Any], header: dict[str, Any], english: str | None, chinese: str | None
+) -> None:
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=2)
+    run.header |= header
+    frames = load(run.write())
+    said = timing(frames)
+    assert ((said and said.plain()), (said and said.plain("zh-Hans"))) == (english, chinese)
+    words = without_pictures(run).words
+    assert english is None or english in words
+    told = "reading the accounts of CPU and memory took 2.5% of one CPU's time"
+    assert (told in words) == (header.get("sampling_cpu_s") == 42.0)
 
 
 def test_one_block_gives_no_ranking_and_is_not_to_be_cited(mixed: tuple[str, Page]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_stacks import Tree, budget, plan, scenario, three_stacks
 
-from bench import catalog, record
+from bench import catalog, estimate, pace, record
 from bench.deployment import Census, Deployment
 from bench.launch import Tools
 from bench.machine import find_nginx
@@ -35,7 +35,7 @@ def test_the_header_holds_machine_placement_and_plan(made: Plan) -> None:
     assert json.loads(json.dumps(found)) == found
     assert found.keys() == {
         "kind", "profile", "seed", "mode", "started", "ended", "command", "environment", "placement", "plan", "observed", "verified",
-        "pilot", "notes", "hashes", "parts", "elapsed_s", "blocks_done", "stopped", "sampling_cpu_s",
+        "pilot", "notes", "hashes", "parts", "elapsed_s", "blocks_done", "stopped", "sampling_cpu_s", "planned_s",
     }  # fmt: skip
     assert (found["profile"], found["seed"], found["mode"], found["ended"]) == ("tiny", 7, "native", None)
     assert found["placement"] == {
@@ -56,6 +56,7 @@ def test_the_header_holds_machine_placement_and_plan(made: Plan) -> None:
         "cat/plain/direct",
     ]
     assert found["environment"]["memory_bytes"] > 0
+    assert found["planned_s"] == pytest.approx(pace.expected_s(made)[0] - estimate.report_s(made), abs=0.1)
 
 
 def test_a_stack_is_described_by_what_it_is_and_by_its_numbers() -> None:
