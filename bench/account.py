@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot], now: 
         "database_connections": open_now,
         "pss_bytes": {role: sample.pss_bytes(found) for role, found in pids.items() if found},
         "processes": {role: len(found) for role, found in pids.items() if found},
-        "context_switches": {role: _switches(deployment, role, before, after) for role, found in pids.items() if found},
+        "context_switches": _all_switches(deployment, used, before, after),
         "open_files": {role: sample.open_files(found) for role, found in pids.items() if found},
         "host": _host(before, after, near=any(pids.values())),
         "startup_s": deployment.startup_s,
@@ -77,10 +77,19 @@ def _host(before: sample.Snapshot, after: sample.Snapshot, *, near: bool) -> dic
     return found if near else dict.fromkeys(found)
 
 
-def _switches(
-    deployment: Deployment, role: Role, before: sample.Snapshot, after: sample.Snapshot
-) -> dict[str, int] | None:
-    group = f"{deployment.id} {role}"
+def _all_switches(
+    deployment: Deployment, used: Mapping[str, float | None], before: sample.Snapshot, after: sample.Snapshot
+) -> dict[str, dict[str, int] | None]:
+    """By role, for roles with processes in sight; unknown wherever their CPU time is, and where a thread ended."""
+    groups = {role: "generator" if role == "generator" else f"{deployment.id} {role}" for role in used}
+    return {
+        role: None if used[role] is None else _switches(group, before, after)
+        for role, group in groups.items()
+        if after.cpu_s.get(group)
+    }
+
+
+def _switches(group: str, before: sample.Snapshot, after: sample.Snapshot) -> dict[str, int] | None:
     first, last = before.switches.get(group), after.switches.get(group)
     ended = before.threads.get(group, frozenset()) - after.threads.get(group, frozenset())
     if first is None or last is None or ended:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
 
 import psutil
 import pytest
@@ -227,9 +226,30 @@ def test_context_switches_are_unknown_where_a_thread_ended_meanwhile() -> None:
             at=0.0, cpu_s={}, steal=(0, 0), switches=group, threads={"0-ant-0 app": frozenset(threads)}, network={}
         )
 
-    one = cast(Any, SimpleNamespace(id="0-ant-0"))
-    assert account._switches(one, "app", seen(5, "1", "2"), seen(9, "1", "2", "3")) == {
-        "voluntary": 4,
-        "involuntary": 4,
-    }
-    assert account._switches(one, "app", seen(5, "1", "2"), seen(9, "1", "3")) is None
+    one = "0-ant-0 app"
+    assert account._switches(one, seen(5, "1", "2"), seen(9, "1", "2", "3")) == {"voluntary": 4, "involuntary": 4}
+    assert account._switches(one, seen(5, "1", "2"), seen(9, "1", "3")) is None
+
+
+def test_context_switches_are_told_of_every_role_whose_cpu_time_is(planned: PlannedStack) -> None:
+    one = deployment(planned)
+
+    def seen(count: int, **pids: int) -> Snapshot:
+        groups = {role if role == "generator" else f"{one.id} {role}": pid for role, pid in pids.items()}
+        return Snapshot(
+            at=0.0, cpu_s={group: {pid: float(count)} for group, pid in groups.items()},
+            switches=dict.fromkeys(groups, (count, 2 * count)),
+            threads={group: frozenset({str(pid)}) for group, pid in groups.items()},
+        )  # fmt: skip
+
+    def told(first: Snapshot, last: Snapshot) -> object:
+        return account.accounts(one, [first, last])["context_switches"]
+
+    three = {"voluntary": 3, "involuntary": 6}
+    assert told(seen(4, app=1, database=2, generator=3), seen(7, app=1, database=2, generator=3)) == {
+        "app": three, "database": three, "generator": three,
+    }  # fmt: skip
+    # A session that was opened since may have had others before it, which have ended.
+    assert told(seen(4, app=1, generator=3), seen(7, app=1, database=2, generator=3)) == {
+        "app": three, "database": None, "generator": three,
+    }  # fmt: skip
