@@ -109,6 +109,7 @@ class Connection:
         self._timer: Any = None
         self._unsent = memoryview(b"")
         self._until_check = 0
+        """Answers until the next one whose body is kept."""
         self._start_s = self._first_byte_s = 0.0
         self._recv: Callable[[int], bytes]
         self._recv_into: Callable[[memoryview], int]
@@ -157,7 +158,6 @@ class Connection:
     def close(self) -> None:
         """Close the socket. A request in flight is forgotten, not recorded."""
         self.busy = False
-        self._until_check = 0
         for watcher in (self._watcher, self._writable, self._timer):
             if watcher is not None:
                 watcher.stop()
@@ -279,6 +279,9 @@ class Connection:
         self._record(self.intended_s, self._start_s, first_byte_s, now_s, response.body_bytes, status, fault, self.step)
         self.last_fault = fault
         self.close()
+        # What answers after a fault may be another server. A close that belongs to an answer is none: servers that keep no connection
+        # would have every body checked.
+        self._until_check = 0
 
     def _settle_after(self, seconds: float) -> None:
         self._timer = self._loop.timer(seconds)

@@ -185,7 +185,7 @@ class Response:
         return self._body(data[end:])
 
     def skim(self, size: int) -> bool:
-        """Like `feed` for `size` bytes of a body that nobody keeps and that is not chunked: only their number counts."""
+        """Like `feed` for `size` bytes of a body, or of its rest, that nobody keeps and that is not chunked: only their number counts."""
         self.body_bytes += size
         if self._remaining is None:
             return False
@@ -197,7 +197,8 @@ class Response:
     @property
     def skimmable(self) -> bool:
         """Whether what comes next may go through `skim`."""
-        return self.head is not None and not self.keep and not self.head.chunked
+        enough = not self.keep or self.body_bytes >= HELD_BYTES
+        return self.head is not None and enough and not self.head.chunked
 
     def end(self) -> bool:
         """The connection has ended: True if that completes the response."""

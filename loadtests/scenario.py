@@ -54,7 +54,8 @@ class CheckTable:
     content_type: str | None = None
     """Compared on every response, without regard to case and blanks."""
     every: int = 10
-    """The body is checked on the first response of every connection and on one in `every` after; 1: on all."""
+    """The body is checked on the first response of each pooled connection, on the first one after it was lost, and on one in `every` after;
+    a close that belongs to an answer loses nothing. 1: on all."""
 
 
 @dataclass(frozen=True, kw_only=True)

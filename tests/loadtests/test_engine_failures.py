@@ -114,6 +114,23 @@ def test_bodies_are_checked_on_a_sample_where_the_scenario_says_so(serve: Any, l
     assert every.first["requests"] == 0
 
 
+def test_a_server_that_closes_each_time_has_no_more_bodies_checked_and_one_that_failed_has_its_next(
+    serve: Any, load: Any
+) -> None:
+    right, wrong = b'{"id":1,"randomNumber":2}', b'{"id":1,"randomNumber":x}'
+    top = head(len(right), extra=b"Connection: close\r\n").replace(TEXT, b"application/json")
+    server = serve(lambda number: [top + (wrong if number else right), CLOSE])
+    outcome = load(server.port, scenario="db", connections=1, measure_s=0.2)
+    faults = outcome.table.rows["fault"]
+    assert server.connections == len(faults) > 10
+    assert [number for number, fault in enumerate(faults) if fault] == list(range(10, len(faults), 10))
+    failing = serve(lambda number: [CLOSE] if number == 3 else [top + (wrong if number else right), CLOSE])
+    outcome = load(failing.port, scenario="db", connections=1, measure_s=0.2)
+    faults = outcome.table.rows["fault"]
+    found = [number for number, fault in enumerate(faults) if fault == Fault.BAD_CONTENT]
+    assert found == list(range(4, len(faults), 10))
+
+
 def test_failures_of_one_target_do_not_touch_another(
     serve: Any, load: Any, respond: Callable[[int], list[Step]]
 ) -> None:

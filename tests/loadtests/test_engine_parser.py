@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_servers import BODY, GOOD, head
 
+from loadtests.checks import HELD_BYTES
 from loadtests.errors import Fault
 from loadtests.parser import MAX_HEAD_BYTES, REMEMBERED_HEADS, Head, Heads, Malformed, Response
 
@@ -186,6 +187,20 @@ def test_a_head_is_judged_once_and_the_memory_is_bounded() -> None:
         assert response.feed(head(0, status=b"500 Oops"))
         assert response.head is not None
         assert response.head.fault is Fault.STATUS
+
+
+def test_a_body_is_skimmed_once_enough_of_it_is_held() -> None:
+    response = Response(Heads())
+    response.begin(keep=True)
+    assert not response.feed(head(HELD_BYTES + 5))
+    assert not response.skimmable
+    assert not response.feed(bytes(HELD_BYTES - 1))
+    assert not response.skimmable
+    assert not response.feed(b"ab")
+    assert response.skimmable
+    assert response.skim(4)
+    assert response.body_bytes == HELD_BYTES + 5
+    assert response.kept == bytes(HELD_BYTES - 1) + b"ab"
 
 
 def test_skimmed_bodies_are_counted_but_not_held() -> None:
