@@ -42,6 +42,8 @@ class Side:
     """Open loop: how late each arrival was handed out."""
     queued: int | None = None
     """Open loop: arrivals that found no connection free."""
+    unanswered_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Open loop that was stopped: when those arrivals were due that had no answer yet, from the start of their window."""
     left_out: bool = False
     """duet: it fell silent, and was not loaded any more."""
 

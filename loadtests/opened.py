@@ -52,6 +52,8 @@ class OpenLoop:
         """Requests that ended, in sum: for progress, not for figures."""
         self.queued = 0
         """Arrivals that found no connection free, in sum."""
+        self.unanswered_s: list[float] = []
+        """Of a run that was broken off: when those arrivals were due that had no answer yet, counted from its start."""
         self.late = Durations()
         """How late each arrival was handed to a connection or the queue: the generator's own share of a latency."""
 
@@ -61,7 +63,7 @@ class OpenLoop:
         Free connections take turns, so that all are used alike at any rate; one that the server closes is opened again when its turn comes.
         """
         self._coming, self._start_s = iter(offsets_s), window.start_s
-        self._unanswered, self._all_came = 0, False
+        self._unanswered, self._all_came, self.unanswered_s = 0, False, []
         if not self._draw():
             return
         self._free.extend(self._pool.connections)
@@ -76,7 +78,7 @@ class OpenLoop:
             alarm.close()
             self._pool.on_sweep = None
             self._free.clear()
-            self._queue.clear()
+            self._break_off()
 
     def settled(self, connection: Connection, now_s: float) -> None:
         """See `Driver`."""
@@ -115,6 +117,15 @@ class OpenLoop:
         self._all_came = True
         if not self._unanswered:
             self._drained.set()
+
+    def _break_off(self) -> None:
+        """Note who has no answer: nobody, where the run has come to its end. What is in flight is closed, so that it stays so."""
+        in_flight = [connection for connection in self._pool.connections if connection.busy]
+        due = [*(connection.intended_s for connection in in_flight), *self._queue]
+        self.unanswered_s = [intended_s - self._start_s for intended_s in due]
+        self._queue.clear()
+        for connection in in_flight:
+            connection.close()
 
     def _expire(self, now_s: float) -> None:
         """Give up those who have waited for a connection longer than the timeout."""

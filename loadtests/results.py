@@ -130,6 +130,7 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
     faults = sum((account.faults for account in accounts), np.zeros(len(Fault), np.int64))
     faults[Fault.OK] = 0
     latency = _latency_ms(table, measured, number) if late is not None else None
+    offered_s = job.measure_s if not measured.stopped else sum(max(one.end_s - one.start_s, 0.0) for one in windows)
     return {
         "id": job.targets[number].id,
         "requests": requests,
@@ -146,8 +147,9 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         "slices": len(windows),
         "generator_cpu": _generator_cpu(windows),
         "parts": _parts(job, measured, table, mine),
-        "offered_rps": late.count / job.measure_s if late is not None else None,
+        "offered_rps": late.count / offered_s if late is not None and offered_s else None,
         "queued": side.queued,
+        "unanswered": (len(side.unanswered_s) if windows else 0) if late is not None else None,
         "late_ms": lateness_ms(late) if late is not None else None,
         "latency_ms": latency,
         "late": _late(latency, late) if late is not None and latency else None,
@@ -196,7 +198,7 @@ def _stages(job: Job, measured: Measured, table: Table, number: int) -> list[dic
     """What was offered and answered stage by stage; None where requests were not kept one by one.
 
     In the open loop a request belongs to the stage in which it was due, however late it was answered; in the closed loop to the one in
-    which it ended.
+    which it ended. Rates are of the time that a stage lasted: it may have been cut off, or never have begun.
     """
     if measured.recorder.beyond is not None:
         return None
@@ -204,17 +206,23 @@ def _stages(job: Job, measured: Measured, table: Table, number: int) -> list[dic
     mine = [window for window in table.windows if window.target == number and window.phase == "measure"]
     rows = table.rows[(table.target == number) & table.measuring]
     found, began_s = [], mine[0].start_s if mine else 0.0
+    until_s = math.inf if mine and not measured.stopped else mine[0].end_s if mine else 0.0
+    # Those without an answer were due all the same: they are in what was offered.
+    unanswered_s = measured.sides[number].unanswered_s + began_s
     for stage in job.stages:
+        lasted_s = min(max(until_s - began_s, 0.0), stage.seconds)
         at = rows["intended_s"] if is_open else rows["end_s"]
         inside = rows[(at >= began_s - 1e-9) & (at < began_s + stage.seconds - 1e-9)]
         right = inside[inside["fault"] == Fault.OK]
         # What was due in a stage may be answered in a later one: then the stage reached less than it offered.
         in_time = right[right["end_s"] < began_s + stage.seconds]
         faults = np.bincount(inside["fault"], minlength=len(Fault))
+        waiting = (unanswered_s >= began_s - 1e-9) & (unanswered_s < began_s + stage.seconds - 1e-9)
+        offered = len(inside) + int(waiting.sum())
         found.append({
-            "seconds": stage.seconds, "start": stage.start, "end": stage.end,
-            "offered_rps": len(inside) / stage.seconds if is_open else None, "requests": len(right),
-            "rps": len(in_time) / stage.seconds,
+            "seconds": stage.seconds, "lasted_s": lasted_s, "start": stage.start, "end": stage.end,
+            "offered_rps": offered / lasted_s if is_open and lasted_s else None, "requests": len(right),
+            "rps": len(in_time) / lasted_s if lasted_s else None,
             "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count and fault},
             "latency_ms": latency_ms(inside) if is_open else None,
         })  # fmt: skip

@@ -106,7 +106,7 @@ class Session:
         problems = [*pool.expect.problems, *pool.tally.notes]
         side = Side(connecting=pool.tally.connecting, problems=problems)
         if isinstance(loop, OpenLoop):
-            side.late, side.queued = loop.late, loop.queued
+            side.late, side.queued, side.unanswered_s = loop.late, loop.queued, np.array(loop.unanswered_s, np.float64)
         return side
 
     def _loop(self, number: int) -> Loop:

@@ -118,7 +118,7 @@ def summary(
         **kept, "latency_ms": {key: latency.get(key) for key in PERCENTILES}, "generator_cpu": busy,
         "generator_bound": busy is not None and busy > BUSY, "late": answer["late"], "stages": answer["stages"],
         "connections": answer["connections"], "problems": answer["problems"], "beside": beside,
-        "workers": [_worker(one) for one in workers] if workers else None, "stopped": stopped,
+        "workers": [_worker(one) for one in workers] if workers else None, "stopped": stopped, "unanswered": answer["unanswered"],
     }  # fmt: skip
 
 
@@ -134,6 +134,8 @@ def text(url: str, found: dict[str, Any]) -> str:
     lines = [url, f"  {found['rps'] or 0:,.1f} requests/s: {found['requests']:,} answered in {found['seconds']:.2f} s"]
     if found["stopped"]:
         lines.append("  stopped early: this is what had been measured until then")
+        if found["unanswered"]:
+            lines.append(f"  {found['unanswered']:,} that were due by then had no answer yet: no latency has them")
     errors = ", ".join(f"{count:,} x {kind}" for kind, count in found["errors"].items())
     lines.append(f"  failed: {errors or 'none'}")
     lines += problems(found["problems"])
@@ -187,7 +189,10 @@ def _stage(stage: dict[str, Any]) -> str:
     latency = stage["latency_ms"] or {}
     shown = "".join(f"  {key} {_ms(latency[key])}" for key in ("p50", "p99") if latency)
     failed = sum(stage["errors"].values())
-    return f"  {asked} for {stage['seconds']:g} s: {stage['rps']:,.1f}/s{shown}" + (
+    if stage["rps"] is None:
+        return f"  {asked} for {stage['seconds']:g} s: not reached"
+    cut = f" (stopped after {stage['lasted_s']:.1f} s)" if stage["lasted_s"] < stage["seconds"] - 1e-6 else ""
+    return f"  {asked} for {stage['seconds']:g} s{cut}: {stage['rps']:,.1f}/s{shown}" + (
         f"  failed {failed:,}" if failed else ""
     )
 

@@ -74,6 +74,7 @@ def side(parcels: Sequence[Parcel], number: int) -> Side:
             merged.late = merged.late or Durations()
             merged.late.absorb(one["late"])
             merged.queued = (merged.queued or 0) + int(one["queued"])
+            merged.unanswered_s = np.concatenate([merged.unanswered_s, np.frombuffer(one["unanswered_s"], np.float64)])
     return merged
 
 

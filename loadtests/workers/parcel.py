@@ -32,7 +32,7 @@ class Parcel:
     steps: list[tuple[str, str]]
     """Method and name."""
     sides: list[Mapping[str, Any]]
-    """For each target: `connecting` and `late` as `Durations.pack` gives them, `problems`, `queued`."""
+    """For each target: `connecting` and `late` as `Durations.pack` gives them, `problems`, `queued`, `unanswered_s` as bytes."""
     generator: Mapping[str, Any]
 
 
@@ -48,7 +48,7 @@ def account(measured: Measured) -> dict[str, Any]:
         "sides": [
             {
                 "connecting": side.connecting.pack(), "late": side.late.pack() if side.late is not None else None,
-                "problems": list(side.problems), "queued": side.queued,
+                "problems": list(side.problems), "queued": side.queued, "unanswered_s": side.unanswered_s.tobytes(),
             }
             for side in measured.sides
         ],

@@ -120,7 +120,7 @@ def test_load_of_one_server(url: str) -> None:
     common: dict[str, Any] = {"connections": 4, "seconds": 0.4, "unix": None, "timeout_s": 5.0, "allowed": ()}
     closed = load(url, rate_rps=None, **common)
     keys = ["requests", "seconds", "rps", "offered_rps", "errors", "latency_ms", "generator_cpu", "generator_bound"]
-    keys += ["late", "stages", "connections", "problems", "beside", "workers", "stopped"]
+    keys += ["late", "stages", "connections", "problems", "beside", "workers", "stopped", "unanswered"]
     assert list(closed) == keys
     assert closed["workers"] is None
     assert closed["requests"] > 0
@@ -168,11 +168,43 @@ def test_any_busy_worker_makes_the_generator_the_bound() -> None:
         "targets": [target],
     }
     answer = dict.fromkeys(
-        ["requests", "seconds", "rps", "offered_rps", "errors", "latency_ms", "late", "stages", "problems"]
+        [
+            "requests",
+            "seconds",
+            "rps",
+            "offered_rps",
+            "errors",
+            "latency_ms",
+            "late",
+            "stages",
+            "problems",
+            "unanswered",
+        ]
     )
     found = single.summary({**answer, "generator_cpu": 0.9, "connections": 4}, None, [told])
     assert found["generator_bound"] is True
     assert found["workers"][0]["missed_starts"] == 2
+
+
+def test_what_was_stopped_is_told_with_who_had_no_answer_and_which_stages_were_cut() -> None:
+    stage = {"start": 50.0, "end": 50.0, "errors": {}, "latency_ms": None}
+    stages = [
+        {**stage, "seconds": 5.0, "lasted_s": 5.0, "rps": 50.0},
+        {**stage, "seconds": 9.0, "lasted_s": 2.5, "rps": 48.0},
+        {**stage, "seconds": 7.0, "lasted_s": 0.0, "rps": None},
+    ]
+    answer = {
+        "requests": 370, "seconds": 7.5, "rps": 49.3, "offered_rps": 50.0, "errors": {}, "latency_ms": None, "generator_cpu": 0.1,
+        "late": [], "stages": stages, "connections": 4, "problems": [], "unanswered": 5,
+    }  # fmt: skip
+    lines = single.text("", single.summary(answer, None, None, stopped=True)).splitlines()
+    assert "  5 that were due by then had no answer yet: no latency has them" in lines
+    assert not [line for line in lines if "were offered" in line], (
+        "what was reached is what had been offered until then"
+    )
+    assert lines[-4:-1] == [
+        "  50 for 5 s: 50.0/s", "  50 for 9 s (stopped after 2.5 s): 48.0/s", "  50 for 7 s: not reached",
+    ]  # fmt: skip
 
 
 def test_who_loads_follows_from_the_options() -> None:

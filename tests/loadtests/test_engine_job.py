@@ -8,7 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
-from scripted_servers import GOOD
+from scripted_servers import GOOD, HANG
 
 from loadtests import address, job, results
 from loadtests.control import Stopped
@@ -141,6 +141,52 @@ def test_stopped_within_a_slice_the_slice_ends_there(tmp_path: Path, serve: Any)
     assert window.end_s - window.start_s < 30
     table = results.Table(measured)
     assert table.correct.sum() >= 40
+
+
+def stopped_at(found: job.Job, server: Any, requests: int) -> dict[str, Any]:
+    """The result of a job that is stopped once the server has had so many requests."""
+    running = gevent.spawn(Session(found).run, Stopping("never"))
+    until(lambda: server.requests >= requests, nap=gevent.sleep)
+    gevent.sleep(0.2)
+    running.kill(Stopped, block=False)
+    measured = running.get(timeout=10)
+    results.write(found, measured, results.Table(measured))
+    target: dict[str, Any] = json.loads(found.result_path.read_text())["targets"][0]
+    return target
+
+
+def test_a_rate_that_is_stopped_is_that_of_the_time_until_then_and_tells_who_had_no_answer(
+    tmp_path: Path, serve: Any
+) -> None:
+    server = serve(lambda number: [GOOD] if number < 60 else [HANG])
+    targets = [{**TARGET, "port": server.port, "connections": 2}]
+    found = read(
+        tmp_path, mode="open", slice_s=None, targets=targets, measure_s=60, rate_rps=200.0, arrivals="constant"
+    )
+    target = stopped_at(found, server, 62)
+    assert target["offered_rps"] == pytest.approx(200.0, rel=0.1)
+    assert target["requests"] == 60
+    assert target["unanswered"] > 20, "two in flight, the others in the queue"
+    due = round(target["offered_rps"] * target["seconds"])
+    assert target["requests"] + target["unanswered"] == pytest.approx(due, abs=1)
+
+
+def test_a_stage_that_is_cut_has_the_rate_of_the_time_it_lasted_and_one_never_reached_has_none(
+    tmp_path: Path, serve: Any
+) -> None:
+    server = serve(lambda number: [GOOD] if number < 60 else [HANG])
+    stages = [{"seconds": seconds, "start": 200.0, "end": 200.0} for seconds in (0.1, 50.0, 10.0)]
+    targets = [{**TARGET, "port": server.port, "connections": 2}]
+    found = read(
+        tmp_path, mode="open", slice_s=None, targets=targets, measure_s=60.1, stages=stages, arrivals="constant"
+    )
+    target = stopped_at(found, server, 62)
+    first, second, third = target["stages"]
+    assert (first["lasted_s"], first["offered_rps"]) == (0.1, pytest.approx(200.0))
+    assert second["lasted_s"] < 50.0
+    assert second["offered_rps"] == pytest.approx(200.0, rel=0.1), "those without an answer included"
+    assert second["rps"] == pytest.approx(40 / second["lasted_s"])
+    assert (third["lasted_s"], third["offered_rps"], third["rps"]) == (0.0, None, None)
 
 
 def test_addresses() -> None:

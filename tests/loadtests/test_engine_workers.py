@@ -314,6 +314,20 @@ def test_a_job_that_is_stopped_keeps_what_all_workers_have(serve: Any, load: Any
     assert 0 <= server.requests - len(outcome.table.rows) <= 4, "but for what was in flight"
 
 
+def test_a_rate_that_is_stopped_tells_the_unanswered_of_all_workers(serve: Any, load: Any) -> None:
+    server, me = serve(lambda number: [HANG]), gevent.getcurrent()
+
+    class Impatient(Silent):
+        def wait(self, word: str) -> None:
+            if word == "go":
+                gevent.spawn_later(0.3, lambda: me.throw(Stopped))
+
+    keys = {"mode": "open", "rate_rps": 200.0, "arrivals": "constant", "measure_s": 30.0}
+    outcome = load(server.port, workers=TWO, control=Impatient(), **keys)
+    assert outcome.first["offered_rps"] == pytest.approx(200.0, rel=0.2)
+    assert outcome.first["unanswered"] == pytest.approx(200.0 * outcome.first["seconds"], rel=0.2)
+
+
 def test_timeouts_are_waited_for(serve: Any, load: Any) -> None:
     server = serve(lambda number: [HANG])
     outcome = load(server.port, workers=TWO, measure_s=0.2, timeout_s=0.3, connections=2)
