@@ -58,6 +58,8 @@ class Second:
     """A whole one on the clock of the process that loaded."""
     count: int
     histogram: bytes
+    right: int
+    """How many of them were answered right: the others timed out."""
 
 
 class Beyond:
@@ -74,6 +76,7 @@ class Beyond:
         """By target, how long those took whose latency does not count: Locust's own statistics show them too."""
         self.seconds: list[Second] = []
         self._open: dict[int, tuple[int, Histogram]] = {}
+        self._right: dict[int, int] = {}
         self._window = 0
 
     def take(self, count: int, windows: Sequence[Window]) -> None:
@@ -93,7 +96,7 @@ class Beyond:
     def close(self) -> None:
         """Encode the seconds under way."""
         for target, (second, histogram) in self._open.items():
-            self.seconds.append(Second(target, second, histogram.total, histogram.encode()))
+            self.seconds.append(Second(target, second, histogram.total, histogram.encode(), self._right[target]))
         self._open.clear()
 
     def _add(self, rows: NDArray[np.void], window: Window) -> None:
@@ -108,7 +111,9 @@ class Beyond:
         self.latency.setdefault(window.target, Histogram()).add(took_s)
         seconds = np.floor(timed["end_s"]).astype(np.int64)
         for second in np.unique(seconds).tolist():
-            self._of(window.target, second).add(took_s[seconds == second])
+            inside = seconds == second
+            self._of(window.target, second).add(took_s[inside])
+            self._right[window.target] += int((timed["fault"][inside] == Fault.OK).sum())
 
     def _of(self, target: int, second: int) -> Histogram:
         under_way = self._open.get(target)
@@ -116,9 +121,9 @@ class Beyond:
             return under_way[1]
         histogram = Histogram() if under_way is None else under_way[1]
         if under_way is not None:
-            self.seconds.append(Second(target, under_way[0], histogram.total, histogram.encode()))
+            self.seconds.append(Second(target, under_way[0], histogram.total, histogram.encode(), self._right[target]))
             histogram.clear()
-        self._open[target] = (second, histogram)
+        self._open[target], self._right[target] = (second, histogram), 0
         return histogram
 
 

@@ -122,8 +122,8 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
     windows, accounts = [window for window, _ in mine], [account for _, account in mine]
     side = measured.sides[number]
     late = side.late
-    if late is not None and measured.recorder.beyond is None:
-        seconds = _answered_s(table, number, windows)
+    if late is not None:
+        seconds = _answered_s(table, measured.recorder.beyond, number, mine)
     else:
         seconds = sum(_seconds(window, account.last_end_s) for window, account in mine)
     requests = sum(account.requests for account in accounts)
@@ -303,16 +303,37 @@ def _batches(job: Job, table: Table, measured: Measured, number: int) -> dict[st
     return {"requests": requests, "seconds": seconds, "rps": requests / seconds if seconds else None}
 
 
-def _answered_s(table: Table, number: int, windows: Sequence[Window]) -> float:
+def _answered_s(table: Table, beyond: Beyond | None, number: int, mine: Sequence[tuple[Window, Account]]) -> float:
     """How long an open loop took until `MOST` of its requests had been answered, and at least as long as they came: a single straggler
     does not make a load that was reached one that was not.
     """
-    if not windows:
+    if not mine:
         return 0.0
-    began_s, until_s = windows[0].start_s, min(windows[-1].end_s, clock())
+    began_s, until_s = mine[0][0].start_s, min(mine[-1][0].end_s, clock())
     ends = np.sort(table.rows["end_s"][(table.target == number) & table.measuring & (table.rows["fault"] == Fault.OK)])
-    most_s = float(ends[math.ceil(MOST * len(ends)) - 1]) if len(ends) else until_s
+    if beyond is not None:
+        most_s = _most_s(ends, beyond, number, max(account.last_end_s for _, account in mine))
+    else:
+        most_s = float(ends[math.ceil(MOST * len(ends)) - 1]) if len(ends) else until_s
     return max(most_s, until_s) - began_s
+
+
+def _most_s(ends: NDArray[np.float64], beyond: Beyond, number: int, last_s: float) -> float:
+    """When `MOST` of the right answers had come, where only those at `ends` were kept: the others are known by the second, and taken to
+    be even within it. `last_s` is when the last one came.
+    """
+    beyond.close()
+    kept, counts = np.unique(np.floor(ends), return_counts=True)
+    mine = sorted(
+        [*zip(kept.tolist(), counts.tolist(), strict=True)]
+        + [(each.second, each.right) for each in beyond.seconds if each.target == number]
+    )
+    missing = MOST * sum(count for _, count in mine)
+    for second, count in mine:
+        if missing <= count:
+            return second + (min(second + 1, last_s) - second) * missing / max(count, 1)
+        missing -= count
+    return last_s
 
 
 def _seconds(window: Window, last_end_s: float) -> float:

@@ -103,7 +103,7 @@ def _pack_beyond(beyond: Beyond) -> dict[str, Any]:
         ],
         "latency": [[target, histogram.pack()] for target, histogram in beyond.latency.items()],
         "failing": [[target, histogram.pack()] for target, histogram in beyond.failing.items()],
-        "seconds": [[one.target, one.second, one.count, one.histogram] for one in beyond.seconds],
+        "seconds": [[one.target, one.second, one.count, one.histogram, one.right] for one in beyond.seconds],
     }
 
 

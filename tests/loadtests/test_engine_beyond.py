@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from locust.stats import RequestStats
 from scripted_servers import GOOD, head
 
 from loadtests import beyond, recorder
+from loadtests.errors import Fault
+from loadtests.results import _most_s
 from loadtests.stats_feed import feed, feed_beyond
 
 
@@ -86,6 +89,40 @@ def test_totals_are_those_of_the_server(mode: str, serve: Any, load: Any) -> Non
     if mode == "open":
         assert outcome.targets[1]["latency_ms"]["samples"] == outcome.targets[1]["requests"]
         assert outcome.targets[1]["latency_ms"]["p50"] > 0
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_beyond_what_is_kept_one_straggler_does_not_make_the_load_longer_either(serve: Any, load: Any) -> None:
+    """As where all are kept: the time is that of 99 in 100, here from the counts of each second."""
+
+    def answer(number: int) -> list[Any]:
+        if number == 450:
+            time.sleep(1.5)
+        return [GOOD]
+
+    outcome = load(serve(answer).port, mode="open", rate_rps=800.0, measure_s=0.6, connections=8, keep_requests=200)
+    assert outcome.result["recorded"] == "histograms"
+    last_s = outcome.table.accounts[0].last_end_s - outcome.measured.recorder.windows[-1].start_s
+    assert last_s > 1.5
+    assert outcome.first["requests"] == outcome.first["window_requests"] > 300
+    assert outcome.first["seconds"] < last_s - 0.4
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_beyond_what_is_kept_the_end_is_that_of_most_answers_to_a_second() -> None:
+    """100 answers a second for 10 s: of 1,000 the 990th, with kept ones and others, and with timeouts that are none."""
+    kept = recorder.Recorder(keep_rows=128)
+    kept.open(target=0, phase="measure", slice=0, start_s=5.0, seconds=10.0, keeps_late=True)
+    ends = 5.0 + (np.arange(1000) + 1) / 100
+    for end_s in ends.tolist():
+        kept.add(end_s, end_s, end_s, end_s, 13, 200, 0)
+    for _ in range(500):
+        kept.add(14.0, 14.0, 14.0, 24.0, 0, 0, int(Fault.TIMEOUT))
+    kept.settle()
+    assert kept.beyond is not None
+    rows = kept.since(0)
+    found_s = _most_s(np.sort(rows["end_s"]), kept.beyond, 0, 24.0)
+    assert found_s == pytest.approx(ends[989], abs=0.1)
 
 
 def test_few_requests_are_kept_one_by_one(serve: Any, load: Any) -> None:
