@@ -38,7 +38,7 @@ _MISUSED = 2
 
 
 class Engine:
-    """What the users of one run by hand share: recorder, connections, and the feed into Locust's statistics."""
+    """What the users of one host share in a run by hand: recorder, connections, and the feed into Locust's statistics."""
 
     def __init__(self, environment: Environment, host: str) -> None:
         self.address = _address(host)
@@ -54,13 +54,17 @@ class Engine:
 
     @classmethod
     def of(cls, environment: Environment, host: str) -> "Engine":
-        """The one of this run. Raises LoadError where the host is none."""
-        if environment not in _ENGINES:
-            _ENGINES[environment] = cls(environment, host)
-        return _ENGINES[environment]
+        """The one of this run for `host`, since classes of users may have one each, and the web UI may change it.
+
+        Raises LoadError where the host is none.
+        """
+        engines = _ENGINES.setdefault(environment, {})
+        if host not in engines:
+            engines[host] = cls(environment, host)
+        return engines[host]
 
 
-_ENGINES: "weakref.WeakKeyDictionary[Environment, Engine]" = weakref.WeakKeyDictionary()
+_ENGINES: "weakref.WeakKeyDictionary[Environment, dict[str, Engine]]" = weakref.WeakKeyDictionary()
 
 
 class EngineUser(User):

@@ -442,6 +442,31 @@ def test_by_hand_locust_sees_every_step(serve: Any) -> None:
     assert server.connections == 3
 
 
+def test_by_hand_every_user_loads_its_own_host(serve: Any) -> None:
+    """Two classes of users with a host each, then the host of the run changed, as the web UI does."""
+    servers = [serve(lambda number: [reply(b"200 OK")]) for _ in range(3)]
+    hosts = [f"http://127.0.0.1:{server.port}" for server in servers]
+
+    class Here(Weighted):
+        host = hosts[0]
+
+    class There(Weighted):
+        host = hosts[1]
+
+    class Anywhere(Weighted):
+        host = None
+
+    env = Environment(user_classes=[Here, There, Anywhere], host=hosts[2], parsed_options=SimpleNamespace())
+    users = [Here(env), There(env), Anywhere(env)]
+    assert [user.client.get("/", name="look").ok for user in users] == [True] * 3
+    assert [server.requests for server in servers] == [1, 1, 1]
+    env.host = hosts[1]
+    assert Anywhere(env).client.get("/", name="look").ok
+    assert [server.requests for server in servers] == [1, 2, 1]
+    env.events.quitting.fire(environment=env)
+    assert env.stats.get("look", "GET").num_requests == 4
+
+
 def test_steps_are_numbered_by_method_and_name() -> None:
     steps = Steps()
     assert [steps.number(*one) for one in (("GET", "a"), ("PUT", "a"), ("GET", "a"))] == [0, 1, 0]
