@@ -23,8 +23,9 @@ def resolve(host: str, port: int, unix: str | None = None) -> Address:
         return Address(family=socket.AF_UNIX, sockaddr=unix, host="localhost")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise LoadError(f"host {host!r}: cannot be resolved ({error}); check the name, or give an address") from None
+    except (OSError, UnicodeError) as error:
+        reason = error if isinstance(error, OSError) else "not a host name"
+        raise LoadError(f"host {host!r}: cannot be resolved ({reason}); check the name, or give an address") from None
     family, _, _, _, sockaddr = found[0]
     return Address(family=family, sockaddr=sockaddr, host=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
@@ -33,7 +34,10 @@ def from_url(url: str, unix: str | None = None) -> Address:
     """The address in `http://HOST[:PORT]`, or of the unix socket `unix`. Raises LoadError for anything else."""
     if unix is not None:
         return resolve("", 0, unix)
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+    except ValueError:  # such as a bracket that is not closed
+        raise LoadError(f"{url}: expected http://HOST[:PORT]") from None
     if parts.scheme == "https":
         raise LoadError(f"{url}: TLS is not supported; give an http:// address")
     try:

@@ -56,6 +56,8 @@ def reach(place: Place) -> None:
                 sock.connect(str(endpoint.socket))
         else:
             socket.create_connection((endpoint.host, endpoint.port), CONNECT_PATIENCE_S).close()
+    except UnicodeError:  # of a host that was allowed by name, and so was not looked up before
+        raise BenchError(f"{place.url}: {endpoint.host} is not a host name; check it, or give an address") from None
     except OSError as error:
         where = endpoint.socket or place.url
         raise BenchError(f"{where}: cannot connect ({error.strerror or error}); is the server running?") from None

@@ -87,6 +87,12 @@ def test_a_refused_connection_is_one_clear_line(tmp_path: Path) -> None:
         reach(parse("http://x/", unix=tmp_path / "none.sock"))
 
 
+def test_a_host_that_is_allowed_but_is_no_name_is_one_clear_line() -> None:
+    for host in ("my..host", "x" * 64):
+        with pytest.raises(BenchError, match=f"{host} is not a host name"):
+            reach(parse(f"http://{host}/", allowed=[host]))
+
+
 @pytest.mark.parametrize("df", [1, 2, 5, 11, 30])
 @pytest.mark.parametrize("p", [0.6, 0.975, 0.999])
 def test_quantiles_of_t_are_those_of_scipy(p: float, df: int) -> None:

@@ -205,7 +205,9 @@ def test_addresses() -> None:
         ("http://127.0.0.1:99999", "the port is not a number"),
         ("http://127.0.0.1/db", "the path comes from the scenario"),
         ("http://", "expected http://"),
+        ("http://[::1", "expected http://"),
         ("http://no-such-host.invalid", "cannot be resolved"),
+        ("http://my..host", r"host 'my\.\.host': cannot be resolved \(not a host name\)"),
     ],
 )
 @pytest.mark.usefixtures("no_names")
