@@ -1,5 +1,6 @@
 """The engine under ordinary Locust: every Locust user is one pooled connection, in a closed loop or for arrivals at a rate."""
 
+import logging
 from typing import Any
 
 import gevent
@@ -17,6 +18,9 @@ from loadtests.recorder import Recorder
 from loadtests.stats_feed import StatsFeed
 
 _FEED_S = 0.5
+_DRAIN_S = 10.0
+"""The longest that the end of a test at a rate waits for answers."""
+_LOG = logging.getLogger(__name__)
 
 
 class Load:
@@ -40,18 +44,38 @@ class Load:
         self.loop: ClosedLoop | EndlessLoop = (
             ClosedLoop(self.pool)
             if options.rate is None
-            else EndlessLoop(self.pool, options.arrivals, options.rate / getattr(options, "load_workers", 1))
-        )
+            else EndlessLoop(
+                self.pool, options.arrivals, options.rate / getattr(options, "load_workers", 1),
+                seed=max(getattr(environment.runner, "worker_index", 0), 0),  # workers alike would send at the same moments
+            )
+        )  # fmt: skip
         self._feed = StatsFeed(environment.stats, self.pool.recorder, name=request.path, method=request.method)
         self._timer: Any = gevent.get_hub().loop.timer(_FEED_S, _FEED_S)
-        self._timer.start(self._feed.flush)
+        self._timer.start(self._tell)
+
+    def drain(self) -> None:
+        """At a rate: let what has arrived be answered, while the users are still there."""
+        if isinstance(self.loop, EndlessLoop):
+            self.loop.drain(_DRAIN_S)
 
     def close(self) -> None:
         """Close all connections and hand the last rows to Locust."""
         self._timer.stop()
         self.loop.close()
         self.pool.close()
+        self._tell()
+        if isinstance(self.loop, EndlessLoop):
+            if self.loop.queued:
+                _LOG.info("%s arrivals found no user free and waited for one", f"{self.loop.queued:,}")
+            if self.loop.unanswered:
+                _LOG.warning(
+                    "%s arrivals had no answer when they or the test were stopped: they are in no figure",
+                    f"{self.loop.unanswered:,}",
+                )
+
+    def _tell(self) -> None:
         self._feed.flush()
+        self.pool.tell()
 
 
 class PooledUser(User):

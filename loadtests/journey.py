@@ -47,10 +47,14 @@ class Engine:
         self.pool = Pool(address=self.address, request=request, connections=0, recorder=Recorder(), timeout_s=TIMEOUT_S)
         self._feed = StepFeed(environment.stats, self.pool.recorder, self.steps)
         self._timer: Any = gevent.get_hub().loop.timer(_FEED_S, _FEED_S)
-        self._timer.start(self._feed.flush)
+        self._timer.start(self._tell)
         own: Any = environment.events
-        own.test_stop.add_listener(lambda **_: self._feed.flush())
-        own.quitting.add_listener(lambda **_: self._feed.flush())
+        own.test_stop.add_listener(lambda **_: self._tell())
+        own.quitting.add_listener(lambda **_: self._tell())
+
+    def _tell(self) -> None:
+        self._feed.flush()
+        self.pool.tell()
 
     @classmethod
     def of(cls, environment: Environment, host: str) -> "Engine":

@@ -57,6 +57,7 @@ def on_init(environment: Environment, **_: Any) -> None:
         own.quitting.add_listener(lambda **_: job_run.finish())
     else:
         own.test_start.add_listener(lambda **_: _start(environment, options.headless))
+        own.test_stopping.add_listener(lambda **_: _drain())
         own.test_stop.add_listener(lambda **_: _stop())
 
 
@@ -71,6 +72,11 @@ def _start(environment: Environment, headless: bool) -> None:
         if headless and environment.runner is not None:
             environment.process_exit_code = BAD_JOB
             gevent.spawn(environment.runner.quit)
+
+
+def _drain() -> None:
+    if PooledUser.load is not None:
+        PooledUser.load.drain()
 
 
 def _stop() -> None:

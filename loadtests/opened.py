@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+import gevent
 import numpy as np
 from gevent.event import Event
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from loadtests.pool import Pool
 from loadtests.recorder import Window, clock
 
 Arrivals = Literal["constant", "poisson"]
+_LOOK_S = 0.02
+"""How often a drain is looked at."""
 
 
 def schedule(
@@ -143,35 +146,61 @@ class OpenLoop:
 
 
 class EndlessLoop:
-    """Arrivals at one rate without an end, on connections that come and go: for Locust by hand. Begins with the first connection."""
+    """Arrivals at one rate without an end, on connections that come and go: for Locust by hand. Begins with the first connection.
 
-    def __init__(self, pool: Pool, arrivals: Arrivals, rate_rps: float) -> None:
+    What arrived is answered, times out, or is `unanswered`: as in `OpenLoop` none is dropped.
+    """
+
+    def __init__(self, pool: Pool, arrivals: Arrivals, rate_rps: float, seed: int = 0) -> None:
         self._pool = pool
         self._gap_s = 1 / rate_rps
-        self._rng = random.Random() if arrivals == "poisson" else None
+        self._rng = random.Random(seed) if arrivals == "poisson" else None
         self._free: deque[Connection] = deque()
         self._queue: deque[float] = deque()
         self._next_s = 0.0
         self._alarm = Alarm(self._arrive)
+        self._over = False
+        self.queued = 0
+        """Arrivals that found no connection free, in sum."""
+        self.unanswered = 0
+        """Arrivals that were in flight on a connection that left, or had no answer when the loop was closed."""
         pool.on_sweep = self._expire
 
     def join(self, connection: Connection) -> None:
         """One more connection that requests may be sent on."""
         connection.driver = self
-        if not self._next_s:
+        if not self._next_s and not self._over:
             self._next_s = clock()
             self._alarm.set(self._next_s)
         self._offer(connection)
 
     def leave(self, connection: Connection) -> None:
-        """It is not used again; what it has in flight is forgotten with it."""
+        """It is not used again; what it has in flight is not answered any more."""
+        self.unanswered += connection.busy
         if connection in self._free:
             self._free.remove(connection)
 
+    def drain(self, patience_s: float) -> None:
+        """No more arrivals; wait until all that came have ended, so long at most. Blocks the calling greenlet only."""
+        self._end()
+        until_s = clock() + patience_s
+        while (self._queue or self._in_flight()) and clock() < until_s:
+            gevent.sleep(_LOOK_S)
+
     def close(self) -> None:
-        """No more arrivals."""
-        self._alarm.close()
+        """No more arrivals, and no answers: those that are waited for are `unanswered`."""
+        self._end()
         self._pool.on_sweep = None
+        self.unanswered += len(self._queue) + self._in_flight()
+        self._queue.clear()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._alarm.close()
+
+    def _in_flight(self) -> int:
+        return sum(connection.busy for connection in self._pool.connections)
 
     def settled(self, connection: Connection, now_s: float) -> None:
         """See `Driver`."""
@@ -190,6 +219,7 @@ class EndlessLoop:
             if self._free:
                 self._free.popleft().submit(intended)
             else:
+                self.queued += 1
                 self._queue.append(intended)
         self._alarm.set(self._next_s)
 

@@ -1,5 +1,6 @@
 """A target and its pool of connections."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ class Pool:
         self.connections: list[Connection] = []
         self.on_sweep: Callable[[float], None] | None = None
         """Called with the time at every sweep: for what else may time out."""
+        self._told: set[str] = set()
         for _ in range(connections):
             self.add()
         every_s = max(_SWEEP_S, _SWEEP_SHARE * timeout_s)
@@ -66,6 +68,18 @@ class Pool:
         """From now on `driver` is told when a connection is free."""
         for connection in self.connections:
             connection.driver = driver
+
+    @property
+    def problems(self) -> list[str]:
+        """What was wrong with answers, and why connections could not be made, in words: the first few different ones."""
+        return [*self.expect.problems, *self.tally.notes]
+
+    def tell(self) -> None:
+        """Log each problem once: by hand there is no result that has them."""
+        for problem in self.problems:
+            if problem not in self._told:
+                self._told.add(problem)
+                logging.getLogger(__name__).warning("%s", problem)
 
     def close(self) -> None:
         """Close everything; requests in flight are forgotten."""

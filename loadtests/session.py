@@ -103,8 +103,7 @@ class Session:
 
     def _side(self, number: int) -> Side:
         pool, loop = self.pools[number], self.loops[number] if self.loops else None
-        problems = [*pool.expect.problems, *pool.tally.notes]
-        side = Side(connecting=pool.tally.connecting, problems=problems)
+        side = Side(connecting=pool.tally.connecting, problems=pool.problems)
         if isinstance(loop, OpenLoop):
             side.late, side.queued, side.unanswered_s = loop.late, loop.queued, np.array(loop.unanswered_s, np.float64)
         return side
