@@ -144,7 +144,9 @@ def duet(
         allowed=allow_host, commands=start, generators=base.generators(load_cpus, remote_workers, bind, port),
     )  # fmt: skip
     print(json.dumps(found, indent=1) if as_json else text(found, started=bool(start)))
-    return base.INTERRUPTED if found["stopped"] else 0 if all(target["requests"] for target in found["targets"]) else 1
+    if found["stopped"]:
+        return base.INTERRUPTED
+    return 0 if found["failure"] is None and all(target["requests"] for target in found["targets"]) else 1
 
 
 @base.app.command(name="load-worker")

@@ -26,7 +26,8 @@ def duet(
 ) -> dict[str, Any]:  # fmt: skip
     """Compare `urls` and return what `--json` prints. `seconds` is the time of load, all servers together; Ctrl-C ends it early.
 
-    Without `connections` it tries how many the servers take, first. Raises BenchError.
+    Without `connections` it tries how many the servers take, first. With `commands`, starts that were completed count also where a later
+    one was interrupted or failed. Raises BenchError.
     """
     for name, value in (
         ("--connections", connections),
@@ -50,29 +51,40 @@ def duet(
         )
     results: list[dict[str, Any]] = []
     generators = generators or choose(None)
+    stopped, failure = False, None
     with Session() as session:
-        for number in range(STARTS if commands else 1):
-            with starting.up(session, places, commands):
-                for place in places:
-                    reach(place)
-                if connections is None:  # tried once, and then the same for every start
-                    connections, _ = tried(session, places, timeout_s=timeout_s, generators=generators)
-                result = measure(
-                    session, places, mode="duet", connections=connections, seconds=per_place_s, timeout_s=timeout_s,
-                    slice_s=slice_ms / 1000, seed=number, generators=generators, keep=not commands,
-                )  # fmt: skip
-            results.append(result)
-    return summary(list(urls), results, margin)
+        try:
+            for number in range(STARTS if commands else 1):
+                with starting.up(session, places, commands):
+                    for place in places:
+                        reach(place)
+                    if connections is None:  # tried once, and then the same for every start
+                        connections, _ = tried(session, places, timeout_s=timeout_s, generators=generators)
+                    # A start that is cut short is no replicate: of several it is left out as a whole.
+                    result = measure(
+                        session, places, mode="duet", connections=connections, seconds=per_place_s, timeout_s=timeout_s,
+                        slice_s=slice_ms / 1000, seed=number, generators=generators, keep=not commands,
+                    )  # fmt: skip
+                results.append(result)
+        except (KeyboardInterrupt, BenchError) as error:
+            if not results:
+                raise
+            stopped = isinstance(error, KeyboardInterrupt)
+            failure = None if stopped else str(error)
+    found = summary(list(urls), results, margin, started=bool(commands))
+    return {**found, "stopped": found["stopped"] or stopped, "failure": failure}
 
 
-def summary(urls: list[str], results: Sequence[dict[str, Any]], margin: float) -> dict[str, Any]:
-    """The keys of `bench duet --json`, from the engine's results: one, or one for each start."""
+def summary(
+    urls: list[str], results: Sequence[dict[str, Any]], margin: float, *, started: bool = False
+) -> dict[str, Any]:
+    """The keys of `bench duet --json` but `failure`, from the engine's results: one, or, with `started`, one for each start."""
     columns = [[result["targets"][number] for result in results] for number in range(len(urls))]
     # The replicate is a fresh start where there are several; else a stretch of the run, long against what neighbours share.
     parts = [
         []
         if any(answer["left_out"] for answer in column)
-        else [part for answer in column for part in ([answer] if len(results) > 1 else answer["parts"])]
+        else [part for answer in column for part in ([answer] if started else answer["parts"])]
         for column in columns
     ]
     pairs = list(itertools.combinations(range(len(urls)), 2))
@@ -96,7 +108,7 @@ def summary(urls: list[str], results: Sequence[dict[str, Any]], margin: float) -
     return {
         "targets": targets, "ratios": ratios, "stopped": any(result["stopped"] for result in results),
         "connections": columns[0][0]["connections"], "margin": margin, "seconds": sum(total_s),
-        "slices": sum(answer["slices"] for column in columns for answer in column),
+        "slices": sum(answer["slices"] for column in columns for answer in column), "starts": len(results) if started else None,
     }  # fmt: skip
 
 
@@ -140,9 +152,13 @@ def text(found: dict[str, Any], *, started: bool) -> str:
         lines.append(f"{a} / {b}  {verdict}")
     if found["stopped"]:
         lines.append(f"Stopped early, after {found['seconds']:.1f} s of slices.")
+    if found["failure"]:
+        lines += ["Ended early, since a later start failed:", *problems([found["failure"]])]
     lines.append(f"{found['connections']} connections to each.")
     lines.append(f"Resolved: the whole interval is beyond 1 by more than {found['margin']:.1%}.")
-    if started:
+    if started and found["starts"] < STARTS:
+        lines.append(f"Only {found['starts']} of {STARTS} fresh starts of each program were completed; these count.")
+    elif started:
         lines.append(f"Each program was started afresh {STARTS} times: this speaks of the programs, here.")
     else:
         lines.append("This speaks of these running processes only: two copies of one program differ")
@@ -157,6 +173,8 @@ def _why_none(a: str, b: str, found: dict[str, Any]) -> str:
     silent = [letter for letter in (a, b) if found["targets"][ord(letter) - ord("A")]["left_out"]]
     if silent:
         return f"no ratio: {' and '.join(silent)} fell silent"
+    if found["starts"] == 1:
+        return "no ratio: it takes two completed starts"
     if found["stopped"]:
         return "no ratio: too short a time"
     return "no ratio: some part of the run has no right answer; longer --slice-ms?"

@@ -289,11 +289,78 @@ def test_programs_that_duet_starts_are_started_afresh_each_time_and_ended(
     assert "started afresh 3 times: this speaks of the programs" in compare.text(found, started=True)
 
 
+@pytest.mark.parametrize(
+    ("error", "stopped", "failure"),
+    [(KeyboardInterrupt(), True, None), (BenchError("--start 'x': ended with exit code 3"), False, "exit code 3")],
+)
+@pytest.mark.parametrize("completed", [0, 1, 3])
+def test_starts_that_were_completed_count_where_a_later_one_is_not(
+    completed: int, error: BaseException, stopped: bool, failure: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def measure(*how: Any, **more: Any) -> dict[str, Any]:
+        calls.append(more["keep"])
+        if len(calls) > completed:
+            raise error
+        common = {
+            "errors": {},
+            "left_out": False,
+            "problems": [],
+            "connections": 2,
+            "slices": 12,
+            "parts": parts([9.0] * 12),
+        }
+        rates = (100 + len(calls), 50)
+        return {"stopped": False, "targets": [{**common, "requests": rate, "seconds": 1.0} for rate in rates]}
+
+    monkeypatch.setattr(compare, "measure", measure)
+    monkeypatch.setattr(compare, "reach", lambda place: None)
+    monkeypatch.setattr(compare.starting, "up", lambda *how: contextlib.nullcontext())
+    orders: dict[str, Any] = {
+        "connections": 2, "seconds": 30.0, "slice_ms": 20.0, "timeout_s": 5.0, "margin": 0.02, "allowed": (), "commands": ["x", "x"],
+    }  # fmt: skip
+    urls = ["http://127.0.0.1:1/", "http://127.0.0.1:2/"]
+    if not completed:
+        with pytest.raises(type(error)):
+            duet(urls, **orders)
+        return
+    found = duet(urls, **orders)
+    assert not any(calls), "what is cut short has no result"
+    assert (found["starts"], found["stopped"]) == (completed, stopped)
+    assert found["targets"][0]["requests"] == sum(100 + number for number in range(1, completed + 1))
+    (pair,) = found["ratios"]
+    text = compare.text(found, started=True)
+    if completed == 1:
+        assert pair["ratio"] is None, "one start is one replicate, whatever its parts"
+        assert "no ratio: it takes two completed starts" in text
+    else:
+        assert pair["ratio"] == pytest.approx(2.04, rel=0.01)
+        assert pair["low"] < pair["ratio"] < pair["high"]
+    assert f"Only {completed} of 6 fresh starts of each program were completed; these count." in text
+    assert (found["failure"] is None) == (failure is None)
+    if failure:
+        assert failure in found["failure"]
+        assert failure in text
+    assert max(len(line) for line in text.splitlines() if "://" not in line) <= 80
+
+
 def test_duet_of_two_servers(url: str) -> None:
     found = duet(
         [url, url], connections=2, seconds=0.8, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=(),
     )  # fmt: skip
-    assert list(found) == ["targets", "ratios", "stopped", "connections", "margin", "seconds", "slices"]
+    assert list(found) == [
+        "targets",
+        "ratios",
+        "stopped",
+        "connections",
+        "margin",
+        "seconds",
+        "slices",
+        "starts",
+        "failure",
+    ]
+    assert (found["starts"], found["failure"]) == (None, None)
     assert [list(target) for target in found["targets"]] == [
         ["url", "rps", "requests", "errors", "left_out", "problems"]
     ] * 2
