@@ -5,7 +5,7 @@ Each request blocks the user's greenlet until it has ended, while the event loop
 
 import json as jsons
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
@@ -75,6 +75,7 @@ class Client:
         self._connection, self._host, self._steps, self._problems, self._gate = connection, host, steps, problems, gate
         self._waiter: Any = None
         self._expected: Collection[int] = ()
+        self._check: Callable[[bytes], object] | None = None
         self._answer: tuple[int, bytes, bytes] = (0, b"", b"")
         self._fault = Fault.OK
         self.cookies: dict[str, str] = {}
@@ -103,12 +104,13 @@ class Client:
     def request(
         self, method: str, path: str, *, name: str | None = None, json: object = None, params: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | bytes | str | None = None, headers: Mapping[str, str] | None = None,
-        expect: int | Collection[int] | None = None,
+        expect: int | Collection[int] | None = None, check: Callable[[bytes], object] | None = None,
     ) -> Answer:  # fmt: skip
         """Send one request and wait for its end. It is recorded as the step `name` (the path where that is left out).
 
-        `json` is sent as JSON, `data` as it is or, a table, as a form. Right is a status of `expect`, without that any below 400. Nothing
-        is ever sent twice, and no redirect is followed. Raises LoadError for what cannot be sent.
+        `json` is sent as JSON, `data` as it is or, a table, as a form. Right is a status of `expect`, without that any below 400, with
+        a body (its first `HELD_BYTES`) of which `check` is true; what it raises counts as no. It is called from the event loop, and so must
+        not wait. Nothing is ever sent twice, and no redirect is followed. Raises LoadError for what cannot be sent.
         """
         if params:
             path += ("&" if "?" in path else "?") + urlencode(params, doseq=True)
@@ -117,7 +119,7 @@ class Client:
         step = self._steps.number(method, str(name or path))
         if self._waiter is not None:
             raise LoadError("a client is one connection: one request at a time; several at once need several users")
-        self._expected = (expect,) if isinstance(expect, int) else tuple(expect or ())
+        self._expected, self._check = (expect,) if isinstance(expect, int) else tuple(expect or ()), check
         self._answer, self._fault = (0, b"", b""), Fault.RESET
         waiter = self._waiter = Waiter()
         entered = False
@@ -135,18 +137,33 @@ class Client:
         return self._read(clock() - began_s)
 
     def judge_body(self, response: Response) -> Fault:
-        """As an `Expectation`: keeps what came, and says whether its status is right."""
+        """As an `Expectation`: keeps what came, and says whether its status and its body are right."""
         assert response.head is not None
         status = response.head.status
         self._answer = (status, response.raw_head, response.kept)
-        right = status in self._expected if self._expected else status < 400
-        self._fault = Fault.OK if right else Fault.STATUS
-        if not right:
+        self._fault = Fault.OK
+        if not (status in self._expected if self._expected else status < 400):
+            self._fault = Fault.STATUS
             wanted = " or ".join(map(str, self._expected)) or "one below 400"
-            problem = f"{self._steps.names[self._connection.step]}: status {status}, expected {wanted}"
-            if len(self._problems) < MOST_PROBLEMS and problem not in self._problems:
-                self._problems.append(problem)
+            self._note(f"status {status}, expected {wanted}")
+        elif (problem := self._wrong(self._answer[2])) is not None:
+            self._fault = Fault.BAD_CONTENT
+            self._note(problem)
         return self._fault
+
+    def _wrong(self, body: bytes) -> str | None:
+        """What `check` has against a body."""
+        try:
+            if self._check is None or self._check(body):
+                return None
+        except Exception as error:
+            return f"check: {type(error).__name__}: {error}: {body[:80]!r}"
+        return f"check says no: {body[:80]!r}"
+
+    def _note(self, problem: str) -> None:
+        problem = f"{self._steps.names[self._connection.step]}: {problem}"
+        if len(self._problems) < MOST_PROBLEMS and problem not in self._problems:
+            self._problems.append(problem)
 
     def settled(self, connection: Connection, now_s: float) -> None:
         """As a `Driver`."""

@@ -3,7 +3,10 @@
 locust -f loadtests/journeys/items.py --host http://127.0.0.1:8000
 """
 
+import json
 import random
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from locust import SequentialTaskSet, between, task
 
@@ -11,6 +14,49 @@ from loadtests.journey import EngineUser
 
 SEEDED = 20
 """Items that are there from the start have the ids from 1 on; nobody changes these."""
+NEW: Mapping[str, Any] = {"name": "Desk lamp", "quantity": 3}
+CHANGED: Mapping[str, Any] = {"name": "Desk lamp, black", "quantity": 4}
+Check = Callable[[bytes], bool]
+
+
+def _refusal(body: bytes) -> bool:
+    return list(json.loads(body)["errors"]) == ["name", "quantity"]
+
+
+def _missing(body: bytes) -> bool:
+    return bool(json.loads(body) == {"error": "item: not found"})
+
+
+def _nothing(body: bytes) -> bool:
+    return not body
+
+
+def _item(number: int | None = None, **fields: Any) -> Check:
+    """An item as the contract has it, with this id and these fields where they are known."""
+    known: Mapping[str, Any] = fields if number is None else {"id": number, **fields}
+
+    def check(body: bytes) -> bool:
+        item = json.loads(body)
+        return list(item) == ["id", "name", "quantity"] and known.items() <= item.items()
+
+    return check
+
+
+def _page(after: int, limit: int) -> Check:
+    """Rows from the id above `after` on: first the seeded ones that are left, then perhaps what other clerks have added."""
+    seeded = list(range(after + 1, SEEDED + 1))[:limit]
+
+    def check(body: bytes) -> bool:
+        rows = json.loads(body)
+        ids = [row["id"] for row in rows]
+        return (
+            len(ids) <= limit
+            and ids[: len(seeded)] == seeded
+            and ids == sorted(set(ids))
+            and all(list(row) == ["id", "name", "quantity"] for row in rows)
+        )
+
+    return check
 
 
 class Shift(SequentialTaskSet):
@@ -23,41 +69,47 @@ class Shift(SequentialTaskSet):
 
     @task
     def list_items(self) -> None:
-        self.client.get(f"/api/items?after={random.randrange(SEEDED)}&limit=10", name="list")
+        after = random.randrange(SEEDED)
+        self.client.get(f"/api/items?after={after}&limit=10", name="list", check=_page(after, 10))
 
     @task
     def open_item(self) -> None:
-        self.client.get(f"/api/items/{random.randint(1, SEEDED)}", name="open")
+        number = random.randint(1, SEEDED)
+        self.client.get(f"/api/items/{number}", name="open", check=_item(number))
 
     @task
     def mistype(self) -> None:
-        self.client.post("/api/items", json={"name": "", "quantity": -1}, expect=422, name="create, refused")
+        self.client.post(
+            "/api/items", json={"name": "", "quantity": -1}, expect=422, name="create, refused", check=_refusal
+        )
 
     @task
     def create(self) -> None:
-        answer = self.client.post("/api/items", json={"name": "Desk lamp", "quantity": 3}, expect=201, name="create")
+        answer = self.client.post("/api/items", json=NEW, expect=201, name="create", check=_item(**NEW))
         self.made = answer.json()["id"] if answer.ok else None
 
     @task
     def edit(self) -> None:
         if self.made is not None:
-            changed = {"name": "Desk lamp, black", "quantity": 4}
-            self.client.put(f"/api/items/{self.made}", json=changed, expect=200, name="edit")
+            changed = _item(self.made, **CHANGED)
+            self.client.put(f"/api/items/{self.made}", json=CHANGED, expect=200, name="edit", check=changed)
 
     @task
     def open_changed(self) -> None:
         if self.made is not None:
-            self.client.get(f"/api/items/{self.made}", expect=200, name="open, changed")
+            self.client.get(
+                f"/api/items/{self.made}", expect=200, name="open, changed", check=_item(self.made, **CHANGED)
+            )
 
     @task
     def delete(self) -> None:
         if self.made is not None:
-            self.client.delete(f"/api/items/{self.made}", expect=204, name="delete")
+            self.client.delete(f"/api/items/{self.made}", expect=204, name="delete", check=_nothing)
 
     @task
     def look_in_vain(self) -> None:
         if self.made is not None:
-            self.client.get(f"/api/items/{self.made}", expect=404, name="open, deleted")
+            self.client.get(f"/api/items/{self.made}", expect=404, name="open, deleted", check=_missing)
         self.made = None
 
 

@@ -1,10 +1,12 @@
 """Journeys: Locust's own users on the engine's connections, counted to the request, held between slices."""
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,6 +91,20 @@ def test_a_status_that_was_not_expected_is_a_failure_and_named(user: Any) -> Non
     assert rows["fault"].tolist() == [0, 5, 5]
     assert rows["step"].tolist() == [0, 1, 2]
     assert client._problems == ["gone: status 200, expected 404 or 410", "any: status 404, expected one below 400"]
+
+
+def test_a_body_that_its_check_does_not_like_is_a_failure_and_named(user: Any) -> None:
+    client, _ = user(
+        [reply(b"200 OK", b"[1]")], [reply(b"200 OK", b"[]")], [reply(b"200 OK", b"oops")], [reply(b"404 Not Found")]
+    )
+    answers = [client.get("/a", name="list", check=json.loads) for _ in range(4)]
+    assert [answer.error for answer in answers] == [None, "bad-content", "bad-content", "status"]
+    assert answers[1].text == "[]", "what came can be read all the same"
+    assert client._connection._record.__self__.since(0)["fault"].tolist() == [0, 6, 6, 5]
+    assert client._problems[0] == "list: check says no: b'[]'"
+    assert client._problems[1].startswith("list: check: JSONDecodeError: Expecting value")
+    assert client._problems[1].endswith(": b'oops'")
+    assert client.get("/a", expect=404).ok, "a check is that of one request"
 
 
 def test_a_lost_connection_is_an_answer_without_status_and_the_next_request_opens_a_new_one(user: Any) -> None:
@@ -350,35 +366,45 @@ def test_journeys_are_found_by_name() -> None:
 
 
 class Store:
-    """Answers as the contract's items do, from memory."""
+    """Answers as the contract's items do, from memory; or `empty`, as if there were none, but with the right status."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, empty: bool = False) -> None:
+        self.empty = empty
         self.items = {number: {"name": "x", "quantity": 1} for number in range(1, 21)}
         self.next = 21
         self.lock = threading.Lock()
 
-    def answer(self, method: str, path: str, body: bytes) -> bytes:
+    def answer(self, method: str, target: str, body: bytes) -> bytes:
+        path, _, query = target.partition("?")
         found = re.fullmatch(r"/api/items/(\d+)", path)
         with self.lock:
             if found and int(found[1]) not in self.items:
-                return reply(b"404 Not Found")
+                return reply(b"404 Not Found", b'{"error":"item: not found"}')
             if method == "DELETE" and found:
                 del self.items[int(found[1])]
                 return reply(b"200 OK").replace(b"200 OK", b"204 No Content").replace(b"Content-Length: 0\r\n", b"")
             if method == "POST":
                 if not json.loads(body)["name"]:
-                    return reply(b"422 Unprocessable Content")
+                    return reply(b"422 Unprocessable Content", b'{"errors":{"name":"x","quantity":"y"}}')
                 number, self.next = self.next, self.next + 1
                 self.items[number] = json.loads(body)
-                return reply(b"201 Created", json.dumps({"id": number}).encode())
-        return reply(b"200 OK", b"[]")
+                return reply(b"201 Created", self.shown(number))
+            if method == "PUT" and found:
+                self.items[int(found[1])] = json.loads(body)
+            if found:
+                return reply(b"200 OK", b"{}" if self.empty else self.shown(int(found[1])))
+            after, limit = (int(value) for value in re.findall(r"\d+", query))
+            page = [] if self.empty else [number for number in sorted(self.items) if number > after][:limit]
+            return reply(b"200 OK", b"[" + b",".join(map(self.shown, page)) + b"]")
+
+    def shown(self, number: int) -> bytes:
+        return json.dumps({"id": number, **self.items[number]}).encode()
 
 
-def test_the_clerks_leave_the_list_as_they_found_it(load: Any) -> None:
-    """Against a server that keeps items: every answer is as expected, and at most each clerk's last item is left."""
+@contextlib.contextmanager
+def serving(store: Store) -> Iterator[int]:
+    """Gives the port."""
     import socketserver
-
-    store = Store()
 
     class Handler(socketserver.StreamRequestHandler):
         disable_nagle_algorithm = True
@@ -391,7 +417,7 @@ def test_the_clerks_leave_the_list_as_they_found_it(load: Any) -> None:
                     if field.lower().startswith(b"content-length:"):
                         length = int(field.split(b":")[1])
                 body = self.rfile.read(length)
-                self.wfile.write(store.answer(method, path.partition("?")[0], body))
+                self.wfile.write(store.answer(method, path, body))
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -399,10 +425,25 @@ def test_the_clerks_leave_the_list_as_they_found_it(load: Any) -> None:
 
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        outcome = load(
-            server.server_address[1], mode="duet", scenario="items", slice_s=0.1, measure_s=0.5, connections=4
-        )
+        yield server.server_address[1]
         server.shutdown()
+
+
+def test_an_empty_list_and_an_item_that_is_none_are_bad_content_whatever_their_status(load: Any) -> None:
+    with serving(Store(empty=True)) as port:
+        outcome = load(port, mode="closed", scenario="items", measure_s=0.4, connections=2)
+    errors = {step["name"]: step["errors"] for step in outcome.first["steps"]}
+    wrong = [name for name, found in errors.items() if found]
+    assert wrong == ["list", "open", "edit", "open, changed"]
+    assert set(outcome.first["errors"]) == {"bad-content"}
+    assert "list: check says no: b'[]'" in outcome.first["problems"]
+
+
+def test_the_clerks_leave_the_list_as_they_found_it(load: Any) -> None:
+    """Against a server that keeps items: every answer is as expected, and at most each clerk's last item is left."""
+    store = Store()
+    with serving(store) as port:
+        outcome = load(port, mode="duet", scenario="items", slice_s=0.1, measure_s=0.5, connections=4)
     assert outcome.first["errors"] == {}
     assert outcome.first["problems"] == []
     assert [step["name"] for step in outcome.first["steps"]] == [
