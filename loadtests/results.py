@@ -324,7 +324,7 @@ def _most_s(ends: NDArray[np.float64], beyond: Beyond, number: int, last_s: floa
     """
     beyond.close()
     kept, counts = np.unique(np.floor(ends), return_counts=True)
-    mine = sorted(
+    mine: list[tuple[float, int]] = sorted(
         [*zip(kept.tolist(), counts.tolist(), strict=True)]
         + [(each.second, each.right) for each in beyond.seconds if each.target == number]
     )
