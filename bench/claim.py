@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +17,13 @@ from bench.stackid import NAME
 
 FOLDER = ROOT / "loadtests" / "claims"
 _FILE = re.compile(r"(?P<number>\d\d)-(?P<slug>[a-z0-9-]+)\.toml")
-_REGION = re.compile(r"(?P<relation><=|>=|<|>) ?(?P<bound>-?\d+(?:\.\d+)?)")
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_REGION = re.compile(rf"(?P<relation><=|>=|<|>) ?(?P<bound>{_NUMBER})")
+_OUTSIDE = re.compile(rf"outside (?P<low>{_NUMBER})\.\.(?P<high>{_NUMBER})")
 
 Measure = Literal["value", "ratio", "difference"]
+Conditions = list[tuple[str, float]]
+"""Relations and bounds, all of which hold."""
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,14 +141,29 @@ def read(path: Path) -> Claim:
     return claim
 
 
-def region(text: str) -> list[tuple[str, float]]:
-    """The relations and bounds of a region such as `>= 1.5` or `>= 0.97, <= 1.03`, all of which hold. Raises ValueError."""
+def region(text: str) -> list[Conditions]:
+    """A region such as `>= 1.5` or `>= 0.97, <= 1.03`; of `outside 0.8..1.25` either side, `< 0.8` and `> 1.25`. Raises ValueError."""
+    if text.startswith("outside"):
+        return _outside(text)
     found = [_REGION.fullmatch(part.strip()) for part in text.split(",")]
     if not all(found):
         raise ValueError(
-            f"'{text}' is no region; write one of < <= > >= and a number, such as '>= 1.5', or two: '>= 0.9, <= 1.1'"
+            f"'{text}' is no region; write one of < <= > >= and a number, such as '>= 1.5', or two: '>= 0.9, <= 1.1', "
+            "or 'outside 0.8..1.25'"
         )
-    return [(one["relation"], float(one["bound"])) for one in found if one]
+    return [[(one["relation"], float(one["bound"])) for one in found if one]]
+
+
+def _outside(text: str) -> list[Conditions]:
+    found = _OUTSIDE.fullmatch(text)
+    if not found:
+        raise ValueError(f"'{text}' is no region; write outside, a number, two dots and a number: 'outside 0.8..1.25'")
+    low, high = float(found["low"]), float(found["high"])
+    if low >= high:
+        raise ValueError(
+            f"'{text}' is no region: {found['low']} is not below {found['high']}; write the lower one first"
+        )
+    return [[("<", low)], [(">", high)]]
 
 
 class _Wrong(Exception):
@@ -191,11 +211,11 @@ def _check_rule(claim: Claim, rule: Rule) -> None:
             regions.append(region(text))
         except ValueError as error:
             raise _Wrong(f"key '{kind}.{key}': {rule.name}: {error}") from None
-    if len(regions) == 2 and _overlap(*regions):
+    if len(regions) == 2 and any(_overlap(*both) for both in product(*regions)):
         raise _Wrong(f"check '{rule.name}': what supports ({texts['supports']}) also refutes ({texts['refutes']})")
 
 
-def _overlap(one: list[tuple[str, float]], other: list[tuple[str, float]]) -> bool:
+def _overlap(one: Conditions, other: Conditions) -> bool:
     """Whether a number can lie in both."""
     both = [*one, *other]
     low = max(((bound, relation == ">") for relation, bound in both if relation[0] == ">"), default=(-inf, False))

@@ -225,8 +225,8 @@ def _row(question: Question, effect: Effect, supports: Region, refutes: Region |
         value=effect.value * by,
         low=effect.low * by,
         high=effect.high * by,
-        supports=(supports.low * by, supports.high * by),
-        refutes=(refutes.low * by, refutes.high * by) if refutes else None,
+        supports=[(low * by, high * by) for low, high in supports.bounds],
+        refutes=[(low * by, high * by) for low, high in refutes.bounds] if refutes else [],
         answer=answer,
         replicates=[one * by for one in effect.replicates],
     )

@@ -204,7 +204,7 @@ def rail(question: Question, effect: Effect, supports: Region, refutes: Region) 
     """Where on a rail from 0 to 100 the headline's estimate, its interval and the two regions stand; None without an estimate."""
     if not effect.known:
         return None
-    edges = [one for region in (supports, refutes) for one in (region.low, region.high) if math.isfinite(one)]
+    edges = [one for region in (supports, refutes) for both in region.bounds for one in both if math.isfinite(one)]
     log = question.measure == "ratio"
     values = [one for one in (effect.value, effect.low, effect.high, *edges, 1.0 if log else 0.0) if math.isfinite(one)]
     values = [math.log(one) for one in values if one > 0] if log else values
@@ -221,6 +221,9 @@ def rail(question: Question, effect: Effect, supports: Region, refutes: Region) 
         "at": at(effect.value),
         "low": at(effect.low) if effect.has_interval else None,
         "high": at(effect.high) if effect.has_interval else None,
-        "supports": (at(supports.low), at(supports.high)),
-        "refutes": (at(refutes.low), at(refutes.high)),
+        "regions": [
+            (name, at(low), at(high))
+            for name, region in (("supports", supports), ("refutes", refutes))
+            for low, high in region.bounds
+        ],
     }

@@ -13,7 +13,9 @@ from analysis.words import Spoken
 Measure = Literal["value", "ratio", "difference"]
 MEASURES: tuple[Measure, ...] = ("value", "ratio", "difference")
 
-_CONDITION = re.compile(r"\s*(<=|>=|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
+_NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+_CONDITION = re.compile(rf"\s*(<=|>=|<|>)\s*({_NUMBER})\s*")
+_OUTSIDE = re.compile(rf"\s*outside\s+({_NUMBER})\s*\.\.\s*({_NUMBER})\s*")
 
 
 class RuleError(ValueError):
@@ -21,14 +23,13 @@ class RuleError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Region:
+class Span:
     """The values between `low` and `high`, each bound part of it where `with_low` and `with_high` say so."""
 
     low: float
     high: float
     with_low: bool
     with_high: bool
-    text: str
 
     def holds(self, value: float) -> bool:
         """Whether `value` lies in it."""
@@ -36,24 +37,54 @@ class Region:
         below = value < self.high or (self.with_high and value == self.high)
         return above and below
 
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """The values in any of `spans`: one, or what lies on either side of a range. `text` is how it was written."""
+
+    spans: tuple[Span, ...]
+    text: str
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` lies in it."""
+        return any(span.holds(value) for span in self.spans)
+
     def holds_all(self, low: float, high: float) -> bool:
-        """Whether the whole interval from `low` to `high` lies in it."""
-        return self.holds(low) and self.holds(high)
+        """Whether the whole interval from `low` to `high` lies in it: in one span, since what is between two is not."""
+        return any(span.holds(low) and span.holds(high) for span in self.spans)
+
+    @property
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """Of each span, infinite where it is open."""
+        return tuple((span.low, span.high) for span in self.spans)
 
 
 def region(text: object) -> Region:
-    """`">= 0.5"`, or several conditions of which all must hold: `">= 0.97, <= 1.03"`. Raises RuleError for anything else."""
+    """`">= 0.5"`; several conditions of which all must hold: `">= 0.97, <= 1.03"`; either side of a range: `"outside 0.8..1.25"`.
+
+    Raises RuleError for anything else.
+    """
+    if outer := _OUTSIDE.fullmatch(str(text)):
+        below, above = float(outer[1]), float(outer[2])
+        if below >= above:
+            raise RuleError(f"'{outside.line(text)}' is no region: its lower bound must come first")
+        spans = (
+            Span(low=-math.inf, high=below, with_low=True, with_high=False),
+            Span(low=above, high=math.inf, with_low=False, with_high=True),
+        )
+        return Region(spans=spans, text=outside.line(text))
     low, high, with_low, with_high = -math.inf, math.inf, True, True
     for part in str(text).split(","):
         found = _CONDITION.fullmatch(part)
         if not found:
-            raise RuleError(f"'{text}' is no region: expected one of < <= > >= and a number")
+            raise RuleError(f"'{text}' is no region: expected one of < <= > >= and a number, or outside A..B")
         bound, closed = float(found[2]), found[1].endswith("=")
         if found[1].startswith(">") and bound >= low:
             low, with_low = bound, closed
         elif found[1].startswith("<") and bound <= high:
             high, with_high = bound, closed
-    return Region(low=low, high=high, with_low=with_low, with_high=with_high, text=outside.line(text))
+    span = Span(low=low, high=high, with_low=with_low, with_high=with_high)
+    return Region(spans=(span,), text=outside.line(text))
 
 
 @dataclass(frozen=True, kw_only=True)

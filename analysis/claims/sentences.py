@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from analysis import numbers
 from analysis.claims.effects import Effect, is_share
-from analysis.claims.rule import Claim, Question, Region
+from analysis.claims.rule import Claim, Question, Region, Span
 from analysis.claims.verdict import Found, Held, Judged
 from analysis.words import Coded, Listed, Said, known, say
 
@@ -96,7 +96,11 @@ def _metric(base: str) -> Said | Coded:
 
 
 def region(question: Question, found: Region) -> str:
-    """A region with its bounds in the question's unit: `≥ 50%`, `≥ 1.5x`. Language-free."""
+    """A region with its bounds in the question's unit: `≥ 50%`, `≥ 1.5x`, `< 0.8x / > 1.25x` of either side. Language-free."""
+    return " / ".join(_span(question, span) for span in found.spans)
+
+
+def _span(question: Question, found: Span) -> str:
     kind = unit(question)
     suffix = {"share": "%", "points": "%", "ratio": "x", "ms": " ms", "s": " s", "bytes": " MiB"}.get(kind, "")
     parts = []

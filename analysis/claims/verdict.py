@@ -143,7 +143,7 @@ def _still(region: Region, found: Effect) -> bool:
     """Whether what is only a bound answers: the region must hold all that the true figure may be as well."""
     more = found.bound in ("at least", "either")
     less = found.bound in ("at most", "either")
-    return not (more and region.high < math.inf) and not (less and region.low > -math.inf)
+    return region.holds_all(-math.inf if less else found.low, math.inf if more else found.high)
 
 
 def _held(control: Control, found: Effect) -> Held:

@@ -164,8 +164,8 @@ def row(unit: str, value: float, **rest: Any) -> Row:
     given = {
         "low": value - 0.1,
         "high": value + 0.1,
-        "supports": (0.5, math.inf),
-        "refutes": (-math.inf, 0.2),
+        "supports": [(0.5, math.inf)],
+        "refutes": [(-math.inf, 0.2)],
         "answer": "supports",
     }
     return Row(label=f"{unit} of it", figure="a figure", unit=unit, value=value, **{**given, **rest})
@@ -173,7 +173,7 @@ def row(unit: str, value: float, **rest: Any) -> Row:
 
 def test_effects_of_unlike_units_have_axes_of_their_own() -> None:
     scene = draw_forest(
-        [row("share", 98.0), row("ratio", 1.2), row("plain", -3.0), row("s", 0.2, answer="broken", refutes=None)], SHEET
+        [row("share", 98.0), row("ratio", 1.2), row("plain", -3.0), row("s", 0.2, answer="broken", refutes=[])], SHEET
     )
     told = texts(scene)
     assert [one for one in told if one in ("ratio, log scale", "share", "seconds", "value")] == [
@@ -181,6 +181,14 @@ def test_effects_of_unlike_units_have_axes_of_their_own() -> None:
     ]  # fmt: skip
     assert "control: s of it" in told
     assert sum(isinstance(shape, Symbol) for shape in scene.shapes) == 4
+
+
+def test_what_refutes_on_either_side_is_striped_on_either_side() -> None:
+    def striped(refutes: list[tuple[float, float]]) -> int:
+        return len(list(draw_forest([row("share", 50.0, refutes=refutes)], SHEET).shapes))
+
+    below, above = (-math.inf, 20.0), (80.0, math.inf)
+    assert striped([below, above]) - striped([below]) == striped([above]) - striped([]) > 0
 
 
 def test_an_effect_that_is_unknown_has_its_regions_and_no_mark() -> None:

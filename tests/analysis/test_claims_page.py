@@ -235,6 +235,7 @@ def test_bounds_of_a_region_are_told_in_the_unit_of_the_question(built: Path) ->
     rules: dict[int, Any] = {one.number: one for one in judge(load(built))}
     assert sentences.region(rules[14].checks[0].check, region("< 0.5")) == "< 50%"
     assert sentences.region(rules[9].checks[0].check, region(">= 0.95, <= 1.05")) == "≥ 0.95x, ≤ 1.05x"
+    assert sentences.region(rules[9].checks[0].check, region("outside 0.8..1.25")) == "< 0.8x / > 1.25x"
     assert str(sentences.metric("probe_failed_share_at_64")) == "share of quick probes that failed at 64"
     assert str(sentences.metric("json_rps")) == "throughput (json)"
     assert sentences.metric("unheard_of").plain() == "unheard_of"

@@ -175,6 +175,8 @@ def test_a_ratio_with_a_wide_interval_keeps_digits_in_each_bound(
     [
         (1, 0, ">= 0.8", "< 0.3", "supports", "at least"), (1, 0, "<= 1.2", "> 2", "unresolved", "at least"),
         (0, 1, ">= 0.8", "< 0.3", "unresolved", "at most"), (0, 1, "<= 1.2", "> 2", "supports", "at most"),
+        (1, 0, "> 2", "outside 0.5..0.9", "refutes", "at least"), (1, 0, "> 2", "outside 1.2..1.4", "unresolved", "at least"),
+        (1, 1, "> 2", "outside 0.5..0.9", "unresolved", "either"),
         (1, 1, ">= 0.8", "< 0.3", "unresolved", "either"), (0, 0, ">= 0.8", "< 0.3", "supports", ""),
     ],
 )  # fmt: skip
@@ -203,6 +205,29 @@ def test_regions_hold_their_bounds_as_written() -> None:
     assert not both.holds_all(0.99, 1.03)
     with pytest.raises(RuleError, match="is no region"):
         region("0.5")
+
+
+def test_what_lies_on_either_side_of_a_range_does_not_lie_on_both() -> None:
+    either = region("outside 0.8..1.25")
+    assert [either.holds(value) for value in (0.79, 0.8, 1.25, 1.26)] == [True, False, False, True]
+    assert either.holds_all(0.5, 0.7)
+    assert either.holds_all(1.3, 2.0)
+    assert not either.holds_all(0.5, 1.3)
+    for wrong in ("outside 1.25..0.8", "outside 0.8", "outside 0.8..1.25, > 3"):
+        with pytest.raises(RuleError, match="is no region"):
+            region(wrong)
+
+
+@pytest.mark.parametrize(("values", "answer"), [(SUPPORTED, "supports"), (REFUTED, "refutes"), (OPEN, "unresolved")])
+@pytest.mark.parametrize("factor", [1.0, -1.0])
+def test_a_claim_of_equality_is_refuted_from_either_side(
+    tmp_path: Path, values: Any, answer: str, factor: float
+) -> None:
+    mirrored = [1 + factor * (value - 1) for value in values]
+    found = judged(
+        tmp_path, {"new": mirrored, "copy": KEPT}, [stored.check("alike", "rate", "new", ">= 0.9, <= 1.1", "outside 0.8..1.2")]
+    )  # fmt: skip
+    assert found.checks[0].answer == answer
 
 
 def one_check(metric: str, measure: str = "value") -> Any:

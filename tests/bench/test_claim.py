@@ -87,6 +87,9 @@ def test_a_claim_reads_with_its_defaults(tmp_path: Path) -> None:
         ('supports = ">= 1.5"', 'supports = "above 1.5"', "key 'check.supports': more: 'above 1.5' is no region"),
         ('refutes = "< 1.1"', 'refutes = "<= 1.5"', "check 'more': what supports (>= 1.5) also refutes (<= 1.5)"),
         ('refutes = "< 1.1"', 'refutes = "> 2"', "also refutes"),
+        ('refutes = "< 1.1"', 'refutes = "outside 1.1..2"', "what supports (>= 1.5) also refutes (outside 1.1..2)"),
+        ('refutes = "< 1.1"', 'refutes = "outside 2..1.1"', "2 is not below 1.1; write the lower one first"),
+        ('refutes = "< 1.1"', 'refutes = "outside 1.1"', "key 'check.refutes': more: 'outside 1.1' is no region; write outside"),
         ('measure = "ratio"\n', "", "check 'more': `against` belongs to"),
         ('check = "more"', 'check = "mere"', "key 'headline.check': no check 'mere'. Did you mean more?"),
         ('name = "two"', 'name = "one"', "key 'arm.name': 'one' occurs twice"),
@@ -112,7 +115,8 @@ def test_regions_that_only_touch_have_nothing_in_common(tmp_path: Path) -> None:
         'refutes = "< 1.1"', 'refutes = "> 1.2"'
     )
     assert claim.read(written(tmp_path, touching)).check[0].refutes == "> 1.2"
-    assert claim.region(">= 0.97, <= 1.03") == [(">=", 0.97), ("<=", 1.03)]
+    assert claim.region(">= 0.97, <= 1.03") == [[(">=", 0.97), ("<=", 1.03)]]
+    assert claim.region("outside -0.5..1.03") == [[("<", -0.5)], [(">", 1.03)]]
 
 
 def test_shortened_leaves_out_the_arms_that_are_not_for_it_and_what_names_them(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
 from analysis.charts import Sheet
 from analysis.charts import _axis as axes
@@ -58,7 +58,7 @@ def _scale(unit: str, rows: Sequence[Row], field: Field) -> Axis:
     found = [
         value
         for row in rows
-        for value in (row.value, row.low, row.high, *row.supports, *(row.refutes or ()), *row.replicates)
+        for value in (row.value, row.low, row.high, *chain(*row.supports, *row.refutes), *row.replicates)
         if math.isfinite(value)
     ]
     if unit == "ratio":
@@ -79,8 +79,8 @@ def _row(panels: Panels, field: Field, axis: Axis, row: Row, top: float, line: f
     top += line * _wraps(row, panels, draw.width)
     draw.text(field.right, top + line / 2, row.figure, ink=ink, anchor="end")
     top += line
-    for bounds, hatched in ((row.refutes, True), (row.supports, False)):
-        if bounds is None or bounds[0] > axis.most or bounds[1] < axis.least:
+    for bounds, hatched in [*((one, True) for one in row.refutes), *((one, False) for one in row.supports)]:
+        if bounds[0] > axis.most or bounds[1] < axis.least:
             continue
         left = field.left if bounds[0] <= axis.least else axis.at(bounds[0])
         right = field.right if bounds[1] >= axis.most else axis.at(bounds[1])

@@ -52,7 +52,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One effect against its rule. Regions are (low, high), infinite where open; values in the unit that is drawn.
+    """One effect against its rule. Regions are of one or more (low, high), infinite where open; values in the unit that is drawn.
 
     `answer` is a check's answer, or `ok`, `broken` and `unknown` for a control, whose one region is in `supports`.
     """
@@ -63,7 +63,7 @@ class Row:
     value: float
     low: float
     high: float
-    supports: tuple[float, float]
-    refutes: tuple[float, float] | None
+    supports: Sequence[tuple[float, float]]
+    refutes: Sequence[tuple[float, float]]
     answer: str
     replicates: Sequence[float] = ()
