@@ -29,12 +29,18 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """`closed`: each connection waits for its answer before it asks again, which hides a stall."""
     path: str = "/plaintext"
     burn_ms: int = 2000
+    fault: Literal["burn", "hang"] = "burn"
+    """`hang`: instead of computing, the handler blocks, which is known to stop a loop: what that delays is a check of the instrument."""
     where: Literal["inline", "thread", "process"] = "inline"
     """Who computes: the handler itself, or an executor that it awaits."""
     before_s: float = 0.5
     after_s: float = 0.5
     delayed_ms: float = 100.0
     """A probe that took longer was delayed."""
+
+    def __post_init__(self) -> None:
+        if self.fault == "hang" and self.where != "inline":
+            raise ValueError("`hang` blocks the handler itself: leave `where` out")
 
 
 def metrics(given: Parameters) -> set[str]:
@@ -101,7 +107,8 @@ def _turn(lab: Lab, arm: PlannedArm, deployment: Deployment, asked: dict[str, As
         fault(deployment.reached, "burn", lab.secret, ms=1, where=given.where)
 
     def burn() -> None:
-        asked[arm.name] = fault(deployment.reached, "burn", lab.secret, ms=given.burn_ms, where=given.where)
+        how = {"where": given.where} if given.fault == "burn" else {}
+        asked[arm.name] = fault(deployment.reached, given.fault, lab.secret, ms=given.burn_ms, **how)
 
     return Turn(
         arm=arm, deployment=deployment, path=given.path, headers={}, connections=given.connections,
@@ -114,16 +121,21 @@ def _outcome(turn: Turn, loaded: Loaded, asked: Asked | None) -> Outcome:
         said = "never asked for" if asked is None else asked.status
         return died(turn.deployment) or Failed(reason=f"the computation was not answered ({said})")
     given: Parameters = turn.arm.parameters
-    events = [
-        event("burn-begin", monotonic(asked.body["began"]), loaded),
-        event("burn-end", monotonic(asked.body["ended"]), loaded),
-    ]
+    began, ended = lasted(given, asked)
+    events = [event("burn-begin", began, loaded), event("burn-end", ended, loaded)]
     began_s, ended_s = (float(one["at_s"]) for one in events)
     used = loaded.accounts(turn.deployment)
     return Found(
         metrics=judged(loaded.rows().of(turn.deployment.id), began_s, ended_s, given.delayed_ms / 1000),
         events=[*loaded.events, *events], requests=loaded.requests, cpu_s=used["cpu_s"], pss_bytes=used["pss_bytes"],
     )  # fmt: skip
+
+
+def lasted(given: Parameters, asked: Asked) -> tuple[float, float]:
+    """From when to when it lasted, on the monotonic clock. A block does not say so: then the time that it certainly covers."""
+    if given.fault == "hang":
+        return asked.ended_s - given.burn_ms / 1000, asked.sent_s + given.burn_ms / 1000
+    return monotonic(asked.body["began"]), monotonic(asked.body["ended"])
 
 
 def judged(rows: Rows, began_s: float, ended_s: float, delayed_s: float) -> dict[str, float | None]:

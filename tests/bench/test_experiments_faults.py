@@ -288,6 +288,26 @@ def test_a_burn_is_asked_for_among_probes_at_a_steady_rate(
     assert lab.how == [{"env": {"FAULT_SECRET": "s3cret"}}]
 
 
+def test_a_block_does_not_say_when_it_was_so_only_what_it_certainly_covers_is_judged(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = FakeLab(deployment(tree), stalled(0.5, 2.5))
+    calls = asking(monkeypatch, burn, lambda: Asked(sent_s=0.45, ended_s=2.52, status=200, body={"hung_ms": 2000}))
+    found = burn.together(cast(Lab, lab), [arm(tree, burn.Parameters(fault="hang"))], 0)["one"]
+    assert isinstance(found, Found)
+    assert calls == [("hang", "s3cret", {"ms": 2000})]
+    began, ended = burn.lasted(burn.Parameters(fault="hang"), Asked(sent_s=0.45, ended_s=2.52, status=200))
+    assert (began, ended) == (pytest.approx(0.52), pytest.approx(2.45))
+    assert burn.judged(stalled(0.5, 2.5), began, ended, 0.1)["delayed_share"] == 1.0
+    with pytest.raises(ValueError, match="leave `where` out"):
+        burn.Parameters(fault="hang", where="thread")
+
+
+def test_a_refuting_value_of_claim_14_leaves_its_controls_whole() -> None:
+    judged = {(check.arm, check.metric, check.against) for check in CLAIM.check}
+    assert not judged & {(control.arm, control.metric, control.against) for control in CLAIM.control}
+
+
 def test_a_burn_that_nobody_answers_is_a_failure(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = FakeLab(deployment(tree), stalled(0.5, 2.5), failed={"two": Failed(reason="not up")})
     asking(monkeypatch, burn, lambda: Asked(sent_s=0, ended_s=2, status=404))
