@@ -53,6 +53,10 @@ class Region:
         """Whether the whole interval from `low` to `high` lies in it: in one span, since what is between two is not."""
         return any(span.holds(low) and span.holds(high) for span in self.spans)
 
+    def meets(self, low: float, high: float) -> bool:
+        """Whether any value from `low` to `high` lies in it."""
+        return any(span.holds(low) or span.holds(high) or low < span.low < high for span in self.spans)
+
     @property
     def bounds(self) -> tuple[tuple[float, float], ...]:
         """Of each span, infinite where it is open."""

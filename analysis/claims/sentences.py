@@ -133,6 +133,9 @@ def why(judged: Judged) -> Said:
         return say(
             "claims.why.invalid", when=held.control.when, figure=figure(held.control, held.effect), expect=expect
         )
+    if key == "bound_control":
+        bound: Held = slots["control"]
+        return say("claims.why.bound_control", name=bound.control.when, figure=figure(bound.control, bound.effect))
     if key == "depends":
         still = say("claims.why.open", open=_whens(slots["open"])) if slots["open"] else ""
         return say("claims.why.depends", holds=_whens(slots["for"]), fails=_whens(slots["against"]), open=still)

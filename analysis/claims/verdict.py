@@ -36,7 +36,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A control with its estimate. `ok` is None where it was not measured."""
+    """A control with its estimate. `ok` is None where it was not measured, or is a bound that does not say."""
 
     control: Control
     effect: Effect
@@ -66,7 +66,7 @@ class Judged:
 
     @property
     def controls_ok(self) -> bool | None:
-        """Whether every control came out as it must; None where one was not measured, or there was nothing to control."""
+        """Whether every control came out as it must; None where one says nothing, or there was nothing to control."""
         if any(held.ok is False for held in self.controls):
             return False
         return None if not self.controls or any(held.ok is None for held in self.controls) else True
@@ -141,14 +141,27 @@ def _checked(check: Check, found: Effect) -> Found:
 
 def _still(region: Region, found: Effect) -> bool:
     """Whether what is only a bound answers: the region must hold all that the true figure may be as well."""
+    return region.holds_all(*_possible(found, found.low, found.high))
+
+
+def _possible(found: Effect, low: float, high: float) -> tuple[float, float]:
+    """From `low` to `high`, or beyond, where the figure is only a bound."""
     more = found.bound in ("at least", "either")
     less = found.bound in ("at most", "either")
-    return region.holds_all(-math.inf if less else found.low, math.inf if more else found.high)
+    return -math.inf if less else low, math.inf if more else high
 
 
 def _held(control: Control, found: Effect) -> Held:
-    """A control is judged by its estimate: what must vanish has no margin to be told apart from."""
-    return Held(control=control, effect=found, ok=control.expect.holds(found.value) if found.known else None)
+    """A control is judged by its estimate: what must vanish has no margin to be told apart from.
+
+    Where that is only a bound it says nothing unless every true figure that is possible would say the same: two copies that the generator
+    limits are alike whatever they are.
+    """
+    ok: bool | None = None
+    if found.known:
+        possible = _possible(found, found.value, found.value)
+        ok = True if control.expect.holds_all(*possible) else None if control.expect.meets(*possible) else False
+    return Held(control=control, effect=found, ok=ok)
 
 
 def _verdict(checks: Sequence[Found], controls: Sequence[Held], least: int) -> tuple[Status, Verdict, Reason]:
@@ -157,6 +170,8 @@ def _verdict(checks: Sequence[Found], controls: Sequence[Held], least: int) -> t
         return "invalid", "inconclusive", Reason(key="invalid", slots={"control": broken})
     unseen = next((held for held in controls if held.ok is None), None)
     if unseen:
+        if unseen.effect.known:
+            return "judged", "inconclusive", Reason(key="bound_control", slots={"control": unseen})
         slots = {"name": unseen.control.when, "reason": unseen.effect.missing}
         return "judged", "inconclusive", Reason(key="no_control", slots=slots)
     told = [found for found in checks if found.answer != "left-out"]

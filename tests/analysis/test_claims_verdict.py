@@ -198,6 +198,35 @@ def test_a_rate_that_the_stack_did_not_limit_answers_only_as_the_bound_that_it_i
         assert "≥ +0%" in sentences.sentence(found)[0].plain() or "≤ +0%" in sentences.sentence(found)[0].plain()
 
 
+@pytest.mark.parametrize(
+    ("copy", "old", "expect", "ok"),
+    [
+        (1, 1, ">= 0.95, <= 1.05", None), (1, 0, ">= 0.95, <= 1.05", None), (0, 1, ">= 0.95, <= 1.05", None),
+        (0, 0, ">= 0.95, <= 1.05", True), (1, 0, ">= 0.9", True), (1, 0, "<= 0.9", False), (0, 1, "<= 0.9", None),
+    ],
+)  # fmt: skip
+def test_a_control_that_is_only_a_bound_is_not_judged(
+    tmp_path: Path, copy: int, old: int, expect: str, ok: bool | None
+) -> None:
+    checks = [stored.check("faster", "rate", "new", ">= 0.8", "< 0.3")]
+    control = stored.control("copies-alike", "json_rps", "copy", expect, against="old", measure="ratio")
+    records = [
+        stored.record(3, name, n, {"json_rps": 1000.0, "json_bounded": limited})
+        for name, limited in (("copy", copy), ("old", old)) for n in range(6)
+    ]  # fmt: skip
+    records += stored.several(3, "new", "rate", SUPPORTED)
+    (found,) = judge(
+        load(stored.write(tmp_path, stored.header({3: stored.claim(3, ARMS, checks, [control])}), records))
+    )
+    assert found.controls_ok == ok
+    assert (found.status, found.verdict) == {
+        None: ("judged", "inconclusive"), True: ("judged", "supported"), False: ("invalid", "inconclusive"),
+    }[ok]  # fmt: skip
+    if ok is None:
+        assert "“copies alike” says nothing" in sentences.why(found).plain("en")
+        assert "说明不了什么" in sentences.why(found).plain("zh-Hans")
+
+
 def test_regions_hold_their_bounds_as_written() -> None:
     both = region(">= 0.97, < 1.03")
     assert [both.holds(value) for value in (0.96, 0.97, 1.0, 1.03)] == [False, True, True, False]
