@@ -21,7 +21,7 @@ from bench.service import Database
 from bench.session import Session
 from bench.store import RunStore
 
-GATE_PATIENCE_S = 20.0
+GATE_PATIENCE_S = 30.0
 """How long loads that measure side by side wait for each other."""
 
 

@@ -115,6 +115,8 @@ class Crowd:
             "rate_bytes_s": self.terms.rate or None, "receive_buffer_bytes": self.terms.buffer, "ramp_s": self.terms.arrives_s,
             "connected": len(connected), "first_byte": sum(bool(one.first_byte_s) for one in all_),
             "settled": sum(bool(one.settled_s) for one in all_), "settled_s": self.settled_s,
+            "on_the_way": sum(not 0 < (one.settled_s or one.ended_s) <= from_s for one in all_),
+            "present": sum(bool(one.connected_s) and one.connected_s <= from_s and one.ended_s >= to_s for one in all_),
             "held": sum(bool(one.settled_s) and one.settled_s <= from_s and one.ended_s >= to_s for one in all_),
             "outcomes": dict(Counter(str(one.outcome) for one in all_)),
             "ended": {phase: dict(found) for phase, found in whiles.items() if found},

@@ -1,6 +1,7 @@
 """Quick requests beside slow clients: how many of them fail or wait, while so many others read or send slowly. See docs/claims.md.
 
-Arriving and holding are two effects: the probes are counted once all that can be in place are, and what happened meanwhile is told apart.
+Arriving and holding are two effects: the probes are counted once all that can be in place are and the stack is at rest, and what happened
+meanwhile is told apart. A reader's first byte is not enough: behind a buffering front the rest of its answer is still being made.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from bench import load
 from bench.deployment import Deployment, died
 from bench.experiments import Outcome
+from bench.experiments._rest import LOOK_S, LOOKS, rest
 from bench.lab import ArmFailedError, Found, Lab, Loaded, PlannedArm, job_name
 from bench.model import Failed
 
@@ -44,6 +46,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     probe_s: float = 3.0
     settle_s: float = 1.0
     """How long is waited at most for those that never get in place: where all workers are held, that is most of them."""
+    rest_s: float = 6.0
+    """How long after that is waited at most until the stack is at rest, which it is once it only holds them."""
     finish_s: float = 3.0
     scenarios: tuple[str, ...] = ("plaintext",)
     """What the probes ask for."""
@@ -61,7 +65,11 @@ def metrics(given: Parameters) -> set[str]:
         "probe_p50_ms",
         "probe_p90_ms",
         "slow_held_share",
+        "slow_present_share",
         "slow_truncated_share",
+        "arrival_failed_share",
+        "arrival_work_s",
+        "at_rest_share",
         "pss_bytes",
     )
     return {f"{name}_at_{level}" for name in names for level in given.levels}
@@ -69,7 +77,7 @@ def metrics(given: Parameters) -> set[str]:
 
 def seconds(given: Parameters) -> float:
     """See `Kind`; arms are side by side, so an arm takes little more than its load process's start."""
-    each = RAMP_S + given.settle_s / 2 + given.probe_s + given.probe_timeout_s / 2
+    each = RAMP_S + given.settle_s / 2 + LOOKS * LOOK_S + given.rest_s / 4 + given.probe_s + given.probe_timeout_s / 2
     return JOB_S * len(given.levels) + each * (len(given.levels) - 1) + each / 4
 
 
@@ -107,14 +115,23 @@ def _try(
     lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int, level: int, gate: Callable[[], object]
 ) -> Found:  # fmt: skip
     given: Parameters = arm.parameters
+    rested: list[float | None] = []
+
+    def in_place() -> None:
+        rested.append(rest(deployment, given.rest_s))
+        gate()
+
     loaded = lab.load(
-        job(given, deployment, level), name=job_name(arm, replicate, f"{level}"), watched=[deployment], gate=gate
+        job(given, deployment, level), name=job_name(arm, replicate, f"{level}"), watched=[deployment], gate=in_place
     )
     if why := died(deployment):
         raise ArmFailedError(why)
     used = loaded.accounts(deployment)
     sizes = [size for size in used["pss_bytes"].values() if size is not None]
-    metrics = {**at_level(given, deployment, loaded, level), f"pss_bytes_at_{level}": sum(sizes) if sizes else None}
+    metrics = {
+        **at_level(given, deployment, loaded, level), f"arrival_work_s_at_{level}": rested[0],
+        f"at_rest_share_at_{level}": float(rested[0] is not None), f"pss_bytes_at_{level}": sum(sizes) if sizes else None,
+    }  # fmt: skip
     return Found(
         metrics=metrics, requests=loaded.requests, cpu_s=used["cpu_s"], pss_bytes=used["pss_bytes"],
         flags=["generator-late"] if loaded.target(deployment.id)["late"] else [],
@@ -146,6 +163,8 @@ def at_level(given: Parameters, deployment: Deployment, loaded: Loaded, level: i
     rows = loaded.rows().of(deployment.id)
     right, took_s = rows.right, rows.end_s - rows.intended_s
     beside = loaded.answer["beside"]
+    failed = sum(beside["arrival"]["errors"].values())
+    came = failed + beside["arrival"]["requests"]
     whole = {f"{name}_at_{level}_of": float(len(rows)) for name in ("probe_failed_share", "probe_delayed_share")}
     took_ms = {
         f"probe_p{p}_ms_at_{level}": float(np.percentile(took_s, p, method="inverted_cdf")) * 1000 if len(rows) >= 100 else None
@@ -155,7 +174,9 @@ def at_level(given: Parameters, deployment: Deployment, loaded: Loaded, level: i
         f"probe_failed_share_at_{level}": float(1 - right.mean()) if len(rows) else None,
         f"probe_delayed_share_at_{level}": float((took_s > DELAYED_S).mean()) if len(rows) else None,
         **took_ms, **whole,
+        f"arrival_failed_share_at_{level}": failed / came if came else None, f"arrival_failed_share_at_{level}_of": float(came),
         f"slow_held_share_at_{level}": beside["held"] / level, f"slow_held_share_at_{level}_of": float(level),
+        f"slow_present_share_at_{level}": beside["present"] / level, f"slow_present_share_at_{level}_of": float(level),
         f"slow_truncated_share_at_{level}": beside["outcomes"].get("truncated", 0) / level,
         f"slow_truncated_share_at_{level}_of": float(level),
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import resource
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from lab_bench import Bench, Row, answer, planned
 
 from bench import experiments, load
 from bench.database import data, observe
-from bench.experiments import capacity, concurrency, crowd, held, slots
+from bench.experiments import _rest, capacity, concurrency, crowd, held, slots
 from bench.lab import Found
 from bench.model import BenchError, Failed
 from bench.service import Database
@@ -341,7 +342,10 @@ def test_capacity_gives_a_stack_and_itself_different_copies() -> None:
 
 
 def beside(**changes: Any) -> dict[str, Any]:
-    return {"held": 4, "outcomes": {"completed": 12, "truncated": 4}, **changes}
+    return {
+        "held": 4, "present": 4, "on_the_way": 0, "settled_s": 1.0, "outcomes": {"completed": 12, "truncated": 4},
+        "arrival": {"requests": 30, "errors": {"timeout": 20}}, **changes,
+    }  # fmt: skip
 
 
 def test_a_crowd_is_a_fresh_deployment_for_each_level(bench: Bench) -> None:
@@ -368,6 +372,8 @@ def test_a_crowd_is_a_fresh_deployment_for_each_level(bench: Bench) -> None:
         1,
         0.25,
     )
+    assert (told["slow_present_share_at_16"], told["slow_present_share_at_16_of"]) == (0.25, 16)
+    assert (told["arrival_failed_share_at_16"], told["arrival_failed_share_at_16_of"]) == (0.4, 50)
     assert {name for name in told if not name.endswith("_of")} == crowd.metrics(arm.parameters)
     assert [ids for what, ids in bench.work if what == "start"] == [
         ["0c07-flask--gunicorn-sync+workers=2--direct-0"], ["0c07n1-flask--gunicorn-sync+workers=2--direct-0"],
@@ -415,6 +421,54 @@ def test_arms_of_a_crowd_are_measured_at_the_same_time(bench: Bench) -> None:
     found = crowd.together(bench.lab, arms, 1)
     assert isinstance(found["one"], Found)
     assert found["two"] == Failed(reason="no")
+
+
+def test_probes_count_once_the_stack_is_at_rest_and_what_it_did_until_then_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = planned(
+        "crowd", "probe_failed_share_at_4", ("one", SYNC, {}), ("two", LOOP, {"rest_s": 0.5}), levels=[4], rest_s=3.0
+    )
+    order: list[Any] = []
+    both = threading.Barrier(2)
+
+    def rest(deployment: Any, most_s: float) -> float | None:
+        order.append(most_s)
+        both.wait(5)
+        return 1.25 if most_s == 3.0 else None
+
+    monkeypatch.setattr(crowd, "rest", rest)
+    bench.answer = lambda name, job: ({**answer(job), "beside": beside()}, [])
+    bench.during = lambda: order.append("measured")
+    found = crowd.together(bench.lab, arms, 0)
+    assert (set(order[:2]), order[2:]) == ({3.0, 0.5}, ["measured", "measured"])
+    one, two = metrics(found["one"]), metrics(found["two"])
+    assert (one["arrival_work_s_at_4"], one["at_rest_share_at_4"]) == (1.25, 1)
+    assert (two["arrival_work_s_at_4"], two["at_rest_share_at_4"]) == (None, 0)
+
+
+def until_rest(busy: Sequence[float], most_s: float, waits: Sequence[bool] = ()) -> float | None:
+    """What is said of a stack that takes these shares of a CPU, look by look."""
+    clock, cpu_s, looks = [0.0], [0.0], [-1]
+
+    def pause(seconds: float) -> None:
+        looks[0] += 1
+        clock[0] += seconds
+        cpu_s[0] += seconds * busy[min(looks[0], len(busy) - 1)]
+
+    def used() -> tuple[float, bool]:
+        return cpu_s[0], looks[0] >= 0 and looks[0] < len(waits) and waits[looks[0]]
+
+    return _rest.until_rest(used, most_s, now=lambda: clock[0], pause=pause)
+
+
+def test_a_stack_is_at_rest_after_looks_in_a_row_and_never_while_it_works_or_waits_for_a_disk() -> None:
+    assert until_rest([0.01], 6.0) == 0.0
+    assert until_rest([0.5, 0.5, 0.5, 0.5, 0.01], 6.0) == 1.0
+    assert until_rest([0.5, 0.01, 0.5, 0.01], 6.0) == 0.75, "one look of rest is a pause"
+    assert until_rest([0.1], 2.0) is None, "a tenth of a CPU is what one of ten that work gets"
+    assert until_rest([0.0], 6.0, waits=[True, True]) == 0.5
+    assert until_rest([0.0], 1.0, waits=[True] * 9) is None
 
 
 # held

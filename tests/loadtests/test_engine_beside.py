@@ -164,6 +164,8 @@ def test_readers_starve_a_server_of_one_at_a_time_and_no_other(pages: Any, besid
     assert free.result["beside"]["settled"] == 3
     crowd = held.result["beside"]
     assert (crowd["connected"], crowd["settled"], crowd["held"], crowd["settled_s"]) == (3, 1, 1, None)
+    assert (crowd["present"], crowd["on_the_way"]) == (3, 2), "those that wait for their turn are there as well"
+    assert (free.result["beside"]["present"], free.result["beside"]["on_the_way"]) == (3, 0)
     assert crowd["outcomes"] == {"completed": 3}, "once they hurry, each gets its turn"
 
 
@@ -285,11 +287,11 @@ def test_idle_connections_that_the_server_closes_are_counted(serve: Any, beside:
         closing = serve(lambda number, steps=steps: steps)
         crowd = beside(closing.port, "idle", 8).result["beside"]
         assert crowd["outcomes"] == {"closed": 8}
-        assert (crowd["settled"], crowd["held"]) == (8, 0)
+        assert (crowd["settled"], crowd["held"], crowd["present"], crowd["on_the_way"]) == (8, 0, 0, 0)
     silent = serve(lambda number: [HANG])
     crowd = beside(silent.port, "idle", 2, settle_s=0.2, finish_s=0.2, timeout_s=0.2).result["beside"]
     assert crowd["outcomes"] == {"unfinished": 2}
-    assert crowd["settled"] == 0
+    assert (crowd["settled"], crowd["on_the_way"]) == (0, 2)
 
 
 def test_a_refusing_server_and_one_that_speaks_otherwise_are_told_apart(serve: Any, beside: Any) -> None:
