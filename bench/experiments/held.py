@@ -21,6 +21,8 @@ MOST, MOST_FRONTED = 10_000, 5_000
 SPARE_FILES = 128
 """Descriptors of a process beside its connections."""
 PROBE_CONNECTIONS = 16
+SETTLE_S, SETTLE_RPS = 5.0, 1000.0
+"""How long those that come are waited for after the last has begun: so long, and so many a second. It ends when all are in place."""
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _ROLES: tuple[Role, ...] = ("app", "front")
 
@@ -45,7 +47,13 @@ def metrics(given: Parameters) -> set[str]:
     """See `Kind`."""
     found = slots.metrics(given) if given.levels else set()
     if given.idle:
-        found |= {"idle_held_share", "idle_probe_p50_ms", "idle_probe_failed_share"}
+        found |= {
+            "idle_held_share",
+            "idle_arrived_share",
+            "idle_arrival_s",
+            "idle_probe_p50_ms",
+            "idle_probe_failed_share",
+        }
         found |= {f"idle_{role}_per_connection_bytes" for role in _ROLES}
     return found
 
@@ -134,7 +142,10 @@ def idle(lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int) -> F
         scenario="plaintext", mode="open", rate_rps=given.probe_rps, arrivals="constant", seed=0, warmup_s=0.2,
         measure_s=given.probe_s,
         targets=[load.Target(id=deployment.id, endpoint=deployment.client, connections=PROBE_CONNECTIONS)],
-        beside=load.Beside(kind="idle", count=given.idle, path="/plaintext", ramp_s=given.idle_ramp_s, settle_s=5.0, finish_s=10.0),
+        beside=load.Beside(
+            kind="idle", count=given.idle, path="/plaintext", ramp_s=given.idle_ramp_s, finish_s=10.0,
+            settle_s=SETTLE_S + given.idle / SETTLE_RPS,
+        ),
     )  # fmt: skip
     loaded = lab.load(job, name=job_name(arm, replicate, "idle"), watched=[deployment], at=[look])
     return _idle_found(given, deployment, loaded, before, during[0])
@@ -145,6 +156,8 @@ def _idle_found(
 ) -> Found:  # fmt: skip
     mine, beside, used = loaded.target(deployment.id), loaded.answer["beside"], loaded.accounts(deployment)
     failed = sum(mine["errors"].values())
+    # Who was still on the way says how fast they are taken, not how many are held; who was refused or closed was not held.
+    arrived = given.idle - beside["on_the_way"]
     each = {
         f"idle_{role}_per_connection_bytes": (more - less) / beside["held"]
         if (more := during.get(role)) and (less := before.get(role)) and beside["held"] else None
@@ -152,7 +165,9 @@ def _idle_found(
     }  # fmt: skip
     return Found(
         metrics={
-            "idle_held_share": beside["held"] / given.idle, "idle_held_share_of": float(given.idle),
+            "idle_held_share": beside["held"] / arrived if arrived else None, "idle_held_share_of": float(arrived),
+            "idle_arrived_share": arrived / given.idle, "idle_arrived_share_of": float(given.idle),
+            "idle_arrival_s": beside["settled_s"],
             "idle_probe_p50_ms": mine["latency_ms"]["p50"], "idle_probe_failed_share": failed / (mine["requests"] + failed),
             "idle_probe_failed_share_of": float(mine["requests"] + failed), **each,
         },

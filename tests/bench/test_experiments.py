@@ -499,7 +499,27 @@ def test_held_looks_at_memory_before_and_while_the_crowd_is_there(
     assert {name for name in found if not name.endswith("_of")} == held.metrics(arm.parameters)
     crowd_job = next(job for job in bench.jobs.values() if job.beside)
     assert crowd_job.beside is not None
-    assert (crowd_job.beside.kind, crowd_job.beside.count) == ("idle", 1000)
+    assert (crowd_job.beside.kind, crowd_job.beside.count, crowd_job.beside.settle_s) == ("idle", 1000, 6.0)
+    assert (found["idle_arrived_share"], found["idle_arrival_s"]) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("came", "held_share", "of", "arrived_share"),
+    [
+        ({"held": 600, "on_the_way": 400, "settled_s": None}, 1.0, 600, 0.6),  # slow to arrive: all that came are held
+        ({"held": 600, "on_the_way": 0}, 0.6, 1000, 1.0),  # refused or closed: those are not held
+        ({"held": 0, "on_the_way": 1000, "settled_s": None}, None, 0, 0.0),
+    ],
+)
+def test_who_is_still_on_the_way_is_told_apart_from_who_is_not_held(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, came: dict[str, Any], held_share: float | None, of: int, arrived_share: float
+) -> None:  # fmt: skip
+    (arm,) = planned("held", "idle_held_share", ("loop", LOOP, {}), idle=1000, probe_s=0.01)
+    monkeypatch.setattr(held, "_memory", lambda deployment: {"app": 1, "front": None})
+    bench.answer = lambda name, job: ({**answer(job), "beside": beside(**came)}, [])
+    found = metrics(held.together(bench.lab, [arm], 0)["loop"])
+    assert (found["idle_held_share"], found["idle_held_share_of"]) == (held_share, of)
+    assert (found["idle_arrived_share"], found["idle_arrived_share_of"]) == (arrived_share, 1000)
 
 
 @pytest.mark.parametrize(
