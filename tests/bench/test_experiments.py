@@ -1,5 +1,6 @@
 """Kinds of experiments on made-up answers: what they ask for, and what they make of what comes."""
 
+import os
 import resource
 import threading
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from lab_bench import Bench, Row, answer, planned
 
-from bench import experiments, load
+from bench import experiments, load, sample
 from bench.database import data, observe
 from bench.experiments import _rest, capacity, concurrency, crowd, held, slots
 from bench.lab import Found
@@ -466,9 +467,20 @@ def test_a_stack_is_at_rest_after_looks_in_a_row_and_never_while_it_works_or_wai
     assert until_rest([0.01], 6.0) == 0.0
     assert until_rest([0.5, 0.5, 0.5, 0.5, 0.01], 6.0) == 1.0
     assert until_rest([0.5, 0.01, 0.5, 0.01], 6.0) == 0.75, "one look of rest is a pause"
-    assert until_rest([0.1], 2.0) is None, "a tenth of a CPU is what one of ten that work gets"
+    assert until_rest([0.25], 2.0) is None, "it wants more than it may at rest"
     assert until_rest([0.0], 6.0, waits=[True, True]) == 0.5
     assert until_rest([0.0], 1.0, waits=[True] * 9) is None
+
+
+def test_who_waits_for_a_cpu_that_others_have_is_not_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for task, text in (("7", "100000000 2000000000 9"), ("8", "50000000 0 1")):
+        (tmp_path / "7" / "task" / task).mkdir(parents=True)
+        (tmp_path / "7" / "task" / task / "schedstat").write_text(text, encoding="ascii")
+    monkeypatch.setattr(_rest, "PROC", tmp_path)
+    assert _rest.wanted_s(7) == pytest.approx(2.15)
+    monkeypatch.setattr(sample, "cpu_seconds", lambda pid: 0.15)
+    assert _rest.wanted_s(8) == 0.15, "where the kernel tells no more"
+    assert _rest.used([os.getpid()])[1], "this process runs"
 
 
 # held
