@@ -7,7 +7,7 @@ import contextlib
 import resource
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -29,6 +29,8 @@ SEEN_S = 1.0
 """A process that dies of a fault is gone by then."""
 LAST_S = 0.5
 """Whether a stack is back is read from the requests that are due last."""
+FRONT_SAYS = (502, 504)
+"""What nginx answers in the place of a process that is gone."""
 LIMIT_MIB = 96
 """With the fault `memory`: so much more than it has may a process take, and half of that more is asked for."""
 
@@ -57,7 +59,11 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 def metrics(given: Parameters) -> set[str]:
     """See `Kind`."""
     counted = {"collateral_share", "lost_share", "back_share", "before_failed_share"}
-    return counted | {f"{name}_of" for name in counted} | {"collateral", "lost", "recovery_s", "ended_processes"}
+    return (
+        counted
+        | {f"{name}_of" for name in counted}
+        | {"collateral", "lost", "recovery_s", "back_after_s", "ended_processes"}
+    )
 
 
 def seconds(given: Parameters) -> float:
@@ -117,6 +123,7 @@ class _Strikes:
     asked: list[Asked] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     """How many processes each ended."""
+    failed: Failed | None = None
 
     def turn(self) -> Turn:
         """The load, with the faults in it."""
@@ -133,7 +140,11 @@ class _Strikes:
         name, more = str(given.fault), dict[str, int]()
         if given.fault == "memory":
             name, more = "leak", {"mib": LIMIT_MIB * 3 // 2}
-            limit(self.deployment.pids("app"))
+            try:
+                limit(self.deployment.pids("app"))
+            except BenchError as error:  # the failure of this arm, and not of those that are loaded with it
+                self.failed = Failed(reason=str(error))
+                return
         before = living(self.deployment)
         self.asked.append(
             fault(self.deployment.reached, name, self.lab.secret, method=given.method, after_ms=given.after_ms, **more)
@@ -146,9 +157,29 @@ class _Strikes:
     def outcome(self, loaded: Loaded) -> Outcome:
         """What the requests say."""
         given: Parameters = self.arm.parameters
-        if len(self.ended) < given.faults:
-            return Failed(reason="the fault was not asked for", log_tail=tail(self.deployment.spawned[0].log))
+        failed = self.failed
+        if failed is None and len(self.ended) < given.faults:
+            failed = Failed(reason="the fault was not asked for")
+        for one, ended in zip(self.asked, self.ended, strict=True) if failed is None else ():
+            if not happened(given.fault, one.status, ended, self.arm.stack.stack.app.language):
+                failed = Failed(
+                    reason=f"the fault '{given.fault}' did not happen: it was answered {one.status or 'by nothing'}"
+                )
+        if failed:
+            return replace(failed, log_tail=tail(self.deployment.spawned[0].log))
         return _found(given, loaded, self.deployment.id, self.asked, self.ended)
+
+
+def happened(fault: str, status: int | None, ended: int, language: str) -> bool:
+    """Whether the answer to the request for a fault, and how many processes it ended, are those of one that happened.
+
+    An exception, and a memory limit that was reached, are answered 500; Go closes the connection instead. Either may end the process after
+    all, which is for the figures to tell. A fault that ends its process leaves nobody to answer, or a front that says so.
+    """
+    unanswered = status is None or status in FRONT_SAYS
+    if fault in ("raise", "memory"):
+        return status == 500 or (unanswered and (ended > 0 or language == "go"))
+    return unanswered
 
 
 def living(deployment: Deployment) -> set[int]:
@@ -162,16 +193,22 @@ def living(deployment: Deployment) -> set[int]:
 
 
 def limit(pids: Sequence[int]) -> None:
-    """Let each process take `LIMIT_MIB` more than it has. Raises BenchError where the system has no such limits."""
+    """Let each process take `LIMIT_MIB` more than it has. Raises BenchError where the system has no such limits, or sets none of them."""
     if not hasattr(psutil.Process, "rlimit"):
         raise BenchError("this system does not limit the memory of a process that runs; try it on Linux")
+    limited = 0
     for pid in pids:
         try:
             process = psutil.Process(pid)
             most = process.memory_info().vms + (LIMIT_MIB << 20)
             process.rlimit(resource.RLIMIT_AS, (most, most))
-        except psutil.Error:
+            limited += 1
+        except psutil.NoSuchProcess:
             continue
+        except (psutil.Error, OSError) as error:
+            raise BenchError(f"process {pid} cannot be given a memory limit: {error}") from None
+    if not limited:
+        raise BenchError("no process of the application is there to be given a memory limit")
 
 
 def _found(given: Parameters, loaded: Loaded, target: str, asked: Sequence[Asked], ended: Sequence[int]) -> Found:
@@ -180,8 +217,9 @@ def _found(given: Parameters, loaded: Loaded, target: str, asked: Sequence[Asked
     after_s = given.after_ms / 1000
     starts = [float(one["at_s"]) for one in events]
     ends = [*starts[1:], float("inf")]
-    each = [struck(rows, start, end, start + after_s) for start, end in zip(starts, ends, strict=True)]
-    recoveries = [one["recovery_s"] for one in each if one["recovery_s"] is not None]
+    each = [
+        struck(rows, start, end, start + after_s, given.wait_ms / 1000) for start, end in zip(starts, ends, strict=True)
+    ]
     in_work, lost_in_work = (sum(int(one[key] or 0) for one in each) for key in ("in_work", "collateral"))
     failed = ~rows.right
     return Found(
@@ -190,7 +228,7 @@ def _found(given: Parameters, loaded: Loaded, target: str, asked: Sequence[Asked
             "collateral": lost_in_work / len(each), "lost": float(np.sum(failed)) / len(each),
             **shares("lost_share", failed, rows.intended_s > -1e9),
             **shares("before_failed_share", failed, rows.intended_s < starts[0] - given.wait_ms / 1000),
-            "recovery_s": float(np.mean(recoveries)) if len(recoveries) == len(each) else None,
+            **{name: _mean([one[name] for one in each]) for name in ("recovery_s", "back_after_s")},
             **shares("back_share", ~failed, rows.intended_s >= rows.intended_s.max() - LAST_S),
             "ended_processes": float(np.mean(ended)),
         },
@@ -198,21 +236,40 @@ def _found(given: Parameters, loaded: Loaded, target: str, asked: Sequence[Asked
     )  # fmt: skip
 
 
-def struck(rows: Rows, asked_s: float, until_s: float, due_s: float) -> dict[str, Any]:
-    """What a fault did that was asked for at `asked_s` and due at `due_s`, before the next one at `until_s`.
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None where one is not known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
+def struck(rows: Rows, asked_s: float, until_s: float, due_s: float, wait_s: float) -> dict[str, Any]:
+    """What a fault, asked for at `asked_s` and due at `due_s`, did before the next one at `until_s`, to requests that wait `wait_s`.
 
     `in_work`: requests that were under way at the moment of the fault, by when the first of them failed, or when it was due. `collateral`:
     those of them that failed. `recovery_s`: from when the first request that failed was due to the first right answer to one due then or
-    later; 0 where none failed, None where there is no such answer.
+    later, so at least one wait where what was in work was lost. `back_after_s`: from the fault itself to the first right answer to one due
+    since, less the wait. Both are 0 where none failed, None where there is no such answer.
     """
     mine = rows.where((rows.end_s >= asked_s) & (rows.intended_s < until_s))
     failed = ~mine.right
     at_s = float(mine.end_s[failed].min()) if failed.any() else due_s
     lost = failed & (mine.start_s < at_s) & (mine.end_s <= at_s + AT_ONCE_S)
     in_work = lost | ((mine.start_s < at_s) & (mine.end_s > at_s))
-    found: dict[str, Any] = {"in_work": int(in_work.sum()), "collateral": int(lost.sum()), "recovery_s": 0.0}
+    found: dict[str, Any] = {
+        "in_work": int(in_work.sum()),
+        "collateral": int(lost.sum()),
+        "recovery_s": 0.0,
+        "back_after_s": 0.0,
+    }
     if failed.any():
         first_s = float(mine.intended_s[failed].min())
-        answered = mine.end_s[mine.right & (mine.intended_s >= first_s)]
-        found["recovery_s"] = float(answered.min()) - first_s if len(answered) else None
+        found["recovery_s"] = _first_answer_s(mine, first_s)
+        back_s = _first_answer_s(mine, at_s)
+        found["back_after_s"] = None if back_s is None else max(back_s - wait_s, 0.0)
     return found
+
+
+def _first_answer_s(rows: Rows, since_s: float) -> float | None:
+    """How long after `since_s` the first right answer comes to a request due then or later."""
+    ended_s = rows.end_s[rows.right & (rows.intended_s >= since_s)]
+    return float(ended_s.min()) - since_s if len(ended_s) else None

@@ -12,6 +12,7 @@ import pytest
 
 from bench.deployment import Deployment
 from bench.experiments import crash
+from bench.model import BenchError
 from tests.waiting import until
 
 
@@ -41,3 +42,16 @@ def test_each_may_take_so_much_more_than_it_has(process: subprocess.Popen[bytes]
     soft, hard = one.rlimit(resource.RLIMIT_AS)
     assert soft == hard
     assert soft - one.memory_info().vms == pytest.approx(crash.LIMIT_MIB << 20, abs=8 << 20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what runs already")
+def test_a_limit_that_nobody_got_is_no_limit(monkeypatch: pytest.MonkeyPatch, process: subprocess.Popen[bytes]) -> None:
+    with pytest.raises(BenchError, match="no process of the application"):
+        crash.limit([2**22 + 1])
+
+    def denied(*limits: Any) -> None:
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil.Process, "rlimit", denied)
+    with pytest.raises(BenchError, match=f"process {process.pid} cannot be given a memory limit"):
+        crash.limit([process.pid])

@@ -77,26 +77,35 @@ def test_a_crash_takes_those_in_work_and_those_until_it_is_back() -> None:
             (0.9, 1.0, None), (1.12, 1.2, "reset"), (1.15, 1.201, "reset"), (1.16, 1.26, None), (1.3, 1.3, "connect"),
             (1.4, 1.4, "connect"), (1.5, 1.6, None), (1.6, 1.7, None),
         ),
-        1.0, 9.0, 1.2,
+        1.0, 9.0, 1.2, 0.1,
     )  # fmt: skip
     assert (found["in_work"], found["collateral"]) == (3, 2)
     assert found["recovery_s"] == pytest.approx(1.26 - 1.12), "by whoever answers"
+    assert found["back_after_s"] == pytest.approx(1.6 - 1.2 - 0.1), (
+        "what was due before the fault says nothing of what is due since"
+    )
+
+
+def test_where_others_go_on_nothing_is_away_for_the_length_of_a_wait() -> None:
+    found = crash.struck(rows((1.12, 1.2, "reset"), (1.2, 1.3, None), (1.21, 1.31, None)), 1.0, 9.0, 1.2, 0.1)
+    assert found["recovery_s"] == pytest.approx(0.18), "it was due before the fault"
+    assert found["back_after_s"] == pytest.approx(0)
 
 
 def test_what_does_not_come_back_has_no_recovery() -> None:
-    found = crash.struck(rows((1.1, 1.2, "reset"), (1.3, 1.3, "connect")), 1.0, 9.0, 1.2)
-    assert found == {"in_work": 1, "collateral": 1, "recovery_s": None}
+    found = crash.struck(rows((1.1, 1.2, "reset"), (1.3, 1.3, "connect")), 1.0, 9.0, 1.2, 0.1)
+    assert found == {"in_work": 1, "collateral": 1, "recovery_s": None, "back_after_s": None}
 
 
 def test_without_a_loss_nothing_has_to_recover() -> None:
-    found = crash.struck(rows((1.1, 1.3, None), (1.3, 1.4, None)), 1.0, 9.0, 1.2)
-    assert found == {"in_work": 1, "collateral": 0, "recovery_s": 0.0}
+    found = crash.struck(rows((1.1, 1.3, None), (1.3, 1.4, None)), 1.0, 9.0, 1.2, 0.1)
+    assert found == {"in_work": 1, "collateral": 0, "recovery_s": 0.0, "back_after_s": 0.0}
 
 
 def test_losses_belong_to_the_fault_before_them() -> None:
     both = rows((1.1, 1.2, "reset"), (1.3, 1.4, None), (3.1, 3.2, "reset"), (3.15, 3.2, "reset"), (3.3, 3.4, None))
-    assert crash.struck(both, 1.0, 3.0, 1.2)["collateral"] == 1
-    assert crash.struck(both, 3.0, 9.0, 3.2)["collateral"] == 2
+    assert crash.struck(both, 1.0, 3.0, 1.2, 0.1)["collateral"] == 1
+    assert crash.struck(both, 3.0, 9.0, 3.2, 0.1)["collateral"] == 2
 
 
 def test_of_a_killed_backend_those_under_way_and_later_are_counted() -> None:
@@ -342,6 +351,39 @@ def test_a_memory_limit_is_set_before_more_is_taken(tree: Tree, monkeypatch: pyt
     crash.together(cast(Lab, lab), [arm(tree, crash.Parameters(fault="memory"))], 0)
     assert limited == [[]]
     assert calls[0][2]["mib"] > crash.LIMIT_MIB
+
+
+@pytest.mark.parametrize(("fault", "status", "told"), [
+    ("raise", 404, "answered 404"), ("raise", None, "answered by nothing"), ("memory", 200, "answered 200"), ("exit", 500, "answered 500"),
+])  # fmt: skip
+def test_a_fault_that_did_not_happen_leaves_no_figures(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, fault: Any, status: int | None, told: str
+) -> None:
+    """Nothing is lost then, which would pass for an exception that takes nothing down."""
+    lab = FakeLab(deployment(tree), rows((0.1, 0.2, None)))
+    asking(monkeypatch, crash, lambda: Asked(sent_s=time.perf_counter(), ended_s=0, status=status))
+    monkeypatch.setattr(crash, "limit", lambda pids: None)
+    monkeypatch.setattr(crash, "SEEN_S", 0.0)
+    found = crash.together(cast(Lab, lab), [arm(tree, crash.Parameters(fault=fault))], 0)["one"]
+    assert isinstance(found, Failed)
+    assert found.reason == f"the fault '{fault}' did not happen: it was {told}"
+
+
+def test_a_limit_that_cannot_be_set_is_the_failure_of_its_arm(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = FakeLab(deployment(tree), rows((0.1, 0.2, None)))
+    calls = asking(monkeypatch, crash, lambda: Asked(sent_s=time.perf_counter(), ended_s=0, status=500))
+    found = crash.together(cast(Lab, lab), [arm(tree, crash.Parameters(fault="memory"))], 0)["one"]
+    assert isinstance(found, Failed)
+    assert "memory" in found.reason
+    assert calls == []
+
+
+def test_what_an_answer_says_of_a_fault() -> None:
+    assert crash.happened("raise", 500, 0, "python")
+    assert crash.happened("raise", None, 0, "go"), "it closes the connection"
+    assert crash.happened("memory", None, 1, "python"), "it took the process down, which the figures tell"
+    assert crash.happened("exit", 502, 0, "python"), "nginx answers for a process that is gone"
+    assert not crash.happened("memory", 502, 0, "python")
 
 
 def test_one_of_several_is_killed_while_requests_wait(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
