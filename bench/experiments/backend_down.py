@@ -1,6 +1,5 @@
 """What clients see when one of several processes behind a front is killed, and how evenly these were asked before. See docs/claims.md."""
 
-import contextlib
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -8,23 +7,19 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import psutil
 
-from bench import faults
+from bench import faults, whoami
 from bench.clockwork import Action
 from bench.deployment import Deployment
 from bench.experiments import Outcome
-from bench.experiments._asking import event, fault, shares
+from bench.experiments._asking import event, shares
 from bench.experiments._turns import TURN_S, Turn, take
 from bench.lab import Found, Lab, PlannedArm
 from bench.model import Failed
 from bench.recorded import Rows
-from bench.sample import cpu_seconds
-from bench.session import members
 
-ASKED = 40
-"""Requests on fresh connections, to see who answers them."""
-WORK_MS = 5
+ASKED = 100
+"""Requests at once on fresh connections while the load goes on, to see who answers them."""
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,8 +40,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 def metrics(given: Parameters) -> set[str]:
     """See `Kind`."""
-    counted = {"lost_share", "before_failed_share"}
-    return counted | {f"{name}_of" for name in counted} | {"lost", "largest_share", "recovery_s"}
+    counted = {"lost_share", "before_failed_share", "largest_share"}
+    return counted | {f"{name}_of" for name in counted} | {"lost", "recovery_s"}
 
 
 def seconds(given: Parameters) -> float:
@@ -93,9 +88,9 @@ def _kill_all(
     lab: Lab, arms: Sequence[PlannedArm], deployments: Mapping[str, Deployment], replicate: int
 ) -> dict[str, Outcome]:
     given: Parameters = arms[0].parameters
-    evenness = {arm.name: largest_share(deployments[arm.name], lab.secret) for arm in arms}
     killed: dict[str, float] = {}
-    turns = [_turn(lab, arm, deployments[arm.name], killed) for arm in arms]
+    evenness: dict[str, dict[str, float | None]] = {}
+    turns = [_turn(lab, arm, deployments[arm.name], killed, evenness) for arm in arms]
     loads = take(
         lab, turns, replicate, "down", measure_s=given.before_s + given.after_s, rate_rps=given.rate_rps, timeout_s=8.0
     )
@@ -104,14 +99,23 @@ def _kill_all(
         name, loaded = one.arm.name, loads[one.arm.name]
         events = [event("fault", killed[name], loaded)] if name in killed else []
         at_s = float(events[0]["at_s"]) if events else float("inf")
-        metrics = {**judged(loaded.rows().of(one.deployment.id), at_s), "largest_share": evenness[name]}
+        metrics = {**judged(loaded.rows().of(one.deployment.id), at_s), **evenness[name]}
         found[name] = Found(metrics=metrics, events=[*loaded.events, *events], requests=loaded.requests)
     return found
 
 
-def _turn(lab: Lab, arm: PlannedArm, deployment: Deployment, killed: dict[str, float]) -> Turn:
-    """One arm's turn; `killed` has the time of the kill, once it was done."""
+def _turn(
+    lab: Lab,
+    arm: PlannedArm,
+    deployment: Deployment,
+    killed: dict[str, float],
+    evenness: dict[str, dict[str, float | None]],
+) -> Turn:
+    """One arm's turn; `killed` has the time of the kill, once it was done, `evenness` who answered a crowd before."""
     given: Parameters = arm.parameters
+
+    def ask() -> None:
+        evenness[arm.name] = largest_share(deployment, whoami.answering(deployment.reached, ASKED))
 
     def kill() -> None:
         killed[arm.name] = time.perf_counter()
@@ -120,33 +124,23 @@ def _turn(lab: Lab, arm: PlannedArm, deployment: Deployment, killed: dict[str, f
     return Turn(
         arm=arm, deployment=deployment, path=f"/fault/hang?after_ms={given.wait_ms}&ms=0", method=given.method,
         headers=faults.headers(lab.secret), connections=given.connections,
-        actions=[Action(at_s=given.before_s, name="kill", do=kill)] if given.kill else [],
+        actions=[
+            Action(at_s=given.before_s / 2, name="asked", do=ask),
+            *([Action(at_s=given.before_s, name="kill", do=kill)] if given.kill else []),
+        ],
     )  # fmt: skip
 
 
-def largest_share(deployment: Deployment, secret: str) -> float | None:
-    """Of requests on fresh connections, the share of the command whose processes worked on most of them; None where they are out of sight.
+def largest_share(deployment: Deployment, answers: Mapping[int, int]) -> dict[str, float | None]:
+    """Of `answers`, from process id to how many it gave, the share of the process that gave most, and how many they are.
 
-    By CPU time, of requests that compute for `WORK_MS` each: in containers every process has the same number as the others, so who
-    answered does not tell them apart.
+    None where the numbers are not those of this machine: in containers each process has a number of its own container, the same as others.
     """
-    before = _used_s(deployment)
-    for _ in range(ASKED):
-        fault(deployment.reached, "burn", secret, ms=WORK_MS)
-    used = [after - first for after, first in zip(_used_s(deployment), before, strict=True)]
-    return max(used) / sum(used) if used and sum(used) > 0 else None
-
-
-def _used_s(deployment: Deployment) -> list[float]:
-    """CPU seconds of each command's processes so far."""
-    found = []
-    for number in _commands(deployment):
-        one, seconds = deployment.spawned[number], 0.0
-        for process in members(one.pid, one.started):
-            with contextlib.suppress(OSError, psutil.Error):
-                seconds += cpu_seconds(process.pid)
-        found.append(seconds)
-    return found
+    told = sum(answers.values())
+    known = bool(answers) and answers.keys() <= set(deployment.pids("app"))
+    return {
+        "largest_share": max(answers.values()) / told if known else None, "largest_share_of": float(told) if known else 0.0,
+    }  # fmt: skip
 
 
 def judged(rows: Rows, killed_s: float) -> dict[str, float | None]:

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -388,7 +389,7 @@ def test_what_an_answer_says_of_a_fault() -> None:
 
 def test_one_of_several_is_killed_while_requests_wait(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None)))
-    monkeypatch.setattr(backend_down, "largest_share", lambda one, secret: 0.5)
+    monkeypatch.setattr(backend_down.whoami, "answering", lambda endpoint, connections: Counter())
     given = backend_down.Parameters(method="POST")
     found = cast(Found, backend_down.together(cast(Lab, lab), [arm(tree, given)], 0)["one"])
     assert found.metrics.keys() == backend_down.metrics(given)
@@ -403,7 +404,7 @@ def test_one_of_several_is_killed_while_requests_wait(tree: Tree, monkeypatch: p
 
 def test_without_a_kill_nobody_is_killed(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None)))
-    monkeypatch.setattr(backend_down, "largest_share", lambda one, secret: None)
+    monkeypatch.setattr(backend_down.whoami, "answering", lambda endpoint, connections: Counter())
     found = cast(
         Found, backend_down.together(cast(Lab, lab), [arm(tree, backend_down.Parameters(kill=False))], 0)["one"]
     )
@@ -518,14 +519,29 @@ def test_a_parts_restart_that_fails_is_that_arms_failure(tree: Tree, monkeypatch
     assert lab.jobs == []
 
 
-def test_who_worked_is_told_by_the_time_of_each_commands_processes(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_evenly_they_were_asked_is_told_by_who_answers_a_crowd_beside_the_load(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other on an idle stack, requests are spread evenly whatever spreads them."""
     one = deployment(tree, commands=2)
-    calls = asking(monkeypatch, backend_down, lambda: Asked(sent_s=0, ended_s=0, status=200))
-    used = iter([1.0, 2.0, 1.3, 2.1])
-    one.spawned = [SimpleNamespace(role="app", pid=7, started=0.0), SimpleNamespace(role="app", pid=8, started=0.0)]
-    monkeypatch.setattr(backend_down, "members", lambda pid, started: [SimpleNamespace(pid=pid)])
-    monkeypatch.setattr(backend_down, "cpu_seconds", lambda pid: next(used))
-    assert backend_down.largest_share(one, "s3cret") == pytest.approx(0.75)
-    assert len(calls) == backend_down.ASKED
-    monkeypatch.setattr(backend_down, "members", lambda pid, started: [])
-    assert backend_down.largest_share(one, "s3cret") is None
+    one.pids = lambda role: [7, 8]
+    lab = FakeLab(one, rows((0.1, 0.2, None)))
+    asked: list[Any] = []
+
+    def answering(endpoint: Endpoint, connections: int) -> Counter[int]:
+        asked.append((connections, bool(lab.jobs)))
+        return Counter({7: 75, 8: 25})
+
+    monkeypatch.setattr(backend_down.whoami, "answering", answering)
+    given = backend_down.Parameters(kill=False)
+    found = cast(Found, backend_down.together(cast(Lab, lab), [arm(tree, given)], 0)["one"])
+    assert asked == [(backend_down.ASKED, True)], "while the load goes on"
+    assert (found.metrics["largest_share"], found.metrics["largest_share_of"]) == (0.75, 100.0)
+    assert found.metrics.keys() == backend_down.metrics(given)
+
+
+def test_processes_that_give_a_containers_number_are_not_told_apart(tree: Tree) -> None:
+    one = deployment(tree, commands=2)
+    one.pids = lambda role: [4007, 4008]
+    assert backend_down.largest_share(one, {1: 100}) == {"largest_share": None, "largest_share_of": 0.0}
+    assert backend_down.largest_share(one, {})["largest_share"] is None
