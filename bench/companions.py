@@ -95,7 +95,7 @@ class Companions:
             "PATH": f"{program.parent}:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(self.session.scratch),
             "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **self.environment,
         }  # fmt: skip
-        argv = celery_command(str(program), len(self.budget.server_cpus))
+        argv = celery_command(str(program), celery_processes(planned, self.budget))
         self._spawn("celery", argv, cwd=app.folder, environment=environment)
         log = self.running["celery"].log
         self._wait("celery", lambda: is_ready(log.read_text(encoding="utf-8", errors="replace")))
@@ -135,6 +135,11 @@ def upstream_command(python: str, host: str, port: int) -> list[str]:
 def valkey_command(program: str, host: str, port: int) -> list[str]:
     """A broker that writes nothing to disk."""
     return [program, "--bind", host, "--port", str(port), "--save", "", "--appendonly", "no", "--protected-mode", "no"]
+
+
+def celery_processes(planned: PlannedStack, budget: Budget) -> int:
+    """How many reports are made at once: one for each of the server's CPUs, and no more than the stack itself has workers to make them."""
+    return min(len(budget.server_cpus), planned.workers)
 
 
 def celery_command(program: str, processes: int) -> list[str]:

@@ -189,7 +189,7 @@ class ComposeLauncher:
             else:
                 self._base[name] = celery(
                     app, self._servers(app), cpus=_cpus(self._budget.cpus(companions.SIDES[name])),
-                    processes=len(self._budget.server_cpus), env=environment,
+                    processes=companions.celery_processes(planned, self._budget), env=environment,
                 )  # fmt: skip
             self._up(name, build=name != "valkey")
             self._companions.append(name)

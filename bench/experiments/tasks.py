@@ -12,6 +12,7 @@ import numpy as np
 
 from bench import broker, environments, load, sample
 from bench.clockwork import Action
+from bench.companions import celery_processes
 from bench.deployment import Deployment
 from bench.experiments import Outcome
 from bench.experiments._asking import ask, monotonic, shares, took_s
@@ -36,7 +37,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rounds: int = 400_000
     """How much work a report is."""
     load: float = 0.7
-    """The share of the server's CPUs that the reports alone take: the rate is this over the time that one takes by itself."""
+    """The share of the CPUs that the reports alone take: the rate is this over the time that one takes by itself."""
     rate_rps: float | None = None
     """Instead of `load`."""
     connections: int = 64
@@ -70,8 +71,13 @@ def obstacle(arms: Sequence[PlannedArm]) -> str | None:
 
 
 def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[str, Outcome]:
-    """See `Together`: broker, worker and all stacks are up, and idle but for the one that is loaded."""
-    with lab.accompanied(COMPANIONS, arms[0].stack) as env, lab.deploy_all(arms, replicate, env=env) as up:
+    """See `Together`: broker, worker and all stacks are up, and idle but for the one that is loaded.
+
+    Celery makes as many reports at once as the arm with the fewest workers can, so that this arm differs in who makes them alone.
+    """
+    narrowest = min((arm.stack for arm in arms), key=lambda stack: stack.workers)
+    at_once = celery_processes(narrowest, lab.budget)
+    with lab.accompanied(COMPANIONS, narrowest) as env, lab.deploy_all(arms, replicate, env=env) as up:
         found: dict[str, Outcome] = dict(up.failed)
         ready = [arm for arm in arms if arm.name in up.deployments]
         if not ready:
@@ -87,7 +93,7 @@ def together(lab: Lab, arms: Sequence[PlannedArm], replicate: int) -> Mapping[st
             rounds = arm.parameters.rounds
             if rounds not in alone_s:
                 alone_s[rounds] = one_report_s(up.deployments[arm.name].reached, rounds)
-            rate_rps = arm.parameters.rate_rps or arm.parameters.load * len(lab.budget.server_cpus) / alone_s[rounds]
+            rate_rps = arm.parameters.rate_rps or arm.parameters.load * at_once / alone_s[rounds]
             found[arm.name] = try_arm(lab, arm, up.deployments[arm.name], store, rate_rps, replicate)
         return found
 

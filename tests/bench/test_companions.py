@@ -5,6 +5,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ from made_stacks import Tree, budget
 from bench import broker, companions, environments
 from bench.companions import Companions
 from bench.launch import free_port
-from bench.model import BenchError
+from bench.model import BenchError, Budget
 from bench.plan import PlannedStack, plan_stack
 from bench.session import Session
 
@@ -108,6 +109,14 @@ def test_a_worker_follows_its_broker_and_both_have_the_servers_cpus(beside: Comp
     pids = [pid for found in beside.pids().values() for pid in found]
     beside.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+@pytest.mark.parametrize(("cpus", "workers", "processes"), [(1, 3, 1), (4, 3, 3), (4, 1, 1)])
+def test_the_worker_makes_no_more_at_once_than_the_stack_does(
+    planned: PlannedStack, cpus: int, workers: int, processes: int
+) -> None:
+    many = Budget(server_cpus=frozenset(range(cpus)), load_cpus=frozenset({9}), database_cpus=frozenset({9}))
+    assert companions.celery_processes(replace(planned, workers=workers), many) == processes
 
 
 def test_what_cannot_be_had_is_one_line(beside: Companions, planned: PlannedStack, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -199,6 +199,7 @@ class FakeLab:
     how: list[Any] = field(default_factory=list)
     jobs: list[Any] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)
+    beside: list[Any] = field(default_factory=list)
     failed: dict[str, Failed] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -214,6 +215,7 @@ class FakeLab:
 
     @contextlib.contextmanager
     def accompanied(self, names: Sequence[str], stack: Any) -> Iterator[Mapping[str, str]]:
+        self.beside.append(stack)
         yield {"BROKER_URL": "redis://x"}
 
     def load(
@@ -453,13 +455,17 @@ def test_reports_arrive_at_one_rate_for_all_and_are_waited_for(tree: Tree, monke
         arm(tree, tasks.Parameters(where="celery"), "two"),
         arm(tree, tasks.Parameters(where="celery", rounds=1, rate_rps=7.0), "three"),
     ]
+    arms[0], arms[2] = (replace(one, stack=replace(one.stack, workers=4)) for one in (arms[0], arms[2]))
+    lab.budget = replace(lab.budget, server_cpus=frozenset(range(8)))
+    arms[1] = replace(arms[1], stack=replace(arms[1].stack, workers=2))
     found = tasks.together(cast(Lab, lab), arms, 0)
     assert all(isinstance(one, Found) for one in found.values())
     assert cast(Found, found["two"]).metrics.keys() == tasks.metrics(arms[1].parameters)
     rates = {name: cast(Found, one).metrics["rate_rps"] for name, one in found.items()}
-    assert rates == {"one": pytest.approx(0.7 / 0.05), "two": pytest.approx(0.7 / 0.05), "three": 7.0}
+    assert rates == {"one": pytest.approx(0.7 * 2 / 0.05), "two": pytest.approx(0.7 * 2 / 0.05), "three": 7.0}
     assert cast(Found, found["one"]).metrics["completion_mean_ms"] == pytest.approx(50)
     assert told.count(("DEL", "reports")) == 3
+    assert lab.beside == [arms[1].stack], "Celery makes no more reports at once than the arm with the fewest workers"
     assert len({name for name, _ in lab.jobs}) == 3
     assert len(set(lab.drawn)) == 1, "reports are asked for at the same moments, wherever they are made"
     monkeypatch.setattr(tasks, "ask", lambda endpoint, target: Asked(sent_s=0.0, ended_s=0.05, status=500))
