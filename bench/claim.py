@@ -95,6 +95,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     quick: bool = False
     matrix: bool = False
     server_cpus: int = 1
+    database_connections: int | None = None
+    """Of each deployment; None: as many as in a run over the matrix."""
     replicates: int = 6
     parameters: dict[str, Any] = {}
 
@@ -192,6 +194,8 @@ def _check(claim: Claim, path: Path) -> None:
         raise _Wrong(f"key 'headline.check': no check '{claim.headline.check}'.{nearest(claim.headline.check, known)}")
     if claim.replicates < 1 or claim.server_cpus < 1:
         raise _Wrong("keys 'replicates' and 'server_cpus' are 1 or more")
+    if claim.database_connections is not None and claim.database_connections < 1:
+        raise _Wrong("key 'database_connections' is 1 or more")
     if claim.quick and not (claim.shortened().check and claim.shortened().control):
         raise _Wrong("with `quick` a check and a control must be left of the arms that are not `quick = false`")
 

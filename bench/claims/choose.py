@@ -16,7 +16,7 @@ from bench.lab import PlannedArm
 from bench.machine.placement import ranges
 from bench.manifest import nearest
 from bench.model import BenchError, Budget, Stack
-from bench.plan import plan_stack
+from bench.plan import DATABASE_CONNECTIONS_PER_STACK, plan_stack
 
 QUICK_REPLICATES = 3
 """With `--quick`: the fewest of which Student's t makes an interval that is of any use."""
@@ -122,7 +122,8 @@ def plan(found: Catalog, one: Claim, budget: Budget, *, mode: str = "native") ->
             given = msgspec.convert({**one.parameters, **arm.parameters}, kind.Parameters)
         except msgspec.ValidationError as error:
             raise BenchError(f"arm '{arm.name}': key 'parameters': {str(error)[0].lower()}{str(error)[1:]}") from None
-        stack = plan_stack(catalog.resolve(found, arm.stack), budget)
+        cap = one.database_connections or DATABASE_CONNECTIONS_PER_STACK
+        stack = plan_stack(catalog.resolve(found, arm.stack), budget, cap=cap)
         arms.append(PlannedArm(claim=one, name=arm.name, stack=stack, parameters=given))
     planned = Ready(claim=one, kind=kind, arms=tuple(arms), budget=budget, shared=shared)
     for rule in one.rules:

@@ -1,6 +1,11 @@
 """What the rules of the claim files must hold to measure what the claims say."""
 
-from bench import claim
+import pytest
+
+from bench import catalog, claim
+from bench.claims import choose
+from bench.model import Budget
+from bench.plan import slots
 
 CLAIMS = {number: claim.read(path) for number, path in claim.discover().items()}
 
@@ -20,3 +25,15 @@ def test_completion_is_compared_among_those_that_make_one_report_at_a_time() -> 
     (check,) = (one for one in CLAIMS[13].check if one.metric == "completion_mean_ms")
     assert check.against
     assert "+workers=1/" in CLAIMS[13].arms()[check.against].stack
+
+
+@pytest.mark.parametrize("cpus", [1, 4, 16])
+def test_a_wait_for_the_database_is_no_wait_for_a_connection_of_our_own_cap(cpus: int) -> None:
+    """With a cap of 12, sync workers had as many connections as threads wherever there were CPUs enough for so many of them."""
+    budget = Budget(server_cpus=frozenset(range(cpus)), load_cpus=frozenset({99}), database_cpus=frozenset({99}))
+    arms = {arm.name: arm for arm in choose.plan(catalog.load(), CLAIMS[11], budget).arms}
+    sent = arms["sync"].parameters.waiting_connections
+    for one in arms.values():
+        threads = sent if slots(one.stack) is None else one.stack.threads
+        assert one.stack.pool_max >= threads, "one process may get all that is sent at once"
+    assert slots(arms["sync"].stack) == 2, "however many CPUs there are"
