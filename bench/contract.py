@@ -10,6 +10,12 @@ DATABASE_ENDPOINTS = frozenset({"db", "queries", "fortunes", "updates", "cached-
 ENDPOINTS = DATABASE_ENDPOINTS | {"healthz", "plaintext", "json", "io", "cpu", "upload", "blob", "static", "whoami"}
 
 
+def endpoint_of(path: str) -> str | None:
+    """Which of `ENDPOINTS` a path asks for, be it by an asynchronous view of its own; None for any other."""
+    asked = path.partition("?")[0].removeprefix("/").removeprefix("async/")
+    return next((name for name in ENDPOINTS if asked == name or asked.startswith(f"{name}/")), None)
+
+
 def verify_deployment(deployment: Deployment, database_url: str | None) -> Report:
     """The contract's verdict on one running deployment."""
     return verify(deployment.client.url, **asked(deployment, database_url), static_dir=environments.STATIC)

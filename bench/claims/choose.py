@@ -10,7 +10,7 @@ import msgspec
 from bench import catalog, claim
 from bench.catalog import Catalog
 from bench.claim import Check, Claim, Rule
-from bench.contract import DATABASE_ENDPOINTS
+from bench.contract import DATABASE_ENDPOINTS, endpoint_of
 from bench.experiments import Extended, Hindered, Kind, kinds
 from bench.lab import PlannedArm
 from bench.machine.placement import ranges
@@ -151,10 +151,12 @@ def obstacle(planned: Ready) -> str | None:
 
 
 def endpoints(kind: Kind, arm: PlannedArm) -> frozenset[str]:
-    """Which of the contract's endpoints an arm asks for: those of its scenarios."""
+    """Which of the contract's endpoints an arm asks for: those of its scenarios, and of the paths that it names."""
     known = catalog.scenarios()
     names = getattr(arm.parameters, "scenarios", ())
-    return frozenset().union(*(known[name].needs for name in names if name in known))
+    paths = [*getattr(arm.parameters, "paths", {}).values(), getattr(arm.parameters, "path", None)]
+    by_path = {endpoint_of(path) for path in paths if path} - {None}
+    return frozenset().union(*(known[name].needs for name in names if name in known), cast(set[str], by_path))
 
 
 def optional(kind: Kind, arm: PlannedArm) -> set[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
 from bench import catalog
-from bench.contract import DATABASE_ENDPOINTS
+from bench.contract import DATABASE_ENDPOINTS, endpoint_of
 from bench.lab import PlannedArm
 from bench.manifest import OptionalEndpoint
 from bench.model import Scenario
@@ -36,11 +36,13 @@ class Asked:
     """Whether an answer takes long."""
     waits: bool
     """Whether what counts is how many requests are held at once."""
+    needs: frozenset[str] = frozenset()
+    """Of the contract's endpoints."""
 
     @property
     def touches_database(self) -> bool:
         """Whether the database answers."""
-        return self.scenario is not None and bool(self.scenario.needs & DATABASE_ENDPOINTS)
+        return bool(self.needs & DATABASE_ENDPOINTS)
 
     def holds(self, arm: PlannedArm) -> int:
         """How many of these an arm can let wait at once."""
@@ -61,10 +63,16 @@ def asked(given: Asking) -> list[Asked]:
     known = catalog.scenarios()
     return [
         *(
-            Asked(name=name, scenario=one, windows=one.windows, waits="waiting" in one.tags)
+            Asked(name=name, scenario=one, windows=one.windows, waits="waiting" in one.tags, needs=one.needs)
             for name, one in known.items() if name in given.scenarios
         ),
-        *(Asked(name=name, scenario=None, windows=name in given.waits, waits=name in given.waits) for name in given.paths),
+        *(
+            Asked(
+                name=name, scenario=None, windows=name in given.waits, waits=name in given.waits,
+                needs=frozenset(filter(None, [endpoint_of(path)])),
+            )
+            for name, path in given.paths.items()
+        ),
     ]  # fmt: skip
 
 

@@ -36,6 +36,8 @@ BUDGET = Budget(server_cpus=frozenset({0}), load_cpus=frozenset({1}), database_c
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     factor: float = 1.0
     scenarios: tuple[str, ...] = ()
+    paths: dict[str, str] = {}
+    path: str = "/plaintext"
 
 
 class Kind:
@@ -303,7 +305,7 @@ def test_a_record_says_what_it_is_of(chosen: Callable[..., Chosen], world: World
         "metrics": {"figure": 2.0},
     }  # fmt: skip
     assert one["deployment_id"] == "0c07-flask--gunicorn-sync--direct-1"
-    assert one["parameters"] == {"factor": 2.0, "scenarios": []}
+    assert one["parameters"] == {"factor": 2.0, "scenarios": [], "paths": {}, "path": "/plaintext"}
     header = world.stored.header
     assert (header["kind"], header["status"], header["quick"], header["profile"]) == (
         "claims",
@@ -360,6 +362,20 @@ def test_without_a_database_only_the_claims_that_need_it_are_not_run(
     assert {one["claim"] for one in records} == {1}
     assert world.stored.header["not_run"] == {"2": "no database: PostgreSQL is not there"}
     assert world.outcomes.not_run == {2: "no database: PostgreSQL is not there"}
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"paths": {"row": "/db?x=1"}}, {"paths": {"row": "/async/db"}}, {"path": "/api/items/3"}]
+)
+def test_a_path_may_need_the_database_too(
+    chosen: Callable[..., Chosen], world: World, parameters: dict[str, Any]
+) -> None:
+    world.database.failure = Failed(reason="PostgreSQL is not there")
+    records = world.run(
+        chosen(table(1, parameters={"paths": {"a": "/plaintext", "b": "/fanout?n=1"}}), table(2, parameters=parameters))
+    )
+    assert {one["claim"] for one in records} == {1}
+    assert world.stored.header["not_run"] == {"2": "no database: PostgreSQL is not there"}
 
 
 def test_an_interruption_keeps_what_is_done(chosen: Callable[..., Chosen], kinds: dict[str, Any], world: World) -> None:
