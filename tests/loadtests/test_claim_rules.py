@@ -37,3 +37,8 @@ def test_a_wait_for_the_database_is_no_wait_for_a_connection_of_our_own_cap(cpus
         threads = sent if slots(one.stack) is None else one.stack.threads
         assert one.stack.pool_max >= threads, "one process may get all that is sent at once"
     assert slots(arms["sync"].stack) == 2, "however many CPUs there are"
+
+
+def test_every_way_to_serve_a_view_is_judged_by_what_was_predicted_of_it() -> None:
+    arms = CLAIMS[12].arms().keys()
+    assert {rule.arm for rule in CLAIMS[12].rules} | {"wsgi"} == arms
