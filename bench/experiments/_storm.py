@@ -12,6 +12,9 @@ from bench.plan import CONNECTIONS
 TIMEOUT_S = 5.0
 SESSIONS_S = 0.5
 """How long sessions are counted."""
+KINDS: Mapping[str, tuple[str, ...]] = {"refused": ("connect", "reset"), "timeout": ("timeout",)}
+"""How a request of a crowd fails, in the generator's words: not let in, or lost before an answer; too slow. Else `WRONG`ly answered."""
+WRONG = "wrong"
 _OURS = 5
 """Sessions that we open meanwhile: two for each snapshot of a load, and the second count's."""
 
@@ -34,14 +37,21 @@ def storm(
     return lab.load(job, name=name, watched=[deployments[arm.name] for arm in arms])
 
 
+def metrics() -> set[str]:
+    """Of a crowd, without how many each share is of."""
+    return {"storm_error_share", *(f"storm_{kind}_share" for kind in (*KINDS, WRONG)), "storm_rps"}
+
+
 def stormed(loaded: Loaded, deployment: Deployment) -> dict[str, float | None]:
-    """What became of one arm's requests."""
+    """What became of one arm's requests. What is refused is tried again at once, so it is counted apart from what is slow."""
     found = loaded.target(deployment.id)
-    failed = sum(found["errors"].values())
+    errors: Mapping[str, int] = found["errors"]
+    failed = sum(errors.values())
     tried = found["requests"] + failed
-    return {
-        "storm_error_share": failed / tried if tried else None, "storm_error_share_of": tried, "storm_rps": found["rps"],
-    }  # fmt: skip
+    counts = {kind: sum(errors.get(name, 0) for name in names) for kind, names in KINDS.items()}
+    counts = {"error": failed, **counts, WRONG: failed - sum(counts.values())}
+    shares = {f"storm_{kind}_share": count / tried if tried else None for kind, count in counts.items()}
+    return {**shares, **{f"{name}_of": tried for name in shares}, "storm_rps": found["rps"]}
 
 
 def sessions(lab: Lab, arm: PlannedArm, deployment: Deployment, replicate: int) -> dict[str, float | None]:

@@ -15,7 +15,7 @@ from bench import catalog, load, record, trial
 from bench.companions import NAMES
 from bench.database import data
 from bench.deployment import Deployment, died
-from bench.experiments import Outcome
+from bench.experiments import Outcome, _storm
 from bench.experiments._asked import Asked, asked, check
 from bench.experiments._asked import optional as paths_optional
 from bench.experiments._figures import figures
@@ -70,7 +70,7 @@ def metrics(given: Parameters) -> set[str]:
     each = {"rps", "bounded", "cpu_ms", "front_cpu_ms", "error_share", "database_connections", "connects_per_request"}
     found = {f"{one.name}_{name}" for one in asked(given) for name in each}
     found |= {f"{scenario}_{name}" for scenario in given.latency for name in ("p50_ms", "p99_ms")}
-    found |= {"storm_error_share", "storm_rps"} if given.storm else set()
+    found |= _storm.metrics() if given.storm else set()
     return found | {"pss_bytes"} | ({"db_sessions_per_request"} if given.sessions else set())
 
 

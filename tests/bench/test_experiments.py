@@ -196,9 +196,20 @@ def test_capacity_loads_all_arms_side_by_side_scenario_after_scenario(bench: Ben
         0,
         0.5,
     )
-    assert set(told) - {"json_error_share_of", "io_error_share_of", "storm_error_share_of"} == capacity.metrics(
-        arms[0].parameters
-    )
+    assert {name for name in told if not name.endswith("_of")} == capacity.metrics(arms[0].parameters)
+
+
+def test_of_a_crowd_what_was_refused_is_counted_apart_from_what_was_slow(bench: Bench) -> None:
+    """A refused connection is tried again at once, so that a few of them can outnumber all others."""
+    arms = planned("capacity", "json_rps", ("sync", SYNC, {}), scenarios=["json"], storm=500)
+    errors = {"connect": 30, "reset": 10, "timeout": 50, "status": 10}
+    bench.answer = lambda name, job: (answer(job, **({"errors": errors} if "storm" in name else {})), [])
+    told = metrics(capacity.together(bench.lab, arms, 0)["sync"])
+    shares = {name: told[name] for name in told if name.startswith("storm_") and name.endswith("_share")}
+    assert shares == {
+        "storm_error_share": 0.5, "storm_refused_share": 0.2, "storm_timeout_share": 0.25, "storm_wrong_share": 0.05,
+    }  # fmt: skip
+    assert told["storm_refused_share_of"] == 200
 
 
 def test_capacity_asks_each_arm_for_its_own_path(bench: Bench) -> None:

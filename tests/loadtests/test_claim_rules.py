@@ -42,3 +42,8 @@ def test_a_wait_for_the_database_is_no_wait_for_a_connection_of_our_own_cap(cpus
 def test_every_way_to_serve_a_view_is_judged_by_what_was_predicted_of_it() -> None:
     arms = CLAIMS[12].arms().keys()
     assert {rule.arm for rule in CLAIMS[12].rules} | {"wsgi"} == arms
+
+
+def test_every_server_that_a_crowd_is_compared_with_is_controlled_to_fail_none() -> None:
+    against = {one.against for one in CLAIMS[4].check if one.metric == "storm_error_share"}
+    assert {one.arm for one in CLAIMS[4].control if one.metric == "storm_error_share"} == against
