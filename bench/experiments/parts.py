@@ -3,6 +3,7 @@
 Counted and read back from what was really started. See docs/claims.md.
 """
 
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from bench.catalog import ROOT
 from bench.clockwork import Action
 from bench.deployment import Deployment, census
 from bench.experiments import Outcome
@@ -22,6 +24,8 @@ from bench.model import BenchError, Failed
 from bench.recorded import Rows
 from bench.sample import pss_bytes
 
+RUNNERS = ROOT / "deploy" / "runners"
+_SETTING = re.compile(r"^(?:(?:const )?[A-Z][A-Z0-9_]*(?::[^=\n]+)? = |\s*logging\.)", re.MULTILINE)
 START_S = 1.5
 """Starting one stack."""
 
@@ -137,16 +141,24 @@ def counted(deployment: Deployment) -> dict[str, float | None]:
     """What was started, by the rendered commands and files, and the processes that came of it.
 
     `programs`: different ones among the commands. `settings`: lines of configuration files, but for blank ones, comments and lone braces,
-    and options in command lines.
+    options in command lines, and what scripts of ours that host an application settle themselves: a server would be told it by options.
     """
     rendered = deployment.rendered
     lines = [line.strip() for text in rendered.files.values() for line in text.splitlines()]
     options = [word for command in rendered.commands for word in command.argv[1:] if word.startswith("-")]
+    programs = {_program(command.argv) for command in rendered.commands}
+    configured = sum(bool(line.strip("{}")) and not line.startswith("#") for line in lines)
     return {
         "commands": float(len(rendered.commands)), "processes": float(len(deployment.census)),
-        "programs": float(len({_program(command.argv) for command in rendered.commands})),
-        "settings": float(sum(bool(line.strip("{}")) and not line.startswith("#") for line in lines) + len(options)),
+        "programs": float(len(programs)),
+        "settings": float(configured + len(options) + sum(map(settled, programs))),
     }  # fmt: skip
+
+
+def settled(script: str) -> int:
+    """How many settings a script under `RUNNERS` holds: its constants, and what it does to logging. 0 of any other program."""
+    path = RUNNERS / script
+    return len(_SETTING.findall(path.read_text("utf-8"))) if path.suffix in (".py", ".cjs") and path.exists() else 0
 
 
 def _program(argv: tuple[str, ...]) -> str:

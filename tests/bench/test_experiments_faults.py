@@ -430,6 +430,27 @@ def test_each_is_restarted_in_its_own_way(
     assert found.metrics["settings"] == 2 + 2 * commands + 1, "two lines of configuration, and options"
 
 
+def test_what_a_script_settles_is_a_setting_as_an_option_is(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else what hosts itself has fewer settings because they are in Python."""
+    one = deployment(tree, commands=2)
+    bare = parts.counted(one)["settings"]
+    assert bare is not None
+    monkeypatch.setattr(parts, "RUNNERS", tmp_path)
+    (tmp_path / "run_ant.py").write_text(
+        "import logging\nDRAIN_S = 0.25\nMOST: int = 3\nname = 1\ndef main():\n    logging.basicConfig()\n    X = 1\n"
+    )
+    assert parts.counted(one)["settings"] == bare + 3, "once, however many are started from it"
+
+
+def test_every_runner_says_what_it_settles() -> None:
+    """By the rule's own form: one that settled nothing would have its settings elsewhere."""
+    scripts = [path.name for path in parts.RUNNERS.glob("run_*") if path.suffix in (".py", ".cjs")]
+    assert {name for name in scripts if parts.settled(name) == 0} <= {"run_wsgiref.py"}
+    assert parts.settled("nginx") == 0
+
+
 def test_a_restart_that_does_not_fit_the_stack_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "census", lambda one: [])
     lab = FakeLab(deployment(tree, commands=2), rows((0.1, 0.2, None)))

@@ -1,9 +1,12 @@
 """What the rules of the claim files must hold to measure what the claims say."""
 
+from statistics import NormalDist
+
 import pytest
 
 from bench import catalog, claim
 from bench.claims import choose
+from bench.experiments import parts
 from bench.model import Budget
 from bench.plan import slots
 
@@ -47,3 +50,24 @@ def test_every_way_to_serve_a_view_is_judged_by_what_was_predicted_of_it() -> No
 def test_every_server_that_a_crowd_is_compared_with_is_controlled_to_fail_none() -> None:
     against = {one.against for one in CLAIMS[4].check if one.metric == "storm_error_share"}
     assert {one.arm for one in CLAIMS[4].control if one.metric == "storm_error_share"} == against
+
+
+def test_every_restart_is_judged_and_known_to_have_happened() -> None:
+    lost = [one for one in CLAIMS[19].check if one.metric == "lost_share"]
+    restarted = {arm for one in lost for arm in (one.arm, one.against)}
+    assert restarted == {name for name in CLAIMS[19].arms() if name not in ("go", "flask-again")}
+    for metric in ("replaced", "before_failed_share"):
+        assert {one.arm for one in CLAIMS[19].control if one.metric == metric} == restarted
+
+
+def test_what_a_restart_without_loss_shows_lies_in_the_region_that_supports() -> None:
+    """The interval of a share is as wide as so many requests leave it: three replicates that lost nothing must be able to support."""
+    lost = [one for one in CLAIMS[19].check if one.metric == "lost_share"]
+    given = parts.Parameters(restart="hup")
+    count = 3 * given.rate_rps * given.after_s
+    z = NormalDist().inv_cdf(1 - 0.025 / len(CLAIMS[19].check))
+    upper = z**2 / (count + z**2)  # Wilson's, of none lost
+    for one in lost:
+        ((relation, bound),) = claim.region(one.supports)
+        assert relation == "<="
+        assert upper <= bound
