@@ -10,7 +10,7 @@ import io
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from analysis.claims.document import document
 from analysis.claims.page import ICONS, source
 from analysis.claims.records import load
 from analysis.claims.report import sheet
-from analysis.claims.rule import Claim, Question, RuleError, claim
+from analysis.claims.rule import Check, Claim, Control, Question, RuleError, claim
 from analysis.claims.verdict import judge
 from analysis.frames import mapping, sequence
 from analysis.setups import date_words
@@ -31,6 +31,8 @@ ROOT = Path(__file__).parents[2]
 CLAIMS, DOCS = ROOT / "loadtests" / "claims", ROOT / "docs" / "claims"
 STORED = "verdicts.json"
 IMAGES = "images"
+RULE = ("experiment", "database_connections", "parameters", "arm", "check", "control", "headline")
+"""What of a claim is kept with its figures: a file that is changed later must not stand beside what it did not give."""
 DPI = 110
 COLOURS = 64
 """Of a picture's palette: no picture has more that tell something, and the files stay small."""
@@ -80,9 +82,10 @@ def _store(run_folder: Path, out: Path) -> None:
             files.replace(images / name, _small(pictures.png(drawn.draw(sheet(run, one, drawn.kind)), dpi=DPI)))
             names.setdefault(one.number, []).append(f"{IMAGES}/{name}")
     made = document(run, judged, names)
+    rules = {number: {key: table[key] for key in RULE if key in table} for number, table in run.tables.items()}
     of_run = {key: made[key] for key in ("run_id", "started", "mode", "quick", "machine", "server_cpus")}
     told = {entry["id"]: entry for entry in map(mapping, sequence(stored(out).get("claims")))}
-    told |= {entry["id"]: {**entry, "run": of_run} for entry in made["claims"]}
+    told |= {entry["id"]: {**entry, "run": of_run, "rule": rules.get(entry["id"], {})} for entry in made["claims"]}
     kept = [told[number] for number in sorted(told)]
     files.remove_pictures(images, {Path(name).name for entry in kept for name in sequence(entry.get("pictures"))})
     files.replace(out / STORED, text.as_json({"claims": kept}))
@@ -172,7 +175,16 @@ def _sentence(entry: Mapping[str, Any], language: str) -> str:
     return outside.line(mapping(entry.get("sentence")).get(language) or "")
 
 
+def _then(number: int, entry: Mapping[str, Any]) -> Claim | None:
+    """The rule that the figures of `entry` were made by; None where a run that is older did not leave it."""
+    try:
+        return claim(number, kept) if (kept := mapping(entry.get("rule"))) else None
+    except RuleError:
+        return None
+
+
 def _page(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    then = _then(rule.number, entry)
     parts = [
         f"# {rule.number}. {rule.title.english}",
         "",
@@ -185,8 +197,8 @@ def _page(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any]) -> st
         *_section("What exactly is tested", rule.texts["statement"].english),
         *_section("Predicted before", rule.texts["prediction"].english),
         *_section("Why", rule.texts["mechanism"].english),
-        *_experiment(rule),
-        *_rule(rule, table, entry),
+        *_experiment(then or rule, mapping(entry.get("rule")) if then else table, _since(rule, then, table, entry)),
+        *_rule(then or rule, entry),
         *_pictures(rule, entry),
         *_section("What would change it", rule.texts["changes"].english),
         *_list("Traps", [trap.english for trap in rule.traps]),
@@ -210,14 +222,58 @@ def _list(title: str, items: Sequence[str]) -> list[str]:
     return [f"## {title}", "", *(f"- {_text(item)}" for item in items), ""] if items else []
 
 
-def _experiment(rule: Claim) -> list[str]:
+def _since(rule: Claim, then: Claim | None, table: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """What the reader has to know of the experiment and the rule on a page, where its figures are of others than the file has now."""
+    if not entry.get("run"):
+        return ""
+    if then is None:
+        changed = "The rule has been changed since that run: what came of it is what the rule of that time said. "
+        return (
+            f"{changed if _changed(table, entry) else ''}The run is older than the record of its parameters: those below are the file's, "
+            "and its own may have been others."
+        )
+    quick = mapping(entry.get("run")).get("quick")
+    names = {arm.name for arm in then.arms} if quick else {arm.name for arm in rule.arms}
+    now = _compared(rule, table, names)
+    return (
+        ""
+        if now == _compared(then, mapping(entry.get("rule")), {arm.name for arm in then.arms})
+        else "The claim's file has been changed since that run: experiment and rule stand here as they were for these figures."
+    )
+
+
+def _compared(rule: Claim, table: Mapping[str, Any], names: Collection[str]) -> object:
+    """What decides of a claim, in numbers and names and not in words; of the arms that are called so."""
+    return (
+        rule.experiment,
+        table.get("database_connections"),
+        rule.parameters,
+        {arm.name: (arm.stack, arm.parameters) for arm in rule.arms if arm.name in names},
+        {
+            one.name: (one.metric, one.arm, one.against, one.measure, *_regions(one))
+            for one in (*rule.checks, *rule.controls)
+            if {one.arm, one.against or one.arm} <= set(names)
+        },
+    )
+
+
+def _regions(question: Question) -> tuple[object, ...]:
+    if isinstance(question, Check):
+        return question.supports, question.refutes, question.server_cpus
+    return (question.expect,) if isinstance(question, Control) else ()
+
+
+def _experiment(rule: Claim, table: Mapping[str, Any], since: str) -> list[str]:
     if not rule.arms:
         return ["## Experiment", "", "It has none yet.", ""]
     shared = ", ".join(f"`{key} = {_value(value)}`" for key, value in rule.parameters.items())
+    connections = table.get("database_connections")
+    held = f"Each deployment may hold {connections} database connections. " if connections else ""
     lines = [
         "## Experiment",
         "",
-        f"Kind: [{rule.experiment}](../claims.md#{rule.experiment}). {f'For all arms: {shared}. ' if shared else ''}"
+        *([since, ""] if since else []),
+        f"Kind: [{rule.experiment}](../claims.md#{rule.experiment}). {f'For all arms: {shared}. ' if shared else ''}{held}"
         "Every arm is deployed afresh for each replicate.",
         "",
         "| Arm | Stack | Parameters of its own |",
@@ -233,14 +289,12 @@ def _value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("|", "\\|")
 
 
-def _rule(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+def _rule(rule: Claim, entry: Mapping[str, Any]) -> list[str]:
     checks = {one.get("name"): one for one in map(mapping, sequence(entry.get("checks")))}
     controls = {one.get("name"): one for one in map(mapping, sequence(entry.get("controls")))}
     if not rule.checks:
         return []
     lines = ["## The rule, and what came of it", ""]
-    if entry.get("status") != "not-run" and entry and _changed(table, entry):
-        lines += ["The rule has been changed since that run: what came of it is what the rule of that time said.", ""]
     lines += ["| Check | Measured | Supports if | Refutes if | Effect | n | Answer |", "|---|---|---|---|---|---|---|"]
     for check in rule.checks:
         one = mapping(checks.get(check.name))
@@ -274,7 +328,7 @@ def _metric(rule: Claim, question: Question) -> str:
 
 
 def _changed(table: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
-    """Whether a check or control that the run judged reads otherwise in the file now."""
+    """Whether a check or control that a run judged, which left no rule, reads otherwise in the file now."""
     now = {str(one.get("name")): one for key in ("check", "control") for one in map(mapping, sequence(table.get(key)))}
     then = [*map(mapping, sequence(entry.get("checks"))), *map(mapping, sequence(entry.get("controls")))]
     keys = ("metric", "arm", "supports", "refutes", "expect")

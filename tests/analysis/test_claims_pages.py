@@ -10,12 +10,19 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.claims import pages, sentences
+from analysis.claims.rule import claim as claim_of
 from analysis.words import Said
 from bench.model import BenchError
 from tests.analysis import stored_claims as stored
 
 FILES = sorted(pages.CLAIMS.glob("*.toml"))
 TABLES = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in FILES}
+RAN: Any = {
+    "id": 13,
+    "status": "judged",
+    "verdict": "supported",
+    "run": {"run_id": "20260101-000000-aaaa", "quick": False},
+}
 AGAIN = "run `.venv/bin/python -m analysis claims-docs`"
 
 
@@ -101,8 +108,55 @@ def test_a_further_run_replaces_what_it_has_tried_and_keeps_the_rest(tmp_path: P
     assert images == {Path(name).name for one in pages.stored(tmp_path / "out")["claims"] for name in one["pictures"]}
 
 
-def test_a_rule_that_was_changed_since_is_said(docs: Any) -> None:
-    assert "The rule has been changed since that run" in (docs[0] / "13-celery.md").read_text("utf-8")
+CHANGED = "The claim's file has been changed since that run"
+OLDER = "The run is older than the record of its parameters"
+
+
+def test_a_page_shows_the_experiment_that_gave_its_figures_and_says_where_the_file_is_another_now(docs: Any) -> None:
+    page = (docs[0] / "13-celery.md").read_text("utf-8")
+    (entry,) = pages.stored(docs[0])["claims"]
+    assert CHANGED in page
+    for arm in entry["rule"]["arm"]:
+        assert f"| `{arm['stack']}` |" in page
+    assert "flask/gunicorn-sync+workers=1/direct" not in page, "an arm that the file has now and the run had not"
+
+
+def told(rule: Any, entry: Any) -> str:
+    """The page of the claim whose file holds `rule` with these stored figures."""
+    return pages._page(claim_of(13, rule), rule, entry)
+
+
+@pytest.mark.parametrize(("key", "value", "is_said"), [
+    ("parameters", {"rounds": 7}, True), ("database_connections", 5, True), ("experiment", "slots", True),
+    ("title", {"en": "Other words", "zh": "别的话"}, False),
+])  # fmt: skip
+def test_what_changes_the_figures_is_said_and_other_words_are_not(key: str, value: Any, is_said: bool) -> None:
+    rule = TABLES["13-celery"]
+    entry = {**RAN, "rule": {name: rule[name] for name in pages.RULE if name in rule}}
+    assert CHANGED not in told(rule, entry)
+    page = told({**rule, key: value}, entry)
+    assert (CHANGED in page) == is_said
+    assert "`rounds = 400000`" in page, "as it was for these figures"
+
+
+def test_a_run_of_some_arms_is_no_other_experiment() -> None:
+    """The quick form leaves out arms and what is said of them."""
+    rule = TABLES["15-crash"]
+    short = {**rule, "arm": [one for one in rule["arm"] if one.get("quick", True)]}
+    names = {one["name"] for one in short["arm"]}
+    short |= {key: [one for one in rule[key] if one["arm"] in names] for key in ("check", "control")}
+    entry = {**RAN, "rule": {name: short[name] for name in pages.RULE if name in short}}
+    assert CHANGED in told(rule, entry)
+    assert CHANGED not in told(rule, {**entry, "run": {**RAN["run"], "quick": True}})
+
+
+def test_a_run_that_left_no_rule_is_said_to_be_older() -> None:
+    rule = TABLES["13-celery"]
+    assert OLDER in told(rule, RAN)
+    assert "The rule has been changed" not in told(rule, RAN)
+    check = {"name": rule["check"][0]["name"], "supports": "<= 0.1", "answer": "supports"}
+    assert "The rule has been changed since that run" in told(rule, {**RAN, "checks": [check]})
+    assert OLDER not in told(rule, {}), "none has been made"
 
 
 def test_pages_come_out_the_same_without_the_run_and_old_ones_go(docs: Any) -> None:
