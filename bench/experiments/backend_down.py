@@ -134,10 +134,11 @@ def _turn(
 def largest_share(deployment: Deployment, answers: Mapping[int, int]) -> dict[str, float | None]:
     """Of `answers`, from process id to how many it gave, the share of the process that gave most, and how many they are.
 
-    None where the numbers are not those of this machine: in containers each process has a number of its own container, the same as others.
+    None where some of the crowd had no answer, which would count for whoever gave the rest; and where the numbers are not those of this
+    machine: in containers each process has a number of its own container, the same as others.
     """
     told = sum(answers.values())
-    known = bool(answers) and answers.keys() <= set(deployment.pids("app"))
+    known = told == ASKED and answers.keys() <= set(deployment.pids("app"))
     return {
         "largest_share": max(answers.values()) / told if known else None, "largest_share_of": float(told) if known else 0.0,
     }  # fmt: skip

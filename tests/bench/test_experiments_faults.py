@@ -572,3 +572,5 @@ def test_processes_that_give_a_containers_number_are_not_told_apart(tree: Tree) 
     one.pids = lambda role: [4007, 4008]
     assert backend_down.largest_share(one, {1: 100}) == {"largest_share": None, "largest_share_of": 0.0}
     assert backend_down.largest_share(one, {})["largest_share"] is None
+    assert backend_down.largest_share(one, {4007: 50})["largest_share"] is None, "the other half had no answer"
+    assert backend_down.largest_share(one, {4007: 50, 4008: 50})["largest_share"] == 0.5
