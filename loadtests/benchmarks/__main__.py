@@ -7,11 +7,13 @@ Where a goal was set, it is said whether it was met; nothing fails for it.
 """
 
 import argparse
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 
 from loadtests.benchmarks import peers, truth
 from loadtests.benchmarks.setting import ROOT, Setting, engine, nginx_up, pinned
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("--slower", type=float, default=0.08)
     parser.add_argument("--memory-seconds", type=float, default=600.0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _end)
     parts = options.only.split(",")
     if unknown := [part for part in parts if part not in PARTS]:
         parser.error(f"--only: unknown part {unknown[0]!r}; known: {', '.join(PARTS)}")
@@ -70,6 +73,11 @@ def main() -> None:
             truth.memory(
                 setting, options.memory_seconds, 5000, mode="open", rate_rps=5000.0, warmup_s=2.0, keep_requests=keep
             )
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Through all `finally` clauses: servers are children, and would stay."""
+    raise SystemExit(128 + number)
 
 
 def compare(setting: Setting, rounds: int, seconds: float) -> None:
