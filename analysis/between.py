@@ -166,22 +166,22 @@ def _reasons(
     """Which of `cells` are not to be compared, and why: of unlike work, no measurement of the stack, or latencies at unlike rates."""
     work = unlike.other_work(*runs)
     found = {cell: work[cell[1:]] for cell in cells if cell[1:] in work}
+    for cell, (one, other) in rates.items():
+        if abs(math.log(other / one)) >= math.log(SAME_RATE):
+            found.setdefault(cell, f"{OFFERED}: {_rate(one)} and {_rate(other)}")
     bounds = [unranked(frames.trials) for frames in runs]
     for cell in cells:
         metric, scenario, view, stack = cell
         flags = [each.get((scenario, view, metric, stack)) for each in bounds]
         if any(flags):
             found.setdefault(cell, _bound(flags))
-    for cell, (one, other) in rates.items():
-        if abs(math.log(other / one)) >= math.log(SAME_RATE):
-            found.setdefault(cell, f"{OFFERED}: {_rate(one)} and {_rate(other)}")
     return found
 
 
 def _bound(flags: Sequence[str | None]) -> str:
     """`generator-bound in both runs`."""
-    if flags[0] == flags[1]:
-        return f"{flags[0]}{BOTH}"
+    if all(flags):
+        return " and ".join(dict.fromkeys(map(str, flags))) + BOTH
     return ", ".join(f"{flag} in the {name} run" for name, flag in zip(("first", "second"), flags, strict=True) if flag)
 
 

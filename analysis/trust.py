@@ -31,7 +31,13 @@ def judge(frames: Frames, truth: Mapping[str, float]) -> Verdict:
     """
     capacity = frames.trials[frames.trials["view"] == "capacity"]
     classes = dict(zip(frames.stacks["stack"], frames.stacks["model"], strict=True))
-    found = next(iter(comparisons(replicates(capacity), classes, unranked(capacity), metrics=["capacity_rps"])), None)
+    if len(truth) < 2:
+        raise BenchError("nothing can be compared with fewer than two stacks; give the truth of each")
+    several = list(comparisons(replicates(capacity), classes, unranked(capacity), metrics=["capacity_rps"]))
+    if len(several) > 1:
+        names = ", ".join(one.scenario for one in several)
+        raise BenchError(f"{frames.path.name}: has capacity in several scenarios ({names}); judge a run of one")
+    found = several[0] if several else None
     if not found or not found.pairs:
         reasons = "; ".join(dict.fromkeys(found.left_out.values())) if found else ""
         raise BenchError(f"{frames.path.name}: no intervals, so nothing can be judged ({reasons or 'no figures'})")

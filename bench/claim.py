@@ -196,6 +196,10 @@ def _check(claim: Claim, path: Path) -> None:
         raise _Wrong("keys 'replicates' and 'server_cpus' are 1 or more")
     if claim.database_connections is not None and claim.database_connections < 1:
         raise _Wrong("key 'database_connections' is 1 or more")
+    if claim.database_connections is not None and claim.matrix:
+        raise _Wrong(
+            "key 'matrix': runs over the matrix hold the common cap, not 'database_connections' of a claim's own"
+        )
     if claim.quick and not (claim.shortened().check and claim.shortened().control):
         raise _Wrong("with `quick` a check and a control must be left of the arms that are not `quick = false`")
 

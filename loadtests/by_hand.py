@@ -7,6 +7,7 @@ import gevent
 from gevent.event import Event
 from locust import User, task
 from locust.env import Environment
+from locust.runners import WorkerRunner
 
 from loadtests import address, scenario
 from loadtests.closed import ClosedLoop
@@ -20,6 +21,8 @@ from loadtests.stats_feed import StatsFeed
 _FEED_S = 0.5
 _DRAIN_S = 10.0
 """The longest that the end of a test at a rate waits for answers."""
+_WORKER_DRAIN_S = 0.3
+"""Of a worker: half a second after it has told its workers to quit, a master hears their last figures no more."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +52,7 @@ class Load:
                 seed=max(getattr(environment.runner, "worker_index", 0), 0),  # workers alike would send at the same moments
             )
         )  # fmt: skip
+        self._may_wait = not isinstance(environment.runner, WorkerRunner)
         self._feed = StatsFeed(environment.stats, self.pool.recorder, name=request.path, method=request.method)
         self._timer: Any = gevent.get_hub().loop.timer(_FEED_S, _FEED_S)
         self._timer.start(self._tell)
@@ -56,7 +60,7 @@ class Load:
     def drain(self) -> None:
         """At a rate: let what has arrived be answered, while the users are still there."""
         if isinstance(self.loop, EndlessLoop):
-            self.loop.drain(_DRAIN_S)
+            self.loop.drain(_DRAIN_S if self._may_wait else _WORKER_DRAIN_S)
 
     def close(self) -> None:
         """Close all connections and hand the last rows to Locust."""

@@ -197,7 +197,12 @@ def _page(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any]) -> st
         *_section("What exactly is tested", rule.texts["statement"].english),
         *_section("Predicted before", rule.texts["prediction"].english),
         *_section("Why", rule.texts["mechanism"].english),
-        *_experiment(then or rule, mapping(entry.get("rule")) if then else table, _since(rule, then, table, entry)),
+        *_experiment(
+            then or rule,
+            mapping(entry.get("rule")) if then else table,
+            _since(rule, then, table, entry),
+            str(entry.get("reads") or ""),
+        ),
         *_rule(then or rule, entry),
         *_pictures(rule, entry),
         *_section("What would change it", rule.texts["changes"].english),
@@ -263,18 +268,22 @@ def _regions(question: Question) -> tuple[object, ...]:
     return (question.expect,) if isinstance(question, Control) else ()
 
 
-def _experiment(rule: Claim, table: Mapping[str, Any], since: str) -> list[str]:
+def _experiment(rule: Claim, table: Mapping[str, Any], since: str, reads: str) -> list[str]:
     if not rule.arms:
         return ["## Experiment", "", "It has none yet.", ""]
     shared = ", ".join(f"`{key} = {_value(value)}`" for key, value in rule.parameters.items())
     connections = table.get("database_connections")
+    made = (
+        f"The figures are those of run `{reads}` over the matrix, with that run's lengths."
+        if reads
+        else "Every arm is deployed afresh for each replicate."
+    )
     held = f"Each deployment may hold {connections} database connections. " if connections else ""
     lines = [
         "## Experiment",
         "",
         *([since, ""] if since else []),
-        f"Kind: [{rule.experiment}](../claims.md#{rule.experiment}). {f'For all arms: {shared}. ' if shared else ''}{held}"
-        "Every arm is deployed afresh for each replicate.",
+        f"Kind: [{rule.experiment}](../claims.md#{rule.experiment}). {f'For all arms: {shared}. ' if shared else ''}{held}{made}",
         "",
         "| Arm | Stack | Parameters of its own |",
         "|---|---|---|",

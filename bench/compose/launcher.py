@@ -360,9 +360,9 @@ class ComposeLauncher:
         if answer is None:
             return True  # `startup_s` stays unknown: containers start in Docker's own order, and are first asked when all are up
         if time.monotonic() > deadline:
-            logs = "\n".join(logs(one.id)[-1000:] for one in deployment.spawned if isinstance(one, Contained))
+            said = "\n".join(logs(one.id)[-1000:] for one in deployment.spawned if isinstance(one, Contained))
             deployment.failure = Failed(
-                reason=f"not ready within {READY_DEADLINE_S:.0f} s: {answer}", log_tail=logs or None
+                reason=f"not ready within {READY_DEADLINE_S:.0f} s: {answer}", log_tail=said or None
             )
             return True
         return False

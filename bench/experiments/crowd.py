@@ -128,9 +128,11 @@ def _try(
         raise ArmFailedError(why)
     used = loaded.accounts(deployment)
     sizes = [size for size in used["pss_bytes"].values() if size is not None]
+    # Of processes on another machine nobody here can say whether they rest.
+    at_rest = float(rested[0] is not None) if deployment.pids("app") else None
     metrics = {
         **at_level(given, deployment, loaded, level), f"arrival_work_s_at_{level}": rested[0],
-        f"at_rest_share_at_{level}": float(rested[0] is not None), f"pss_bytes_at_{level}": sum(sizes) if sizes else None,
+        f"at_rest_share_at_{level}": at_rest, f"pss_bytes_at_{level}": sum(sizes) if sizes else None,
     }  # fmt: skip
     return Found(
         metrics=metrics, requests=loaded.requests, cpu_s=used["cpu_s"], pss_bytes=used["pss_bytes"],

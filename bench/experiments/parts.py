@@ -112,7 +112,7 @@ def _found(turn: Turn, loaded: Loaded, before: set[int]) -> Found:
         metrics={
             **counted(deployment), **judged(rows, at["restart-begin"]), "startup_s": deployment.startup_s,
             "pss_bytes": float(sum(known)) if known and len(known) == len(memory) else None,
-            "replaced": float(len(before - _processes(deployment))),
+            "replaced": float(len(before - _processes(deployment))) if before else None,
             "restart_s": at["restart-end"] - at["restart-begin"] if given.restart != "hup" else None,
         },
         events=loaded.events, requests=loaded.requests, pss_bytes=memory,

@@ -112,7 +112,12 @@ class _Lane:
 def _check_all(lanes: list[_Lane], log: _Log) -> None:
     """The endpoints of each lane at once with those of the others, which need none of its rows: half of the time is waiting."""
     with ThreadPoolExecutor(len(lanes)) as pool:
-        gave_up = [reason for reason in pool.map(_check_lane, lanes) if reason]
+        try:
+            gave_up = [reason for reason in pool.map(_check_lane, lanes) if reason]
+        except BaseException:  # Ctrl-C: the pool waits for the lanes, and they need not go on
+            for lane in lanes:
+                lane.probe.wire.abandon()
+            raise
     for lane in lanes:
         log.checks += lane.log.checks
         for skip in lane.log.skipped:

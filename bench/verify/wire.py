@@ -1,5 +1,6 @@
 """Requests over a socket, each on a connection of its own and bounded in time; what goes wrong is a `TransportError`."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -112,6 +113,10 @@ class Wire:
         if left_s <= 0:
             raise GaveUpError(f"gave up after {BUDGET_TIMEOUTS * self.timeout_s:g} s: the server answers too slowly")
         return left_s
+
+    def abandon(self) -> None:
+        """Ask nothing more, whatever rules are left."""
+        self._ends = -math.inf
 
     def count(self, *, fault: bool) -> None:
         """Note how a request over this server's address ended, here or on a connection of the caller's own."""

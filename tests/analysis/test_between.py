@@ -152,7 +152,7 @@ BOUND = {"flags": {STACKS[0]: ["generator-bound"]}}
         (BOUND, BOUND, "generator-bound in both runs"),
         (BOUND, {}, "generator-bound in the first run"),
         ({}, {"flags": {STACKS[0]: ["database-bound"]}}, "database-bound in the second run"),
-        (BOUND, {"flags": {STACKS[0]: ["database-bound"]}}, "generator-bound in the first run, database-bound in the second run"),
+        (BOUND, {"flags": {STACKS[0]: ["database-bound"]}}, "generator-bound and database-bound in both runs"),
     ],
 )  # fmt: skip
 def test_a_bound_is_no_figure_to_compare(

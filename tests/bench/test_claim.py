@@ -97,6 +97,7 @@ def test_a_claim_reads_with_its_defaults(tmp_path: Path) -> None:
         ("number = 7", "number = 8", "key 'number': 8 is not the file's"),
         ("number = 7", "number = 7\nreplicates = 0", "keys 'replicates' and 'server_cpus' are 1 or more"),
         ("number = 7", "number = 7\ndatabase_connections = 0", "key 'database_connections' is 1 or more"),
+        ("number = 7", "number = 7\nmatrix = true\ndatabase_connections = 32", "key 'matrix': runs over the matrix hold the common cap"),
         ("number = 7", 'number = "7"', "key 'number': expected `int`, got `str`"),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ from lab_bench import Bench, Row, answer, planned
 
 from bench import experiments, load, sample
 from bench.database import data, observe
+from bench.deployment import Deployment
 from bench.experiments import _rest, capacity, concurrency, crowd, held, slots
 from bench.lab import Found
 from bench.model import BenchError, Failed
@@ -450,6 +451,7 @@ def test_probes_count_once_the_stack_is_at_rest_and_what_it_did_until_then_is_to
         return 1.25 if most_s == 3.0 else None
 
     monkeypatch.setattr(crowd, "rest", rest)
+    monkeypatch.setattr(Deployment, "pids", lambda self, role, among=None: [os.getpid()])
     bench.answer = lambda name, job: ({**answer(job), "beside": beside()}, [])
     bench.during = lambda: order.append("measured")
     found = crowd.together(bench.lab, arms, 0)
@@ -457,6 +459,12 @@ def test_probes_count_once_the_stack_is_at_rest_and_what_it_did_until_then_is_to
     one, two = metrics(found["one"]), metrics(found["two"])
     assert (one["arrival_work_s_at_4"], one["at_rest_share_at_4"]) == (1.25, 1)
     assert (two["arrival_work_s_at_4"], two["at_rest_share_at_4"]) == (None, 0)
+
+
+def test_of_a_stack_out_of_sight_nobody_says_whether_it_rests(bench: Bench) -> None:
+    arms = planned("crowd", "probe_failed_share_at_4", ("one", SYNC, {}), levels=[4])
+    bench.answer = lambda name, job: ({**answer(job), "beside": beside()}, [])
+    assert metrics(crowd.together(bench.lab, arms, 0)["one"])["at_rest_share_at_4"] is None
 
 
 def until_rest(busy: Sequence[float], most_s: float, waits: Sequence[bool] = ()) -> float | None:

@@ -11,6 +11,7 @@ import pytest
 from verify_reference import Response, Site, limit_uploads, serving
 
 from bench.verify import verify
+from bench.verify.wire import GaveUpError, Wire
 
 
 def free_port() -> int:
@@ -189,3 +190,12 @@ def test_what_needs_no_rows_is_asked_beside_what_does(tmp_path):
         report = verify(url, endpoints=["plaintext", "db"])
     assert {check.endpoint for check in report.checks if check.passed} >= {"plaintext", "db"}
     assert "transport" not in {failure.rule for failure in report.failures}
+
+
+def test_a_verification_that_is_abandoned_asks_nothing_more(tmp_path):
+    site = Site(tmp_path)
+    with serving(site) as url, Wire(url) as wire:
+        assert wire.ask("GET", "/healthz").status == 200
+        wire.abandon()
+        with pytest.raises(GaveUpError):
+            wire.ask("GET", "/healthz")

@@ -90,7 +90,7 @@ def test_a_run_over_claims(plan: Plan, deployment: Deployment, tmp_path: Path) -
     execute.execute(nothing, plan.budget, results=tmp_path, command="", progress=progress, outcomes=outcomes, seed=1)
     assert outcomes.folder is not None
     written = json.loads((outcomes.folder / "run.json").read_text())
-    common = [key for key in keys("run.json") if key not in ("plan", "pilot", "blocks_done", "stopped")]
+    common = [key for key in keys("run.json") if key not in ("plan", "planned_s", "pilot", "blocks_done", "stopped")]
     same([*common, *keys("A run over claims")], written)
     arm = ready.ready[0].arms[0]
     named = stored.named(arm, 0, deployment, mode="native", started="", offset_s=0.0)
