@@ -167,7 +167,7 @@ def test_what_a_profile_leaves_out_and_notes_is_so_when_it_is_gone_on_with(
     made, folder = stored(found=found, profile="swept", stacks=[], scenarios=[])
     extra = [f"{name}/plain+workers={count}/direct" for name in ("ant", "bee") for count in (1, 20)]
     assert made.skipped.keys() == {f"{stack} db" for stack in extra}
-    assert "each of its 20 workers may hold a database connection" in made.notes[0]
+    assert "each of their 20 workers may hold a database connection" in made.notes[0]
     assert request.again(found, folder) == made
 
 
