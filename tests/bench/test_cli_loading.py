@@ -24,7 +24,12 @@ class Below:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-        self.found: dict[str, Any] = {"stopped": False, "requests": 7, "targets": [{"requests": 7}, {"requests": 8}]}
+        self.found: dict[str, Any] = {
+            "stopped": False,
+            "failure": None,
+            "requests": 7,
+            "targets": [{"requests": 7}, {"requests": 8}],
+        }
         self.code = 0
         self.invitation: str | None = None
 
@@ -203,9 +208,15 @@ def test_a_margin_that_is_no_share_is_one_line(bench: Call, below: Below, margin
 def test_a_comparison_in_which_one_gave_no_answer_has_failed(
     bench: Call, below: Below, stopped: bool, requests: tuple[int, int], code: int
 ) -> None:
-    below.found = {"stopped": stopped, "targets": [{"requests": one} for one in requests]}
+    below.found = {"stopped": stopped, "failure": None, "targets": [{"requests": one} for one in requests]}
     done = bench("duet", URL, OTHER, "--json")
     assert (done.code, json.loads(done.out)) == (code, below.found)
+
+
+def test_a_comparison_that_ended_since_a_later_start_failed_has_failed(bench: Call, below: Below) -> None:
+    below.found |= {"failure": "serve: does not listen on port 1"}
+    done = bench("duet", URL, OTHER, "--start", "serve --port 1", "--start", "serve --port 2", "--json")
+    assert (done.code, json.loads(done.out)) == (1, below.found)
 
 
 # bench load-worker
