@@ -74,8 +74,8 @@ test: dev ## set up and pass all tests that need no browser and no container
 	@$(PYTEST) -m "not stacks and not browser and not containers" $(ARGS)
 	@$(PYTEST) -m stacks $(ARGS)
 
-test-unit: dev ## only the tests that start no server, database or process
-	@$(PYTEST) -m "not services" $(ARGS)
+test-unit: dev ## only the tests that start no server, database or process, and simulate no thousands of runs
+	@$(PYTEST) -n 2 -m "not services and not simulations" $(ARGS)
 
 test-browser: dev ## the report's page in Chromium: every interaction, axe-core, sizes, themes, languages
 	@$(PYTEST) -m browser tests/browser $(ARGS)

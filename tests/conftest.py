@@ -31,7 +31,10 @@ SERVICES = (
     "bench/test_languages", "bench/test_cli", "bench/test_viewer", "bench/test_compose", "bench/test_whoami",
     "bench/test_companions", "bench/test_upstream", "bench/test_crash",
 )  # fmt: skip
-MARKS = {"services": SERVICES, "stacks": ("stacks/",), "browser": ("browser/",), "containers": ("containers/",)}
+SIMULATIONS = ("analysis/test_stats_simulation", "analysis/test_stats_stopping")
+MARKS = {
+    "services": SERVICES, "simulations": SIMULATIONS, "stacks": ("stacks/",), "browser": ("browser/",), "containers": ("containers/",),
+}  # fmt: skip
 """By mark the files in which every test has it; `services` are some tests of other files too."""
 
 LONGEST = (
@@ -60,6 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _name(item.path).startswith(SERVICES):
             item.add_marker(pytest.mark.services)
+        if _name(item.path).startswith(SIMULATIONS):
+            item.add_marker(pytest.mark.simulations)
     items.sort(key=lambda item: _turn(item.path))
 
 
