@@ -12,7 +12,7 @@ from bench.verify import items
 from bench.verify.deadline import Deadline
 from bench.verify.endpoints import ENDPOINTS, Endpoint
 from bench.verify.report import shown
-from bench.verify.rule import EARLY_ANSWER, EARLY_CLOSE, BrokenError, NotCheckedError, Probe, Rule
+from bench.verify.rule import EARLY_ANSWER, BrokenError, NotCheckedError, Probe, Rule
 from bench.verify.wire import TransportError, Wire
 
 BODY = b"x" * 70_000
@@ -33,6 +33,9 @@ class Step:
     needs: str | None = None
     of_an_item: bool = False
 
+
+EARLY_CLOSE = "kept-promise"
+"""In `omits`: after an answer that came before the request's whole body, it may close a connection that it said it would keep."""
 
 STEPS = (
     Step(what="an answer to", method="GET", target="/plaintext", needs="plaintext"),

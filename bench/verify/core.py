@@ -59,13 +59,17 @@ def verify(
     names = frozenset(endpoint.name for endpoint in chosen)
     with ExitStack() as stack:
         lanes = []
-        for shares_rows in (False, True):
+        for own in (
+            [one for one in chosen if one.beside_others and not one.shares_rows],
+            [one for one in chosen if one.beside_others and one.shares_rows],
+            [one for one in chosen if not one.beside_others],
+        ):
             wire = stack.enter_context(Wire(base_url, unix=unix, timeout_s=timeout_s))
             tables = stack.enter_context(database.opened(database_url, timeout_s=timeout_s)) if database_url else None
             probe = Probe(wire=wire, tables=tables, static_dir=static_dir, omits=log.omits, endpoints=names)
-            endpoints_of = tuple(endpoint for endpoint in chosen if endpoint.shares_rows is shares_rows)
-            lanes.append(_Lane(endpoints=endpoints_of, probe=probe, log=_Log(omits=log.omits)))
-        _check_all(lanes, log)
+            lanes.append(_Lane(endpoints=own, probe=probe, log=_Log(omits=log.omits)))
+        *beside, alone = lanes
+        _check_all(beside, alone, log)
     target = f"{base_url} over {unix}" if unix else base_url
     return Report(target=target, checks=tuple(log.checks), skipped=tuple(log.skipped))
 
@@ -103,27 +107,30 @@ class _Log:
 class _Lane:
     """Endpoints that are asked one after the other, and `answering`: those of them that were answered 200."""
 
-    endpoints: tuple[Endpoint, ...]
+    endpoints: list[Endpoint]
     probe: Probe
     log: _Log
     answering: set[str] = field(default_factory=set)
 
 
-def _check_all(lanes: list[_Lane], log: _Log) -> None:
-    """The endpoints of each lane at once with those of the others, which need none of its rows: half of the time is waiting."""
-    with ThreadPoolExecutor(len(lanes)) as pool:
+def _check_all(beside: list[_Lane], alone: _Lane, log: _Log) -> None:
+    """The endpoints of each lane at once with those of the other, needing none of its rows: half of the time is waiting. Then `alone`."""
+    with ThreadPoolExecutor(len(beside)) as pool:
         try:
-            gave_up = [reason for reason in pool.map(_check_lane, lanes) if reason]
+            gave_up = [reason for reason in pool.map(_check_lane, beside) if reason]
         except BaseException:  # Ctrl-C: the pool waits for the lanes, and they need not go on
-            for lane in lanes:
+            for lane in beside:
                 lane.probe.wire.abandon()
             raise
+    if not gave_up and (reason := _check_lane(alone)):
+        gave_up.append(reason)
+    lanes = [*beside, alone]
     for lane in lanes:
         log.checks += lane.log.checks
         for skip in lane.log.skipped:
             log.skip(skip.endpoint, skip.rule, skip.reason)
     answering = frozenset().union(*(lane.answering for lane in lanes))
-    probe = lanes[-1].probe
+    probe = alone.probe
     if not gave_up:
         anywhere = (rule for rule in OWN_RULES if rule.endpoint == "*")
         try:

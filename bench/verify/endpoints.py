@@ -12,7 +12,8 @@ from bench.verify.rule import Probe, Rule
 class Endpoint:
     """`target` is a request that must be answered 200, `others` are methods that the endpoint defines beside its own.
 
-    The rules of one that `shares_rows` look at what is written, by it or by another.
+    The rules of one that `shares_rows` look at what is written, by it or by another. One that is not to be asked `beside_others` has bodies
+    so long that a server which closes kept connections meanwhile would be judged for that.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Endpoint:
     method: str = "GET"
     others: tuple[str, ...] = ()
     shares_rows: bool = False
+    beside_others: bool = True
 
     def body(self, method: str) -> bytes | None:
         """Something to send where the method is one that has a body."""
@@ -35,7 +37,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(name="whoami", target="/whoami", content_type=JSON),
     Endpoint(name="io", target="/io?ms=1", content_type=JSON),
     Endpoint(name="cpu", target="/cpu?n=10", content_type=JSON),
-    Endpoint(name="upload", target="/upload", content_type=JSON, method="POST"),
+    Endpoint(name="upload", target="/upload", content_type=JSON, method="POST", beside_others=False),
     Endpoint(name="blob", target="/blob?bytes=10", content_type=BYTES),
     Endpoint(name="static", target="/static/1kb.bin", content_type=None),
     Endpoint(name="io-db", target="/io-db?ms=1", content_type=JSON),

@@ -12,10 +12,6 @@ from bench.verify.wire import Answer, TransportError, Wire
 EARLY_ANSWER = "early-answer"
 """In `omits`: it may end a connection instead of giving an answer that came before the request's whole body was read."""
 
-EARLY_CLOSE = "kept-promise"
-"""In `omits`: it may close a connection that it said it would keep: after an answer that came before the request's whole body, or, before
-a server that does so, while it passes on a body that it does not keep and so cannot send again."""
-
 
 class BrokenError(Exception):
     """A rule does not hold; the message is what was got instead."""

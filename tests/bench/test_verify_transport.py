@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from verify_reference import Response, Site, limit_uploads, serving
 
-from bench.verify import bodies, verify
+from bench.verify import verify
 from bench.verify.wire import GaveUpError, Wire
 
 
@@ -199,25 +199,3 @@ def test_a_verification_that_is_abandoned_asks_nothing_more(tmp_path):
         wire.abandon()
         with pytest.raises(GaveUpError):
             wire.ask("GET", "/healthz")
-
-
-@pytest.mark.parametrize(
-    ("omits", "times", "holds"), [([], 1, False), (["kept-promise"], 1, True), (["kept-promise"], 2, False)]
-)
-def test_a_front_that_keeps_no_body_may_lose_a_long_upload_once(omits, times, holds, tmp_path, monkeypatch):
-    limit_uploads(monkeypatch)
-
-    class Losing(Site):
-        lost = 0
-
-        def do_upload(self, request):
-            if len(request.body) == Losing.longest_upload_bytes and Losing.lost < times:
-                Losing.lost += 1
-                return Response(status=502, body=b"Bad Gateway")
-            return super().do_upload(request)
-
-    site = Losing(tmp_path)
-    Losing.longest_upload_bytes = bodies.LONGEST_UPLOAD_BYTES
-    with serving(site) as url:
-        report = verify(url, endpoints=["upload"], omits=omits)
-    assert ("longest" not in {failure.rule for failure in report.failures}) == holds

@@ -55,6 +55,15 @@ def test_users_come_and_go_and_every_answered_request_reaches_locust(serve: Any)
     assert 0 <= server.requests - env.stats.num_requests <= 2
 
 
+def two_users(load: Load, server: Any) -> Any:
+    """Join, and have a request in flight each; gives the first one's connection."""
+    first, second = load.pool.add(), load.pool.add()
+    load.loop.join(first)
+    load.loop.join(second)
+    until(lambda: server.requests == 2, nap=gevent.sleep)
+    return first
+
+
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 def test_at_a_rate_users_are_the_connections_and_arrivals_wait_for_one(serve: Any, arrivals: str) -> None:
     """The server answers nobody until it is let: arrivals queue up, and all are answered in the end, timed from when they were due."""
@@ -62,10 +71,7 @@ def test_at_a_rate_users_are_the_connections_and_arrivals_wait_for_one(serve: An
     server = serve(lambda number: [GOOD] if let.wait(20) else [])
     env = environment(f"http://127.0.0.1:{server.port}", rate=400.0, arrivals=arrivals)
     load = Load(env)
-    first, second = load.pool.add(), load.pool.add()
-    load.loop.join(first)
-    load.loop.join(second)
-    until(lambda: server.requests == 2, nap=gevent.sleep)
+    first = two_users(load, server)
     gevent.sleep(0.25)
     assert server.requests == 2
     let.set()
@@ -128,10 +134,7 @@ def test_what_cannot_be_answered_at_the_end_of_a_test_is_counted_in_the_log(
     server = serve(lambda number: [HANG])
     env = environment(f"http://127.0.0.1:{server.port}", rate=400.0)
     load = Load(env)
-    first, second = load.pool.add(), load.pool.add()
-    load.loop.join(first)
-    load.loop.join(second)
-    until(lambda: server.requests == 2, nap=gevent.sleep)
+    first = two_users(load, server)
     gevent.sleep(0.1)
     load.loop.leave(first)
     load.pool.remove(first)
