@@ -20,6 +20,8 @@ from bench.plan import Cell, Plan
 SHARES = tuple(1.0 - step / 20 for step in range(11))
 LEAST_SHARE = SHARES[-1]
 """Of its planned load a deployment gets at least so much."""
+MOST_BLOCKS = 24
+"""No further block for precision after so many: what is still wide then would take many times as long."""
 LATE = 0.03
 """Planned blocks may end later than the budget by this share of it; others not at all."""
 Ask = Callable[[Path, float], Mapping[str, Any]]
@@ -103,9 +105,22 @@ class Pace:
     def _further(self, block: int, precision: float) -> list[Cell]:
         """Of the scenarios that are still wide as many as there is time for, the widest first."""
         self.share = 1.0
-        wide = self._wide(precision)
-        if not wide:
+        found = self.ask(self.folder, precision)
+        if not isinstance(found.get("wide"), list):
+            self.why = "the analysis did not say how wide the intervals are, so there are no further blocks"
+            return []
+        names = {scenario.name for scenario in self.plan.scenarios}
+        wide = [str(one) for one in found["wide"] if str(one) in names]
+        scenarios = found.get("scenarios") or [{"widest": 0.0}]
+        if not wide and all(one.get("widest") is None for one in scenarios):
+            self.why = "no two stacks could be compared, so there is no interval to make narrower"
+        elif not wide:
             self.why = f"every interval is within {precision:.1%} to either side"
+        elif block >= MOST_BLOCKS:
+            self.why = (
+                f"{block} blocks are the most; still wider than {precision:.1%} to either side: {', '.join(wide)}"
+            )
+            return []
         chosen: list[str] = []
         for name in wide:
             if self._fits(self.plan.block_cells(block, {*chosen, name})):
@@ -120,11 +135,6 @@ class Pace:
     def _over(self) -> list[Cell]:
         self.why = f"the next block would end after the time budget of {self.plan.profile.budget_s:.0f} s"
         return []
-
-    def _wide(self, precision: float) -> list[str]:
-        found = self.ask(self.folder, precision).get("wide", [])
-        names = {scenario.name for scenario in self.plan.scenarios}
-        return [str(one) for one in found if str(one) in names] if isinstance(found, list) else []
 
 
 def _share(plan: Plan, blocks: int, *, spent_s: float, slow: float) -> float:

@@ -60,20 +60,22 @@ class Profile:
     own_loads: tuple[int, ...] = ()
     """Percent of each stack's own capacity at which its latency is read too, beside the rate that is the same for all."""
     precision: float | None = None
-    """After `blocks`, scenarios whose intervals are wider than this to either side get further blocks while there is time."""
+    """After `blocks`, what is still wider than this to either side gets further ones while there is time, up to `pace.MOST_BLOCKS`."""
     sweep: tuple[str, ...] = ()
     """Beside the stacks, the core over these values, as `--sweep` takes them."""
     swept_scenarios: tuple[str, ...] = ()
     """The only ones in which swept stacks are loaded."""
     budget_s: float | None = None
     """No further block is begun that would end later than this."""
+    idle_s: float = 2.0
+    """For so long in each block nothing is asked of anyone, and what deployments use of the CPU all the same is read."""
 
 
 PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         name="smoke", description="does everything work? half a second for each trial: its figures mean nothing",
         stacks=("default",), scenarios=("plaintext", "db"), latency=("plaintext", "db"), blocks=1, copies=1,
-        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1, window_s=0.5, ceiling=False,
+        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1, window_s=0.5, ceiling=False, idle_s=0.2,
     ),
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
@@ -91,7 +93,7 @@ PROFILES: Mapping[str, Profile] = {
     "full": Profile(
         name="full", description="every stack on every scenario, unattended for days; go on with --resume after an interruption",
         stacks=("full",), scenarios=("*", "io-256-connections", "io-1024-connections"),
-        latency=("plaintext", "json", "db", "fortunes", "io"), blocks=10, copies=2, sweep=("workers=1,2,4",),
+        latency=("plaintext", "json", "db", "fortunes", "io"), blocks=10, copies=2, precision=0.05, sweep=("workers=1,2,4",),
         swept_scenarios=("json", "db", "cpu", "io"), capacity_s=1.0, latency_s=2.0,
         warmup_s=0.2, slice_s=0.1, window_s=1.5, pilot_s=0.4, own_loads=(50, 80, 95),
     ),

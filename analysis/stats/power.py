@@ -14,8 +14,11 @@ SEED = 5
 DESIGNS = {"standard": STANDARD, "hard": HARD, "misled": MISLED}
 EFFECTS = (0.03, 0.05, 0.075, 0.10, 0.15)
 BLOCKS = (6, 8, 10, 12, 16, 24)
-FULL_PAIRS = 60 * 59 // 2
-"""Of a run of 60 stacks."""
+FULL_STACKS = 192
+FULL_PAIRS = FULL_STACKS * (FULL_STACKS - 1) // 2
+"""Of the profile `full`: all intervals of a scenario hold together, so those of more stacks are wider."""
+FULL_LEAST, FULL_MOST, FULL_PRECISION = 10, 24, 0.05
+"""Its planned blocks, the most (`bench.pace.MOST_BLOCKS`), and the width at which it ends; a test holds them to the profile."""
 MOST, WIDTHS = 12, {"standard": 0.05, "hard": 0.08, "misled": 0.08}
 """Where the stopping rule ends at the latest, and widths at which it really stops some runs sooner than others."""
 
@@ -65,15 +68,24 @@ def _rivals(recorded: Floats, runs: int) -> Iterator[str]:
 def _power(recorded: Floats, runs: int) -> Iterator[str]:
     yield "**Power**, standard spreads: how often the interval of a pair excludes 1, and (in brackets) lies beyond the margin of 3%."
     yield ""
+    found = [simulate.outcome(_logs(STANDARD, recorded, runs, blocks), STANDARD) for blocks in BLOCKS]
+    drawn = _logs(STANDARD, recorded, runs, FULL_MOST, slices=FULL_SLICES)
+    full = [
+        simulate.stopped(drawn, STANDARD, least=FULL_LEAST, precision=FULL_PRECISION, pairs=pairs)
+        for pairs in (None, FULL_PAIRS)
+    ]
+    ended = [
+        (stacks, one.blocks.min(), one.blocks.max())
+        for stacks, one in zip((len(STANDARD), FULL_STACKS), full, strict=True)
+    ]
+    found += full
     yield (
         "| Effect | Spread | "
         + " | ".join(f"{blocks} blocks" for blocks in BLOCKS)
-        + " | `full`, 12 stacks | `full`, 60 stacks |"
+        + "".join(f" | `full`, {stacks} stacks: {least} to {most} blocks" for stacks, least, most in ended)
+        + " |"
     )
-    yield "|---|---|" + "---|" * (len(BLOCKS) + 2)
-    found = [simulate.outcome(_logs(STANDARD, recorded, runs, blocks), STANDARD) for blocks in BLOCKS]
-    full = _logs(STANDARD, recorded, runs, 10, slices=FULL_SLICES)
-    found += [simulate.outcome(full, STANDARD), simulate.outcome(full, STANDARD, pairs=FULL_PAIRS)]
+    yield "|---|---|" + "---|" * len(found)
     for effect in EFFECTS:
         for name, spread in (("1%", 0.01), ("2%", 0.02), ("3%", 0.03), ("all pairs", None)):
             pairs = _alike(STANDARD, spread)

@@ -133,12 +133,12 @@ def outcome(logs: Floats, design: Design, *, pairs: int | None = None) -> Outcom
     )  # fmt: skip
 
 
-def stopped(logs: Floats, design: Design, *, least: int, precision: float) -> Outcome:
+def stopped(logs: Floats, design: Design, *, least: int, precision: float, pairs: int | None = None) -> Outcome:
     """The same with the stopping rule: from `least` blocks on until the widest interval is as narrow as `precision`, or `logs` ends."""
     runs, most, _ = logs.shape
     left, found = np.arange(runs), []
     for blocks in range(least, most + 1):
-        now = outcome(logs[left, :blocks], design)
+        now = outcome(logs[left, :blocks], design, pairs=pairs)
         done = (now.half.max(axis=1) <= np.log1p(precision)) | (blocks == most)
         found.append((left[done], Outcome(**{name: values[done] for name, values in vars(now).items()})))
         left = left[~done]

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.stats import simulate
+from analysis.stats import power, simulate
 from analysis.stats.pairs import MARGIN
 from analysis.stats.simulate import HARD, MISLED, STANDARD, STANDARD_SLICES, Design, Outcome
+from bench import catalog
 from bench.model import BenchError
+from bench.pace import MOST_BLOCKS
 from bench.plan import PROFILES
 
 RUNS, FEW = 2000, 500
@@ -34,9 +36,17 @@ def fixed(recorded: simulate.Floats) -> dict[str, Outcome]:
 
 
 @pytest.fixture(scope="module")
-def full(recorded: simulate.Floats) -> Outcome:
-    drawn = logs(STANDARD, recorded, PROFILES["full"].blocks, slices=simulate.FULL_SLICES, runs=FEW)
-    return simulate.outcome(drawn, STANDARD)
+def full(recorded: simulate.Floats) -> dict[int, Outcome]:
+    """By number of stacks: the profile `full`, ended by its rule, where the pairs of so many must hold together as those of twelve do."""
+    profile = PROFILES["full"]
+    assert profile.precision is not None
+    drawn = logs(STANDARD, recorded, MOST_BLOCKS, slices=simulate.FULL_SLICES, runs=FEW)
+    return {
+        stacks: simulate.stopped(
+            drawn, STANDARD, least=profile.blocks, precision=profile.precision, pairs=stacks * (stacks - 1) // 2
+        )
+        for stacks in (len(STANDARD), power.FULL_STACKS)
+    }
 
 
 def logs(
@@ -82,15 +92,24 @@ def test_effects_of_a_tenth_are_found_at_the_default_budget(fixed: dict[str, Out
     assert fixed["standard"].found(0.10).min() >= 0.9  # in pairs of the noisiest stacks too
 
 
-def test_effects_of_a_twentieth_are_found_by_the_full_profile(full: Outcome) -> None:
-    assert full.found(0.05).mean() >= 0.9
-    assert full.found(0.10, beyond=MARGIN).mean() >= 0.99
+def test_the_printed_tables_speak_of_the_full_profile_as_it_is() -> None:
+    profile = PROFILES["full"]
+    assert (profile.blocks, MOST_BLOCKS, profile.precision) == (power.FULL_LEAST, power.FULL_MOST, power.FULL_PRECISION)
+    stacks = catalog.select_stacks(catalog.load(), profile.stacks)
+    assert len(stacks) == pytest.approx(power.FULL_STACKS, rel=0.1), "simulate anew with about as many as there are"
 
 
-def test_more_blocks_find_more(fixed: dict[str, Outcome], full: Outcome) -> None:
+@pytest.mark.parametrize("stacks", [len(STANDARD), power.FULL_STACKS])
+def test_effects_of_a_twentieth_are_found_by_the_full_profile(full: dict[int, Outcome], stacks: int) -> None:
+    assert full[stacks].found(0.05).mean() >= 0.9
+    assert full[stacks].found(0.10, beyond=MARGIN).mean() >= 0.98
+    assert full[stacks].covered()[2] >= 0.93
+
+
+def test_more_blocks_find_more(fixed: dict[str, Outcome], full: dict[int, Outcome]) -> None:
     for effect in (0.05, 0.1):
         for beyond in (0.0, MARGIN):
-            few, many = (one.found(effect, beyond=beyond).mean() for one in (fixed["standard"], full))
+            few, many = (one.found(effect, beyond=beyond).mean() for one in (fixed["standard"], full[len(STANDARD)]))
             assert many >= few
 
 
