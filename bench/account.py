@@ -1,10 +1,12 @@
 """What each deployment used while it was loaded, who of its processes did the work, and which were replaced."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -38,22 +40,40 @@ class Sampling:
             self.cpu_s += time.thread_time() - began_s
 
 
-def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot], now: Table | None = None) -> dict[str, Any]:
+Idle = Mapping[str, Mapping[str, float | None]]
+"""From deployment to role to the share of a CPU that it takes while nothing is asked of anyone; null where that is not known."""
+
+
+def idle(deployments: Sequence[Deployment], before: sample.Snapshot, after: sample.Snapshot) -> Idle:
+    """What timers and watchers of each deployment take, between two snapshots without any load."""
+    took_s = after.at - before.at
+    return {
+        one.id: {role: None if spent is None else spent / took_s for role, spent in _used(one, before, after).items()}
+        for one in deployments
+    }
+
+
+def accounts(
+    deployment: Deployment, snapshots: Sequence[sample.Snapshot], now: Table | None = None, *, idle: Idle = MappingProxyType({}),
+    loaded_s: float = math.inf,
+) -> dict[str, Any]:  # fmt: skip
     """CPU seconds by role over the measured window, by worker as shares, memory right after it, and the host's steal.
 
-    `now`: the processes, where they are read for several deployments at once.
+    The window is that of all deployments, each of which is loaded for `loaded_s` of it: what `idle` says that it takes in the rest is none
+    of its requests' and is left out. `now`: the processes, where they are read for several deployments at once.
     """
     before, after = snapshots
-    used = {role: sample.used(before, after, f"{deployment.id} {role}") for role in ("app", "front", "database")}
-    if not before.cpu_s.get(f"{deployment.id} database"):
-        used["database"] = None  # sessions that were opened since may have had others before them, which have ended
-    if not deployment.planned.stack.front.processes:
-        used["front"] = None
+    rates, waiting_s = idle.get(deployment.id, {}), max(after.at - before.at - loaded_s, 0.0)
+    used = {
+        role: None if spent is None else max(spent - (rates.get(role) or 0.0) * waiting_s, 0.0)
+        for role, spent in _used(deployment, before, after).items()
+    }
     used["generator"] = sample.used(before, after, "generator")
     pids = {role: deployment.pids(role, now) for role in ROLES}
     open_now = None if after.connections is None else after.connections.get(application_name(deployment.id), 0)
     return {
         "cpu_s": used,
+        "idle_cpu": dict(rates) or None,
         "worker_shares": worker_shares(deployment, before, after),
         "restarts": restarts(deployment, {pid for role in ROLES for pid in pids[role]}),
         "database_connections": open_now,
@@ -64,6 +84,18 @@ def accounts(deployment: Deployment, snapshots: Sequence[sample.Snapshot], now: 
         "host": _host(before, after, near=any(pids.values())),
         "startup_s": deployment.startup_s,
     }
+
+
+def _used(deployment: Deployment, before: sample.Snapshot, after: sample.Snapshot) -> dict[str, float | None]:
+    """CPU seconds by role; None where a role has no processes, or it is not known what they used."""
+    used: dict[str, float | None] = {
+        role: sample.used(before, after, f"{deployment.id} {role}") for role in (*ROLES, "database")
+    }
+    if not before.cpu_s.get(f"{deployment.id} database"):
+        used["database"] = None  # sessions that were opened since may have had others before them, which have ended
+    if not deployment.planned.stack.front.processes:
+        used["front"] = None
+    return used
 
 
 def _host(before: sample.Snapshot, after: sample.Snapshot, *, near: bool) -> dict[str, float | int | None]:

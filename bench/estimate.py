@@ -41,13 +41,14 @@ def block_s(plan: Plan, cells: Sequence[Cell], share: float, slow: float) -> flo
 
 def once_s(plan: Plan) -> float:
     """What the first block takes more than the others: the database, verifying, the pilot."""
-    return DATABASE_S + VERIFY_S * len(plan.stacks) + _pilot_s(plan)
+    verifying_s = (START_S + VERIFY_S) * len(plan.stacks) + BLOCK_OVERHEAD_S * len(plan.groups())
+    return DATABASE_S + verifying_s + _pilot_s(plan)
 
 
 def deploying_s(plan: Plan) -> float:
     """What a block takes beside its load: restoring data, starting and ending deployments."""
     deployments = len(plan.stacks) * plan.profile.copies
-    return BLOCK_OVERHEAD_S * len(plan.groups()) + START_S * deployments
+    return (BLOCK_OVERHEAD_S + plan.profile.idle_s) * len(plan.groups()) + START_S * deployments
 
 
 def report_s(plan: Plan) -> float:

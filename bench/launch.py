@@ -29,6 +29,8 @@ HOST = "127.0.0.1"
 PORTS = range(20000, 30000)
 """Below every usual range for outgoing connections (net.ipv4.ip_local_port_range), so that none of those takes a port of ours."""
 READY_DEADLINE_S = 30.0
+ALONE_S = 10.0
+"""The next one is started when the one before is ready, or after so long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class Launcher(Protocol):
         self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "", env: Mapping[str, str] | None = None,
         supervised: bool = False,
     ) -> list[Deployment]:  # fmt: skip
-        """Start every (stack, copy) side by side; each is ready, or carries its `failure`. `mark` makes ids unique in a block.
+        """Start every (stack, copy); each is ready, or carries its `failure`. `mark` makes ids unique in a block.
 
         `env` is added to the applications' environment: it switches optional endpoints on. `supervised`: a supervisor starts what ends.
         """
@@ -107,13 +109,19 @@ class NativeLauncher:
         self, wanted: Sequence[tuple[PlannedStack, int]], *, block: int, mark: str = "", env: Mapping[str, str] | None = None,
         supervised: bool = False,
     ) -> list[Deployment]:  # fmt: skip
-        deployments = [self._begin(planned, copy, block, mark, env or {}, supervised) for planned, copy in wanted]
-        deadline = time.monotonic() + READY_DEADLINE_S
-        waiting = [deployment for deployment in deployments if deployment.failure is None]
+        # One after the other, since side by side each would take as long to start as all of them do; but none waits for one that hangs.
+        deployments: list[Deployment] = []
+        waiting: list[tuple[Deployment, float]] = []
+        for planned, copy in wanted:
+            deployment = self._begin(planned, copy, block, mark, env or {}, supervised)
+            deployments.append(deployment)
+            began = time.monotonic()
+            if deployment.failure is None:
+                waiting.append((deployment, began + READY_DEADLINE_S))
+            while waiting and waiting[-1][0] is deployment and time.monotonic() < began + ALONE_S:
+                waiting = self._still_waiting(waiting)
         while waiting:
-            waiting = [deployment for deployment in waiting if not self._settled(deployment, deadline)]
-            if waiting:
-                time.sleep(0.01)
+            waiting = self._still_waiting(waiting)
         read_back(deployments, self._budget)
         return deployments
 
@@ -207,6 +215,13 @@ class NativeLauncher:
         except BenchError as error:
             deployment.failure = Failed(reason=str(error))
         return deployment
+
+    def _still_waiting(self, waiting: Sequence[tuple[Deployment, float]]) -> list[tuple[Deployment, float]]:
+        """Those of (deployment, deadline) that are neither ready nor failed."""
+        left = [(deployment, deadline) for deployment, deadline in waiting if not self._settled(deployment, deadline)]
+        if left:
+            time.sleep(0.01)
+        return left
 
     def _settled(self, deployment: Deployment, deadline: float) -> bool:
         """Whether `deployment` is ready or has failed; asks its processes and its addresses once."""

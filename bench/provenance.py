@@ -14,6 +14,8 @@ from bench.plan import PlannedStack
 
 _MACHINE = ("host", "kernel", "architecture", "cpu_model", "cpus", "python", "can_pin")
 """What of `bench.machine.describe` must be equal for figures to belong together."""
+_SUITE = ("bench", "loadtests", "deploy/runners", "deploy/images")
+"""What measures, and what starts servers that have no command of their own, here and in containers."""
 _TOOLS = ("nginx", "postgresql", "docker")
 """What of `bench.record.environment` must be: no pins of ours hold them, and an upgrade between two parts of a run is soon made."""
 
@@ -29,7 +31,7 @@ def hashes(catalog: Catalog, stacks: Iterable[PlannedStack], scenarios: Iterable
 
     return {
         "contract": of(catalog.root / "apps" / "CONTRACT.md"),
-        "suite": hashlib.sha256((of(ROOT / "bench") + of(ROOT / "loadtests")).encode()).hexdigest()[:12],
+        "suite": hashlib.sha256("".join(of(ROOT / one) for one in _SUITE).encode()).hexdigest()[:12],
         "scenarios": {one.name: of(one.path) for one in scenarios if one.path.exists()},
         "stacks": {
             one.stack.id: {

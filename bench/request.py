@@ -93,7 +93,8 @@ def again(found: Catalog, folder: Path, *, precision: str | None = None, time_bu
 def paced(profile: Profile, precision: str | None, time_budget: str | None) -> Profile:
     """`profile` with the precision and time asked for, where they are."""
     if precision is not None:
-        profile = replace(profile, precision=_share(precision))
+        # Blocks beyond the plan take the time that they take.
+        profile = replace(profile, precision=_share(precision), load_until_s=None)
     if time_budget is not None:
         profile = replace(profile, budget_s=duration_s(time_budget, "--time-budget"))
     return profile

@@ -58,6 +58,10 @@ class Spawned:
         return self.popen.poll()
 
 
+PREFIX, MARKER = "forkloop-", ".session"
+"""A scratch folder's name begins like this, and a file in it holds the session's id."""
+
+
 class Session:
     """Use as a context manager: at its end every process is gone and the scratch folder with it."""
 
@@ -84,11 +88,12 @@ class Session:
             raise BenchError(
                 f"{self._home}: cannot keep records of started processes there: {error.strerror}"
             ) from None
-        self._stack.callback(self._path.unlink, missing_ok=True)
+        self._stack.callback(self._forget)
         # Short, since the path of a unix socket has at most 107 bytes; open to all for searching, since nginx's workers
         # and an embedded PostgreSQL run as another user when we are root.
-        self.scratch = Path(tempfile.mkdtemp(prefix="forkloop-"))
+        self.scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.scratch.chmod(0o755)
+        (self.scratch / MARKER).write_text(self.id, encoding="utf-8")
         self._stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
         self._record()
         _become_subreaper()
@@ -143,7 +148,18 @@ class Session:
         """
         self._projects[name] = dict(engine)
         self._record()
-        self._stack.callback(_remove_project, name, engine)
+        self._stack.callback(self._end_project, name, engine)
+
+    def _end_project(self, name: str, engine: Mapping[str, str]) -> None:
+        if _remove_project(name, engine):
+            del self._projects[name]
+
+    def _forget(self) -> None:
+        """Nothing is left to be known of this session, unless a project could not be removed: then the next command tries again."""
+        if self._projects:
+            self._record()
+        else:
+            self._path.unlink(missing_ok=True)
 
     def stop(self, which: Sequence[Spawned] | None) -> dict[int, float]:
         """End `which` (None: all), front before app before the rest, and everything that they started. Returns when they are gone.
@@ -231,14 +247,27 @@ def recover(home: Path = HOME) -> list[str]:
             state = _read(record.read())
             families = [process for pid, started in state["processes"] for process in members(pid, started)]
             _reap(families, [], {}, asked=False)
-            for name, engine in state["projects"].items():
-                _remove_project(name, engine)
+            left = {name: engine for name, engine in state["projects"].items() if not _remove_project(name, engine)}
             scratch = Path(state["scratch"])
-            if scratch.name.startswith("forkloop-") and scratch.parent == Path(tempfile.gettempdir()):
+            if _is_of(scratch, path.stem):
                 shutil.rmtree(scratch, ignore_errors=True)
-            path.unlink(missing_ok=True)
             said.append(f"ended what {path.stem} left behind: {len(families)} processes")
+            if left:
+                record.seek(0)
+                record.truncate()
+                record.write(json.dumps({"id": path.stem, "scratch": "", "processes": [], "projects": left}))
+                said.append(f"but not {', '.join(left)}: the next command tries again; to give it up, delete {path}")
+            else:
+                path.unlink(missing_ok=True)
     return said
+
+
+def _is_of(scratch: Path, session: str) -> bool:
+    """Whether it is that session's scratch folder, wherever TMPDIR led then: nothing is removed on the word of a record alone."""
+    try:
+        return scratch.name.startswith(PREFIX) and (scratch / MARKER).read_text(encoding="utf-8") == session
+    except (OSError, ValueError):
+        return False
 
 
 def _read(text: str) -> dict[str, Any]:
@@ -265,9 +294,9 @@ _LISTING = {"rm": ("ps", "-aq"), "network rm": ("network", "ls", "-q"), "volume 
 """From what removes a kind of thing to what lists it; containers first, since they hold the others."""
 
 
-def _remove_project(name: str, engine: Mapping[str, str]) -> None:
-    """Containers, networks and volumes with a Compose project's label. What cannot be removed is named, and nothing is raised:
-    the session's other resources must still be given back.
+def _remove_project(name: str, engine: Mapping[str, str]) -> bool:
+    """Containers, networks and volumes with a Compose project's label; whether all are gone. What cannot be removed is named, and nothing
+    is raised: the session's other resources must still be given back.
     """
     for removing, listing in _LISTING.items():
         try:
@@ -276,7 +305,8 @@ def _remove_project(name: str, engine: Mapping[str, str]) -> None:
                 _docker(engine, *removing.split(), *(["-f", "-v"] if removing == "rm" else []), *found)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"bench: containers, networks or volumes of {name} may be left: {error}", file=sys.stderr)
-            return
+            return False
+    return True
 
 
 def _docker(engine: Mapping[str, str], *arguments: str) -> str:
@@ -387,10 +417,11 @@ def _signals_held() -> Iterator[None]:
 
 
 def stop_on_signals() -> None:
-    """Make SIGTERM and SIGHUP end the command as Ctrl-C does: through its `finally` clauses."""
+    """Make SIGTERM and SIGHUP end the command as Ctrl-C does: through its `finally` clauses. Under nohup a hang-up stays ignored."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)

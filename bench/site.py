@@ -42,8 +42,15 @@ class Site:
     """Where the stacks are on another machine: what is known of that one."""
 
 
+def refuse_unknown(mode: str) -> None:
+    """Raises BenchError for a mode that there is not."""
+    if mode not in MODES:
+        raise BenchError(f"unknown mode '{mode}'; known: {', '.join(MODES)}")
+
+
 def machine_of(mode: str) -> tuple[Topology, Mapping[str, engine.Value]]:
     """The machine that stacks run on: its CPUs, and what is recorded of it instead of this one's description. Raises BenchError."""
+    refuse_unknown(mode)
     if mode == "compose" and (found := engine.engine()).remote:
         return engine.machine(found)
     return topology(), {}
@@ -57,8 +64,7 @@ def open_site(
 
     `connections` is how many the stacks may hold together. `loading`: whether a generator is needed. Raises BenchError.
     """
-    if mode not in MODES:
-        raise BenchError(f"unknown mode '{mode}'; known: {', '.join(MODES)}")
+    refuse_unknown(mode)
     if mode == "compose":
         if port is not None:
             raise BenchError(

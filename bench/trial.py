@@ -57,7 +57,7 @@ def _hashes(record: Mapping[str, Any], of: Mapping[str, Any]) -> dict[str, Any]:
 _FIGURES = """
     reason log_tail started offset_s connections seconds requests errors bytes rps slices slice_s offered_rps latency_ms late_ms
     late ceiling_rps steps problems
-    window_requests cpu_s generator_cpu pss_bytes processes host worker_shares restarts database_connections connects
+    window_requests cpu_s idle_cpu generator_cpu pss_bytes processes host worker_shares restarts database_connections connects
     context_switches open_files startup_s
 """
 _OPTIONAL = ("slices", "latency_ms", "late_ms", "steps", "problems", "connects")

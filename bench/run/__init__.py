@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import estimate, pace, provenance, record
+from bench import account, estimate, pace, provenance, record
 from bench.catalog import ROOT
 from bench.connections import most_together
 from bench.console import Progressing
 from bench.database import data
+from bench.deployment import Deployment
 from bench.model import BenchError, Failed
 from bench.plan import Cell, Plan
 from bench.run.cells import run_cell
 from bench.run.context import Context
-from bench.run.prepare import calibrate, prepare_load, verify_all
+from bench.run.prepare import calibrate, prepare, unprepared
 from bench.session import Session
 from bench.site import open_site
 from bench.store import Earlier, RunStore
@@ -125,8 +126,10 @@ def run_blocks(context: Context) -> None:
 def set_share(context: Context, block: int, share: float) -> None:
     """Load for `share` of the planned time from this block on; a share far from the last one is noted."""
     if abs(share - context.share) >= SHARE_NOTED:
-        said = f"From block {block + 1} on each deployment is loaded for {share:.0%} of the planned time"
-        note(context, f"{said}, so that the planned blocks end in time.")
+        why = "as planned" if share == 1.0 else "so that the planned blocks end in time"
+        note(
+            context, f"From block {block + 1} on each deployment is loaded for {share:.0%} of the planned time, {why}."
+        )
     context.share = share
 
 
@@ -141,41 +144,31 @@ def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -
     plan = context.plan
     if not cells:
         return
-    if context.database.url:
+    stacks, groups = plan.groups()[group], len(plan.groups())
+    # An id of its own for every deployment that ever ran: a replicate is a deployment.
+    mark = f"{f'g{group}' if group else ''}{f'r{context.earlier.parts}' if context.earlier.parts else ''}"
+    restore(context)
+    unfit: dict[str, Failed] = {}
+    if first := unprepared(context, stacks):
+        context.progress.say(f"holding {len(first)} stacks to the contract, each deployed for that alone")
+        deployments = context.launcher.start([(planned, 0) for planned in first], block=block, mark=f"v{mark}")
         try:
-            data.restore(context.database.url)
-            context.database.failure = None
-        except BenchError as error:
-            context.database.failure = Failed(reason=str(error))
-    wanted = [(planned, copy) for planned in plan.groups()[group] for copy in range(plan.profile.copies)]
-    groups = len(plan.groups())
+            unfit = prepare(context, deployments)
+        finally:
+            context.launcher.stop(deployments)
+        restore(context)
+    wanted = [(planned, copy) for planned in stacks for copy in range(plan.profile.copies)]
     context.progress.say(
         f"block {block + 1}{f', group {group + 1} of {groups}' if groups > 1 else ''}: starting {len(wanted)} deployments"
     )
-    # An id of its own for every deployment that ever ran: a replicate is a deployment.
-    mark = f"{f'g{group}' if group else ''}{f'r{context.earlier.parts}' if context.earlier.parts else ''}"
     deployments = context.launcher.start(wanted, block=block, mark=mark)
     try:
-        first = [one for one in deployments if one.copy == 0]
-        fresh = [one for one in first if one.planned.stack.id not in context.verified]
-        if fresh:
-            verify_all(context, fresh)
-        prepare_load(context, first)
         for deployment in deployments:
-            found = context.verified.get(deployment.planned.stack.id, {})
-            if deployment.failure is None and found.get("failures"):
-                rule = found["failures"][0]
-                deployment.failure = Failed(
-                    reason=f"breaks the contract at {rule['endpoint']}, rule {rule['rule']}: expected {rule['expected']}, got {rule['got']}"
-                )
+            deployment.failure = deployment.failure or refusal(context, deployment, unfit)
+        context.idle = idle(context, [one for one in deployments if one.failure is None])
         for cell in cells:
             run_cell(context, cell, deployments)
-        if fresh:
-            for one in fresh:
-                context.observed[one.planned.stack.id] = record.observed(
-                    context.database, one, context.launcher.versions(one)
-                )
-            context.store.update({"observed": context.observed})
+        observe(context, [one for one in deployments if one.copy == 0])
     finally:
         context.launcher.stop(deployments)
         for one in deployments:
@@ -186,6 +179,53 @@ def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -
                 seen["stop_s"] = one.stop_s
             seen["stops_s"] = [*seen.get("stops_s", []), one.stop_s]
         context.store.update({"observed": context.observed})
+
+
+def restore(context: Context) -> None:
+    """The tables as they were filled. Where that fails there is no database for what follows, and everything else goes on."""
+    if context.database.url:
+        try:
+            data.restore(context.database.url)
+            context.database.failure = None
+        except BenchError as error:
+            context.database.failure = Failed(reason=str(error))
+
+
+def refusal(context: Context, deployment: Deployment, unfit: Mapping[str, Failed]) -> Failed | None:
+    """Why a deployment that runs is not loaded all the same: its stack breaks the contract, or could not be held to it."""
+    stack = deployment.planned.stack.id
+    if failures := context.verified.get(stack, {}).get("failures"):
+        rule = failures[0]
+        return Failed(
+            reason=f"breaks the contract at {rule['endpoint']}, rule {rule['rule']}: expected {rule['expected']}, got {rule['got']}"
+        )
+    return unfit.get(stack)
+
+
+def idle(context: Context, deployments: Sequence[Deployment]) -> account.Idle:
+    """What each deployment uses of the CPU while nobody asks anything."""
+    idle_s = context.plan.profile.idle_s
+    if not deployments or not idle_s:
+        return {}
+    before = context.sampling(account.snapshot, context.database, deployments, None)
+    time.sleep(idle_s)
+    after = context.sampling(account.snapshot, context.database, deployments, None)
+    return account.idle(deployments, before, after)
+
+
+def observe(context: Context, deployments: Sequence[Deployment]) -> None:
+    """Read back and store what ran of each stack, once for each, of a deployment that did run."""
+    for one in deployments:
+        stack = one.planned.stack.id
+        if "failure" not in context.observed.get(stack, {"failure": None}):
+            continue
+        try:
+            versions = context.launcher.versions(one)
+        except BenchError as error:
+            context.progress.say(f"  {stack}: its versions cannot be read: {error}")
+            versions = {}
+        context.observed[stack] = record.observed(context.database, one, versions)
+    context.store.update({"observed": context.observed})
 
 
 def write_report(folder: Path, say: Callable[[str], None], *, language: str = "en") -> bool:

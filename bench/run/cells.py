@@ -126,7 +126,9 @@ def run_job(
             continue
         stored = trial.measured(
             named, deployment, found, generator=answer["generator"],
-            accounts=context.sampling(account.accounts, deployment, snapshots, now),
+            accounts=context.sampling(
+                account.accounts, deployment, snapshots, now, idle=context.idle, loaded_s=measure_s
+            ),
             slice_s=None if rates else slice_s, rate_rps=rates.get(deployment.id), started=started, offset_s=offset_s,
             ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"), budget=plan.budget,
             is_even=scenario.is_even,
@@ -134,6 +136,10 @@ def run_job(
         if ended:
             stored |= {"flags": [*stored["flags"], "died"], "log_tail": ended.log_tail}
             deployment.failure = ended
+            if not rates:  # some of its time it was not there: requests over time would be no rate of its own
+                stored |= {
+                    "status": "failed", "rps": None, "reason": f"{ended.reason}, after {found['requests']} requests",
+                }  # fmt: skip
         records[deployment.id] = stored
         if cell.is_capacity and stored["rps"]:
             context.capacities[cell.name, deployment.planned.stack.id, deployment.copy] = stored["rps"]

@@ -51,6 +51,8 @@ class Context:
     overheads_s: list[float] = field(default_factory=list)
     after_block: Callable[[Path], object] | None = None
     """Called with the run's folder when all cells of a block are stored and its deployments have ended: nothing is measured meanwhile."""
+    idle: account.Idle = field(default_factory=dict)
+    """What the deployments of the block use while nothing is asked of them."""
     share: float = 1.0
     """Of the planned load that each deployment gets: less where the blocks would not fit into the budget."""
     sampling: account.Sampling = field(default_factory=account.Sampling)

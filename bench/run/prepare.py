@@ -7,12 +7,11 @@ from typing import Any
 from bench import ceiling, load, pilot
 from bench.ceiling import Ceiling
 from bench.contract import DATABASE_ENDPOINTS
-from bench.database import data
 from bench.deployment import Deployment
 from bench.launch import free_port, nginx_user
 from bench.machine import find_nginx
 from bench.model import BenchError, Failed, Scenario
-from bench.plan import CONNECTIONS
+from bench.plan import CONNECTIONS, PlannedStack
 from bench.run.context import Context
 from bench.site import Site
 from bench.verify import Report
@@ -48,6 +47,50 @@ def _verified(context: Context, deployment: Deployment) -> Report | Failed:
         return Failed(reason=f"could not be verified: {error}")
 
 
+def unprepared(context: Context, stacks: Sequence[PlannedStack]) -> list[PlannedStack]:
+    """Those that are still to be held to the contract, or for which a number of connections is to be found; one at least where the null
+    server needs answers.
+    """
+    found = [one for one in stacks if one.stack.id not in context.verified or _to_pilot(context, one)]
+    without_null = context.plan.profile.ceiling and not context.calibrated
+    return found or list(stacks[:1] if without_null else ())
+
+
+def prepare(context: Context, deployments: Sequence[Deployment]) -> dict[str, Failed]:
+    """Verify and find numbers of connections; from stack to why there could be none of it, for those that did not run or answer.
+
+    These deployments are not measured: what they were asked here stays in their memory.
+    """
+    verify_all(context, [one for one in deployments if one.planned.stack.id not in context.verified])
+    prepare_load(
+        context, [one for one in deployments if not context.verified.get(one.planned.stack.id, {}).get("failures")]
+    )
+    return {
+        one.planned.stack.id: one.failure
+        for one in deployments
+        if one.failure and one.planned.stack.id not in context.verified
+    }
+
+
+def _to_pilot(context: Context, planned: PlannedStack) -> list[Scenario]:
+    """The scenarios for which this stack has no number of connections, and was not loaded yet in this run: it keeps what it began with."""
+    plan, stack = context.plan, planned.stack.id
+    if plan.profile.pilot_s is None:
+        return []
+    begun = {
+        one["scenario"] for one in context.trials
+        if one["stack"] == stack and one["view"] == "capacity" and one["status"] == "measured"
+    }  # fmt: skip
+    return [
+        one for one in plan.scenarios
+        if plan.is_piloted(one)
+        and f"{stack} {one.name}" not in plan.skipped
+        and (stack, one.name) not in context.tried | context.connections.keys()
+        and one.name not in begun
+        and not (context.database.failure and one.needs & DATABASE_ENDPOINTS)
+    ]  # fmt: skip
+
+
 def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
     """The null server, once in a process; and the number of connections for each stack and scenario that has none yet: before the first
     block, and, where a run is taken up again, before the block that it goes on with.
@@ -65,13 +108,10 @@ def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
     if profile.pilot_s is None:
         return
     asked = False
-    for scenario in [one for one in plan.scenarios if plan.is_piloted(one)]:
-        fit = [
-            one for one in ready
-            if f"{one.planned.stack.id} {scenario.name}" not in plan.skipped
-            and (one.planned.stack.id, scenario.name) not in context.tried | context.connections.keys()
-        ]  # fmt: skip
-        if not fit or (context.database.failure and scenario.needs & DATABASE_ENDPOINTS):
+    wanted = {one.id: _to_pilot(context, one.planned) for one in ready}
+    for scenario in plan.scenarios:
+        fit = [one for one in ready if scenario in wanted[one.id]]
+        if not fit:
             continue
         context.tried |= {(one.planned.stack.id, scenario.name) for one in fit}
         try:
@@ -80,11 +120,8 @@ def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
         except BenchError as error:
             context.progress.say(f"  no pilot for {scenario.name}, so {CONNECTIONS} connections for all: {error}")
         asked = True
-    if not asked:
-        return
-    context.store.update({"pilot": context.pilots})
-    if context.database.url:
-        data.restore(context.database.url)
+    if asked:
+        context.store.update({"pilot": context.pilots})
 
 
 def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment]) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def profile(**changes: Any) -> Profile:
     values = {
         "name": "tiny", "description": "", "stacks": (), "scenarios": (), "latency": (), "blocks": 1, "copies": 1, "capacity_s": 1.0,
         "latency_s": 1.0, "warmup_s": 0.1, "slice_s": 0.05, "window_s": 1.0, "ceiling": False,
+        "idle_s": 0.0,
     }  # fmt: skip
     return Profile(**{**values, **changes})
 

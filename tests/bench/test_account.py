@@ -86,6 +86,33 @@ def test_a_deployments_processes_are_charged_by_role(planned: PlannedStack, live
         assert idle["context_switches"]["app"] == {"voluntary": 0, "involuntary": 0}, "both sleep"
 
 
+def test_what_a_deployment_uses_by_itself_is_not_charged_to_the_requests_of_others_turns(planned: PlannedStack) -> None:
+    """A timer that takes a tenth of a CPU, over 20 s in which it is loaded for 2."""
+    one, other = deployment(planned), deployment(planned, "0-bee-0")
+
+    def seen(at: float, **app: float) -> Snapshot:
+        ids = {"ticks": one.id, "rests": other.id}
+        return Snapshot(
+            at=at, cpu_s={f"{ids[name]} app": {number: used} for number, (name, used) in enumerate(app.items())}
+        )
+
+    idle = account.idle([one, other], seen(5.0, ticks=1.0, rests=1.0), seen(7.0, ticks=1.2, rests=1.0))
+    assert idle == {
+        one.id: {"app": pytest.approx(0.1), "front": None, "database": None},
+        other.id: {"app": 0.0, "front": None, "database": None},
+    }
+    before, after = seen(10.0, ticks=2.0, rests=2.0), seen(30.0, ticks=5.0, rests=3.0)
+    ticks, rests = (account.accounts(each, [before, after], idle=idle, loaded_s=2.0) for each in (one, other))
+    assert ticks["cpu_s"]["app"] == pytest.approx(3.0 - 18 * 0.1)
+    assert rests["cpu_s"]["app"] == pytest.approx(1.0)
+    assert (ticks["idle_cpu"], rests["idle_cpu"]) == (idle[one.id], idle[other.id])
+    # By itself, as in an experiment, all time is its own; and what was less than its timer takes is nothing, not less.
+    assert account.accounts(one, [before, after])["cpu_s"]["app"] == pytest.approx(3.0)
+    assert account.accounts(one, [before, after])["idle_cpu"] is None
+    little = seen(30.0, ticks=2.5, rests=3.0)
+    assert account.accounts(one, [before, little], idle=idle, loaded_s=2.0)["cpu_s"]["app"] == 0.0
+
+
 def test_what_is_gone_has_no_account(planned: PlannedStack) -> None:
     one = deployment(planned)
     snapshots = [account.snapshot(Database(), [one], os.getpid()) for _ in range(2)]

@@ -72,4 +72,6 @@ def test_the_pilot_and_the_verifier_are_paid_once(made: Plan) -> None:
     assert estimate.once_s(tried) == pytest.approx(estimate.once_s(made) + pilot_s), (
         "what is loaded in windows has no pilot"
     )
-    assert estimate.once_s(made) == pytest.approx(estimate.DATABASE_S + 3 * estimate.VERIFY_S)
+    assert estimate.once_s(made) == pytest.approx(
+        estimate.DATABASE_S + 3 * (estimate.START_S + estimate.VERIFY_S) + estimate.BLOCK_OVERHEAD_S
+    )

@@ -311,6 +311,26 @@ def test_of_several_on_one_port_all_have_to_listen(
     assert deployment_module.listens(2**22 + 1) is None
 
 
+def test_the_next_is_started_when_the_one_before_is_ready_or_hangs(
+    world: Tree, native: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "ALONE_S", 0.3)
+    monkeypatch.setattr(launch, "READY_DEADLINE_S", 2.0)
+    launcher, planned = native(), app(world, f"time.sleep(0.1)\n{WELL}")
+    first, second = launcher.start([(planned, 0), (planned, 1)], block=0)
+    ready = first.spawned[0].began + (first.startup_s or 0.0)
+    assert first.startup_s
+    assert ready <= second.spawned[0].began
+    launcher.stop([first, second])
+    (planned.stack.app.folder / "app.py").write_text("import time\ntime.sleep(1000)\n")
+    first, second = launcher.start([(planned, 0), (planned, 1)], block=1)
+    assert second.spawned[0].began - first.spawned[0].began < 2.0, "it does not wait for one that hangs"
+    assert [one.failure and one.failure.reason.partition(":")[0] for one in (first, second)] == [
+        "not ready within 2 s"
+    ] * 2
+    launcher.stop([first, second])
+
+
 def test_a_second_block_finds_fresh_folders(world: Tree, native: Launch) -> None:
     launcher, planned = native(), app(world, WELL)
     folders = []

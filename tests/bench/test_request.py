@@ -34,6 +34,12 @@ def test_precisions(text: str, share: float) -> None:
     assert request.paced(PROFILES["quick"], text, None).precision == pytest.approx(share)
 
 
+def test_a_precision_asked_for_is_not_ended_by_the_profiles_clock() -> None:
+    assert PROFILES["quick"].load_until_s is not None
+    assert request.paced(PROFILES["quick"], "3%", None).load_until_s is None
+    assert request.paced(PROFILES["quick"], None, "30m").load_until_s == PROFILES["quick"].load_until_s
+
+
 @pytest.mark.parametrize("text", ["", "3", "0", "-3%", "100%", "wide"])
 def test_precisions_that_mean_nothing(text: str) -> None:
     with pytest.raises(BenchError, match=r"--precision .*: expected a share such as 3% or 0.03"):
@@ -183,3 +189,8 @@ def test_a_load_process_for_each_cpu_is_planned_stored_and_gone_on_with(
     assert load.each(made.budget) == load.Workers(cpus=(5, 6, 7))
     assert load.each(wide) is None
     assert request.again(found, folder).budget == made.budget
+
+
+def test_a_mode_that_there_is_not_is_refused_before_anything_is_written(found: Catalog) -> None:
+    with pytest.raises(BenchError, match="unknown mode 'podman'; known: native, compose"):
+        request.fresh(found, profile="quick", stacks=["*/plain/direct"], scenarios=["json"], mode="podman", seed=None)

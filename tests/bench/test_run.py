@@ -168,10 +168,12 @@ def test_a_block_is_fresh_and_holds_every_cell_once(world: Callable[..., World])
         for block in range(2)
     ]
     cells = [f"{name}-{view}" for name in ("json", "db") for view in ("capacity", "latency")]
-    assert one.work[0] == ("start", started[0])
-    assert sorted(one.work[1:4]) == [("verify", f"0-{name}--plain--direct-0") for name in ("ant", "bee", "cat")]
+    # What is held to the contract is not measured: what it was asked stays in its memory.
+    first = [f"0v-{name}--plain--direct-0" for name in ("ant", "bee", "cat")]
+    assert one.work[0] == ("start", first)
+    assert sorted(one.work[1:4]) == [("verify", name) for name in first]
     assert one.work[4:] == [
-        *(("load", f"0-{cell}") for cell in cells), ("stop", started[0]),
+        ("stop", first), ("start", started[0]), *(("load", f"0-{cell}") for cell in cells), ("stop", started[0]),
         ("start", started[1]), *(("load", f"1-{cell}") for cell in cells), ("stop", started[1]),
     ]  # fmt: skip
     one.check_complete()
@@ -190,6 +192,7 @@ def test_data_is_restored_before_each_block_and_settled_before_each_cell_that_re
     done = [step[0] if step[0] != "load" else step[1] for step in one.work if step[0] != "verify"]
     block = ["json-capacity", "json-latency", "settle", "db-capacity", "settle", "db-latency"]
     assert done == [
+        "restore", "start", "stop",
         "restore", "start", *(name if name == "settle" else f"0-{name}" for name in block), "stop",
         "restore", "start", *(name if name == "settle" else f"1-{name}" for name in block), "stop",
     ]  # fmt: skip
@@ -272,7 +275,7 @@ def test_what_waits_is_loaded_without_a_warm_up_for_some_waits_at_least(world: C
 def test_shares_of_workers_are_judged_where_requests_are_alike(
     world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "accounts", lambda *_: {"worker_shares": [0.9, 0.1]})
+    monkeypatch.setattr(account, "accounts", lambda *_, **__: {"worker_shares": [0.9, 0.1]})
     monkeypatch.setattr("bench.trial.ENOUGH_EACH", 0)
     one = world([
         JSON, replace(scenario("items"), journey=True), replace(IO, tags=frozenset({"waiting"}), parameters={"ms": 10}),
@@ -294,7 +297,7 @@ def test_an_open_loop_too_slow_for_a_median_is_skipped_and_says_so(world: Callab
 
 
 def test_blocks_that_would_end_too_late_are_loaded_for_less_and_that_is_noted(world: Callable[..., World]) -> None:
-    one = world([JSON, DB], blocks=3, budget_s=110.0)
+    one = world([JSON, DB], blocks=3, budget_s=118.0)
     one.load.overhead_s = 5.0
 
     def verify(name: str) -> None:
@@ -354,7 +357,7 @@ def test_a_stack_that_does_not_start_fails_alone(world: Callable[..., World]) ->
     assert {(trial["status"], trial["reason"], trial["log_tail"], trial["rps"]) for trial in failed} == {
         ("failed", "the app process exited with code 1 while starting", "no module", None)
     }
-    assert ("verify", "0-bee--plain--direct-0") not in one.work
+    assert ("verify", "0v-bee--plain--direct-0") not in one.work
     assert one.context.verified.keys() == {ANT, CAT}
     assert all("bee" not in target.id for job in one.load.jobs for target in job.targets)
     assert f"failed: {BEE} json capacity: the app process exited with code 1" in one.said.getvalue()
@@ -376,7 +379,75 @@ def test_a_stack_that_breaks_the_contract_is_not_measured_in_any_copy_or_block(w
     assert f"{CAT} breaks the contract: 1 rules; `bench verify {CAT}` lists them" in one.said.getvalue()
 
 
-def test_a_stack_that_dies_under_load_keeps_its_figure_flagged_and_fails_from_then_on(
+def test_a_stack_that_cannot_be_held_to_the_contract_is_not_measured_and_is_tried_again(
+    world: Callable[..., World],
+) -> None:
+    one = world([JSON], blocks=2)
+    verify, times = one.context.verify, Counter[str]()
+
+    def fails_once(deployment: Deployment, url: str | None) -> Report:
+        times[deployment.planned.stack.id] += 1
+        if deployment.id == "0v-bee--plain--direct-0":
+            raise BenchError("nothing answers")
+        return verify(deployment, url)
+
+    one.context.verify = fails_once
+    run.run_blocks(one.context)
+    one.check_complete()
+    assert times == {ANT: 1, BEE: 2, CAT: 1}
+    assert [status for _, _, status in one.of(BEE)] == ["failed", "failed", "measured", "measured"]
+    assert one.reasons(BEE) == {None, "could not be verified: nothing answers"}
+
+
+def test_versions_that_cannot_be_read_cost_no_figure(world: Callable[..., World]) -> None:
+    one = world([JSON])
+
+    def versions(deployment: Deployment) -> dict[str, str]:
+        if deployment.planned.stack.id == BEE:
+            raise BenchError("no such container")
+        return {"flask": "3.1"}
+
+    one.launcher.versions = versions  # type: ignore[method-assign]
+    run.run_blocks(one.context)
+    one.check_complete()
+    assert {trial["status"] for trial in one.trials} == {"measured"}
+    assert {stack: seen["versions"] for stack, seen in one.context.observed.items()} == {
+        ANT: {"flask": "3.1"}, BEE: {}, CAT: {"flask": "3.1"},
+    }  # fmt: skip
+    assert f"{BEE}: its versions cannot be read: no such container" in one.said.getvalue()
+
+
+def test_what_a_deployment_uses_while_nobody_asks_is_read_in_every_block(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = world([JSON], blocks=2, idle_s=3.0)
+    slept: list[float] = []
+    monkeypatch.setattr(run.time, "sleep", slept.append)
+    found = {"0-ant--plain--direct-0": {"app": 0.25}}
+    monkeypatch.setattr(account, "idle", lambda deployments, before, after: found)
+    given: list[Any] = []
+    monkeypatch.setattr(account, "accounts", lambda *_, idle, loaded_s: given.append((idle, loaded_s)) or {})
+    run.run_blocks(one.context)
+    assert slept == [3.0, 3.0]
+    assert given == [(found, 1.0)] * len(one.trials)
+
+
+def test_a_stack_that_dies_in_a_closed_loop_has_no_rate(world: Callable[..., World]) -> None:
+    one = world([JSON])
+
+    def die(name: str) -> None:
+        one.launcher.codes["0-ant--plain--direct-0"] = 70
+
+    one.load.before = die
+    run.run_blocks(one.context)
+    check_rest(one, but=ANT)
+    first, second = (trial for trial in one.trials if trial["stack"] == ANT)
+    assert (first["status"], first["rps"], first["requests"], first["flags"]) == ("failed", None, 100, ["died"])
+    assert first["reason"] == "the app process exited with code 70, after 100 requests"
+    assert (second["status"], second["reason"]) == ("failed", "the app process exited with code 70")
+
+
+def test_a_stack_that_dies_in_an_open_loop_keeps_its_figures_flagged_and_fails_from_then_on(
     world: Callable[..., World],
 ) -> None:
     one = world([JSON, DB])
@@ -466,7 +537,7 @@ def test_a_database_that_dies_midway_costs_only_what_needs_it(
 
     def ask(name: str, url: str) -> None:
         calls[name] += 1
-        if (dies, calls[name]) in (("restore", 2), ("settle", 3)) and name == dies:
+        if (dies, calls[name]) in (("restore", 3), ("settle", 3)) and name == dies:  # of the second block
             raise BenchError("nothing answers there")
 
     for name in ("restore", "settle"):
@@ -548,7 +619,7 @@ def test_planned_seconds_count_windows_copies_and_the_start_of_each_job(world: C
 def test_a_pilot_chooses_connections_once_and_the_run_keeps_them(world: Callable[..., World]) -> None:
     waiting = replace(IO, tags=frozenset({"waiting"}))
     one = world([JSON, waiting], blocks=2, pilot_s=0.3)
-    ant, bee = "0-ant--plain--direct-0", "0-bee--plain--direct-0"
+    ant, bee = "0v-ant--plain--direct-0", "0v-bee--plain--direct-0"
     one.load.rps |= {f"{ant}|8": 50.0, f"{ant}|32": 99.0, f"{ant}|64": 100.0, f"{bee}|64": 500.0}
     run.run_blocks(one.context)
     tried = one.load.jobs[0]
@@ -578,13 +649,25 @@ def test_a_run_that_is_taken_up_again_has_its_null_server_and_the_pilots_that_we
     one.context.verified = {stack: {"status": "passed", "rules": 1, "failures": []} for stack in (ANT, BEE, CAT)}
     one.context.connections = {(stack, "json"): 32 for stack in (ANT, BEE, CAT)} | {(ANT, "db"): 64}
     run.run_blocks(one.context)
-    assert asked == ["0-ant--plain--direct-0"]
+    assert asked == ["0v-bee--plain--direct-0"]
     pilots = [name for name in one.load.names if name.startswith("pilot")]
     assert pilots == ["pilot-db"], "what has its number keeps it, and nobody is asked twice"
     assert {target.id.partition("|")[0] for target in one.load.jobs[0].targets} == {
-        "0-bee--plain--direct-0", "0-cat--plain--direct-0",
+        "0v-bee--plain--direct-0", "0v-cat--plain--direct-0",
     }  # fmt: skip
     assert one.context.connections[ANT, "db"] == 64
+
+
+def test_what_was_loaded_before_a_run_was_taken_up_again_keeps_its_number_of_connections(
+    world: Callable[..., World],
+) -> None:
+    """Its pilot had failed, so that it was loaded with the plan's."""
+    one = world([JSON, DB], blocks=1, pilot_s=0.3)
+    one.context.trials.append({"stack": ANT, "scenario": "json", "view": "capacity", "status": "measured"})
+    run.run_blocks(one.context)
+    tried = {job.scenario: {target.id.partition("|")[0] for target in job.targets} for job in one.load.jobs[:2]}
+    ant, others = "0v-ant--plain--direct-0", {"0v-bee--plain--direct-0", "0v-cat--plain--direct-0"}
+    assert tried == {"json": others, "db": {ant, *others}}
 
 
 def test_a_pilot_that_fails_leaves_the_plans_connections_and_says_so(world: Callable[..., World]) -> None:
@@ -598,6 +681,18 @@ def test_a_pilot_that_fails_leaves_the_plans_connections_and_says_so(world: Call
     run.run_blocks(one.context)
     assert "no pilot for json, so 8 connections for all" in one.said.getvalue()
     assert {target.connections for target in one.load.jobs[1].targets} == {CONNECTIONS}
+
+
+def test_a_null_server_that_is_still_to_come_takes_its_answers_from_a_deployment_that_is_not_measured(
+    world: Callable[..., World],
+) -> None:
+    asked: list[str] = []
+    one = world([JSON], ceiling=True)
+    one.context.calibrate = lambda context, source: asked.append(source.id)
+    one.context.verified = {stack: {"status": "passed", "rules": 1, "failures": []} for stack in (ANT, BEE, CAT)}
+    run.run_blocks(one.context)
+    assert asked == ["0v-ant--plain--direct-0"]
+    assert [step for step in one.work if step[0] == "verify"] == []
 
 
 def test_the_null_server_is_loaded_beside_the_stacks_and_sets_their_ceiling(world: Callable[..., World]) -> None:
@@ -653,7 +748,8 @@ def test_ctrl_c_between_blocks_is_not_lost(world: Callable[..., World], monkeypa
 
     def interrupted(deployments: Sequence[Deployment]) -> None:
         stop(deployments)
-        raise KeyboardInterrupt
+        if one.trials:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(one.launcher, "stop", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -877,13 +973,16 @@ def test_more_stacks_than_fit_are_taken_in_groups_that_share_the_first(
     one = world([JSON], blocks=2)
     run.run_blocks(one.context)
     starts = [step[1] for step in one.work if step[0] == "start"]
-    assert starts == [
+    assert [start for start in starts if "v" in start[0].partition("-")[0]] == [
+        ["0v-ant--plain--direct-0", "0v-bee--plain--direct-0"], ["0vg1-cat--plain--direct-0"],
+    ]  # fmt: skip
+    assert [start for start in starts if "v" not in start[0].partition("-")[0]] == [
         [f"{block}{mark}-{name}--plain--direct-0" for name in names]
         for block in range(2)
         for mark, names in (("", ("ant", "bee")), ("g1", ("ant", "cat")))
     ]
     assert sorted(step[1] for step in one.work if step[0] == "verify") == [
-        "0-ant--plain--direct-0", "0-bee--plain--direct-0", "0g1-cat--plain--direct-0",
+        "0v-ant--plain--direct-0", "0v-bee--plain--direct-0", "0vg1-cat--plain--direct-0",
     ]  # fmt: skip
     assert Counter((trial["stack"], trial["group"]) for trial in one.trials) == {
         (ANT, 0): 4, (BEE, 0): 4, (ANT, 1): 4, (CAT, 1): 4,

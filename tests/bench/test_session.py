@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -398,17 +397,63 @@ def test_a_record_that_was_cut_off_names_nothing(home: Path, text: str) -> None:
 
 
 def test_only_a_scratch_folder_of_ours_is_removed(home: Path, tmp_path: Path) -> None:
-    kept = [tmp_path / "forkloop-x", Path(tempfile.mkdtemp(prefix="other-"))]
-    kept[0].mkdir()
-    for folder in kept:
+    session = write(home, []).stem
+    for name, marker in (("other-x", session), ("forkloop-x", None), ("forkloop-y", "20260101-000000-ffff")):
+        folder = tmp_path / name
+        folder.mkdir()
+        if marker:
+            (folder / ".session").write_text(marker)
         write(home, [], folder)
         assert len(recover(home)) == 1
-        assert folder.is_dir()
-        folder.rmdir()
-    ours = Path(tempfile.mkdtemp(prefix="forkloop-"))
+        assert folder.is_dir(), name
+    ours = tmp_path / "forkloop-z"  # wherever TMPDIR led then
+    ours.mkdir()
+    (ours / ".session").write_text(session)
     write(home, [], ours)
     recover(home)
     assert not ours.exists()
+
+
+def test_a_project_that_cannot_be_removed_is_tried_again_by_the_next_command(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    engine = {"works": False}
+
+    def docker(variables: Mapping[str, str], *arguments: str) -> str:
+        asked.append(arguments)
+        if not engine["works"]:
+            raise OSError("no engine")
+        return ""
+
+    monkeypatch.setattr(session_module, "_docker", docker)
+    with Session(home=home) as session:
+        session.own_project("forkloop-1", {})
+    (record,) = home.iterdir()
+    said = recover(home)
+    assert said[-1] == f"but not forkloop-1: the next command tries again; to give it up, delete {record}"
+    assert record.exists()
+    engine["works"] = True
+    asked.clear()
+    assert recover(home) == [f"ended what {record.stem} left behind: 0 processes"]
+    assert [arguments[:2] for arguments in asked] == [("ps", "-aq"), ("network", "ls"), ("volume", "ls")]
+    assert list(home.iterdir()) == []
+
+
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    """As under nohup."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        stop_on_signals()
+        signal.raise_signal(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        stop_on_signals()
+        with pytest.raises(KeyboardInterrupt, match="SIGHUP"):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_recovering_where_no_session_ever_was(home: Path) -> None:
