@@ -1,4 +1,4 @@
-"""Claims: one file each under `loadtests/claims/`, with the rule that judges it written down before any data. Keys: docs/manifests.md."""
+"""Claims: one file each under `loadtests/claims/`, with the rule that judges it, written down before its run. Keys: docs/manifests.md."""
 
 import re
 from collections.abc import Mapping
@@ -232,6 +232,6 @@ def _overlap(one: Conditions, other: Conditions) -> bool:
 
 
 def as_stored(claim: Claim) -> Mapping[str, Any]:
-    """The claim as `run.json` keeps it: the rule as it stood before the data."""
+    """The claim as `run.json` keeps it: the rule as it stands when the run begins."""
     found: Mapping[str, Any] = msgspec.to_builtins(claim)
     return found

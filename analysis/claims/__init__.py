@@ -2,6 +2,6 @@
 
     records -> effects -> verdict -> document, page, pictures, pages of docs/claims
 
-Nothing here is decided by a hand: `verdict` applies the rule that the run itself holds, as it stood before the data.
+Nothing here is decided by a hand: `verdict` applies the rule that the run itself holds, as it stood when it began.
 docs/claims.md describes rules and verdicts.
 """

@@ -18,10 +18,10 @@ from analysis import files, outside, pictures
 from analysis.claims import drawing, sentences, text
 from analysis.claims.document import document
 from analysis.claims.page import ICONS, source
-from analysis.claims.records import load
+from analysis.claims.records import ClaimsRun, load
 from analysis.claims.report import sheet
 from analysis.claims.rule import Check, Claim, Control, Question, RuleError, claim
-from analysis.claims.verdict import judge
+from analysis.claims.verdict import SHARED, Judged, judge
 from analysis.frames import mapping, sequence
 from analysis.setups import date_words
 from analysis.words import plain, say
@@ -83,12 +83,22 @@ def _store(run_folder: Path, out: Path) -> None:
             names.setdefault(one.number, []).append(f"{IMAGES}/{name}")
     made = document(run, judged, names)
     rules = {number: {key: table[key] for key in RULE if key in table} for number, table in run.tables.items()}
-    of_run = {key: made[key] for key in ("run_id", "started", "mode", "quick", "machine", "server_cpus")}
+    of_all = {key: made[key] for key in ("run_id", "started", "mode", "quick", "machine", "server_cpus")}
     told = {entry["id"]: entry for entry in map(mapping, sequence(stored(out).get("claims")))}
-    told |= {entry["id"]: {**entry, "run": of_run, "rule": rules.get(entry["id"], {})} for entry in made["claims"]}
+    of_each = {one.number: {**of_all, **_shared(run, one)} for one in judged}
+    told |= {
+        entry["id"]: {**entry, "run": of_each[entry["id"]], "rule": rules.get(entry["id"], {})}
+        for entry in made["claims"]
+    }
     kept = [told[number] for number in sorted(told)]
     files.remove_pictures(images, {Path(name).name for entry in kept for name in sequence(entry.get("pictures"))})
     files.replace(out / STORED, text.as_json({"claims": kept}))
+
+
+def _shared(run: ClaimsRun, judged: Judged) -> Mapping[str, Any]:
+    """Which CPUs a claim's servers had, where these were not the run's: the generator's as well."""
+    shared = any(SHARED in record.flags for record in judged.records)
+    return {"server_cpus": run.all_cpus, "shared_cpu": True} if shared else {}
 
 
 def _small(png: bytes) -> bytes:
@@ -132,7 +142,7 @@ def _index(lines: Sequence[str], told: Sequence[Mapping[str, Any]]) -> str:
         [
             "# The claims, one by one",
             "",
-            "What the article says, and what travels with it: the mechanism, the experiment, the rule that stood before the data,",
+            "What the article says, and what travels with it: the mechanism, the experiment, the rule as it stood when its run began,",
             "and what came of it. [How claims are put to the test](../claims.md) says what verdicts mean.",
             "",
             "\n\n".join(said or [_run({})]),
@@ -156,7 +166,8 @@ def _run(entry: Mapping[str, Any]) -> str:
         return "No run is stored here yet: `make claims` makes one."
     quick = ", the quick form" if run.get("quick") else ""
     cpus = run.get("server_cpus")
-    servers = f", {cpus} of them for the servers" if cpus else ""
+    generator = ", shared with the load generator" if run.get("shared_cpu") else ""
+    servers = f", {cpus} of them for the servers{generator}" if cpus else ""
     when = f"{date_words(run.get('started'))}, {run.get('mode')}{quick}"
     return (
         f"Run {run.get('run_id')}, {when}, on {run.get('machine')}{servers}. "
@@ -214,9 +225,11 @@ def _page(rule: Claim, table: Mapping[str, Any], entry: Mapping[str, Any]) -> st
 
 def _quote(rule: Claim) -> list[str]:
     said = plain(source(rule.source), "en")
+    said = f"{_text(said[:1].upper() + said[1:])}."
     if not rule.quote:
-        return [f"*{_text(said[:1].upper() + said[1:])}.*"]
-    return [f"> {_text(rule.quote)}", ">", f"> {_text(rule.quote_en)}", "", f"*{_text(said[:1].upper() + said[1:])}.*"]
+        return [f"*{said}*"]
+    what = say("claims.quoted", statement=say("claims.statement")).plain("en")
+    return [f"> {_text(rule.quote)}", ">", f"> {_text(rule.quote_en)}", "", f"*{said} {_text(what)}*"]
 
 
 def _section(title: str, words: str) -> list[str]:

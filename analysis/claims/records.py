@@ -52,7 +52,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimsRun:
-    """A stored claims run. `tables` are the claim files as they stood before the data, by number; `not_run` says what could not be run."""
+    """A stored claims run. `tables` are the claim files as they stood when it began, by number; `not_run` says what could not be run."""
 
     path: Path
     header: Mapping[str, Any]

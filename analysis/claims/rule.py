@@ -1,4 +1,4 @@
-"""A claim as a run holds it: its texts, its arms, and the rule that decides it, written down before the data."""
+"""A claim as a run holds it: its texts, its arms, and the rule that decides it, as it stood when the run began."""
 
 import math
 import re

@@ -10,7 +10,9 @@ from analysis.claims.verdict import Found, Held, Judged
 from analysis.words import Coded, Listed, Said, known, say
 
 UNITS = ("rps", "ms", "s", "bytes")
+KB = 1000
 _SIGNS = {(True, False): "≥", (False, False): ">", (True, True): "≤", (False, True): "<"}
+_SUFFIXES = {"share": "%", "points": "%", "ratio": "x", "ms": " ms", "s": " s", "bytes": " MiB", "kilobytes": " kB"}
 
 
 def unit(question: Question) -> str:
@@ -32,7 +34,12 @@ def of_metric(metric: str) -> str:
 
 def scale(unit: str) -> float:
     """By what a stored value is multiplied to be told in its unit."""
-    return {"share": 100.0, "points": 100.0, "bytes": 1 / numbers.MIB}.get(unit, 1.0)
+    return {"share": 100.0, "points": 100.0, "bytes": 1 / numbers.MIB, "kilobytes": 1 / KB}.get(unit, 1.0)
+
+
+def _in(kind: str, value: float) -> str:
+    """The unit in which `value` is told: bytes below 1 MiB in kB."""
+    return "kilobytes" if kind == "bytes" and abs(value) < numbers.MIB else kind
 
 
 def figure(question: Question, effect: Effect) -> Said:
@@ -45,7 +52,7 @@ def figure(question: Question, effect: Effect) -> Said:
     kind = unit(question)
     if kind == "ratio":
         return say("claims.figure.ratio", value=_ratio(effect))
-    by = scale(kind)
+    by = scale(kind := _in(kind, effect.value))
     value, bounds = numbers.parts(effect.value * by, effect.low * by, effect.high * by)
     return _said(kind, value, f" {bounds}" if bounds else "")
 
@@ -55,16 +62,17 @@ WIDE = 4.0
 
 
 def _ratio(effect: Effect) -> str:
-    """A change in percent near to 1, else a factor."""
+    """A factor, as the bounds of the rule are."""
     if not effect.has_interval or effect.high / effect.low < WIDE:
-        return numbers.percent(effect.value, effect.low, effect.high)
+        factor, bounds = numbers.parts(effect.value, effect.low, effect.high)
+        return f"{factor}x {bounds}".rstrip()
     value, low, high = (numbers.estimate(one) for one in (effect.value, effect.low, effect.high))
     return f"{value}x [{low}, {high}]"
 
 
 def number(metric: str, value: float) -> Said:
     """One stored value of a metric, in its unit."""
-    kind = of_metric(metric)
+    kind = _in(of_metric(metric), value)
     return _said(kind, numbers.estimate(value * scale(kind)), "")
 
 
@@ -102,11 +110,11 @@ def region(question: Question, found: Region) -> str:
 
 def _span(question: Question, found: Span) -> str:
     kind = unit(question)
-    suffix = {"share": "%", "points": "%", "ratio": "x", "ms": " ms", "s": " s", "bytes": " MiB"}.get(kind, "")
     parts = []
     for bound, closed, is_high in ((found.low, found.with_low, False), (found.high, found.with_high, True)):
         if abs(bound) != float("inf"):
-            shown = bound * scale(kind)
+            shown_in = _in(kind, bound)
+            shown, suffix = bound * scale(shown_in), _SUFFIXES.get(shown_in, "")
             parts.append(
                 f"{_SIGNS[closed, is_high]} {shown:,.6g}{suffix}"
                 if abs(shown) >= 1
@@ -147,6 +155,7 @@ def why(judged: Judged) -> Said:
             if name != "check"
         }
         rest |= {"figure": figure(found.check, found.effect)} if key in ("wide", "bound") else {}
+        rest |= {"open": _whens(slots["open"]), "n": len(slots["open"])} if key == "wide" else {}
         return say(f"claims.why.{key}", when=found.check.when, **rest)
     return say(
         f"claims.why.{key}",

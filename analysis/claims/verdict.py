@@ -192,10 +192,12 @@ def _verdict(checks: Sequence[Found], controls: Sequence[Held], least: int) -> t
             "supported" if supports else "refuted",
             Reason(key="supported" if supports else "refuted", slots={}),
         )
-    return "judged", "inconclusive", _unresolved(open_[0], least)
+    return "judged", "inconclusive", _unresolved(open_, least)
 
 
-def _unresolved(found: Found, least: int) -> Reason:
+def _unresolved(open_: Sequence[Found], least: int) -> Reason:
+    """Why the first of those that are open is."""
+    found = open_[0]
     if not found.effect.known:
         return Reason(key="missing", slots={"check": found, "reason": found.effect.missing})
     if not found.effect.has_interval:
@@ -204,4 +206,4 @@ def _unresolved(found: Found, least: int) -> Reason:
         region.holds_all(found.effect.low, found.effect.high) for region in (found.check.supports, found.check.refutes)
     ):
         return Reason(key="bound", slots={"check": found})
-    return Reason(key="wide", slots={"check": found})
+    return Reason(key="wide", slots={"check": found, "open": open_})

@@ -136,6 +136,7 @@ def test_the_article_stands_beside_what_was_measured(html: str, page: Seen) -> N
     assert "一旦应用程序有大量的 CPU 计算,就会让这个线程堵住" in article
     assert "this thread is blocked" in article
     assert "The article does not say it; it travels with it." in page.text
+    assert "the verdict is on “What exactly is tested”." in page.text
 
 
 def test_hostile_text_stays_text(html: str, page: Seen, built: Path) -> None:

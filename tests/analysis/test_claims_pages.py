@@ -85,6 +85,7 @@ def test_a_run_gives_verdict_and_picture_to_its_claims_and_the_others_say_that_t
     assert (out / "images" / "claim-13-forest.png").read_bytes().startswith(b"\x89PNG")
     assert "**实验无效。**" in page
     assert "> 使用分布式异步编程" in page
+    assert page.count("The quotation is where the claim comes from; the verdict is on “What exactly is tested”.") == 1
 
 
 def test_a_further_run_replaces_what_it_has_tried_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -106,6 +107,19 @@ def test_a_further_run_replaces_what_it_has_tried_and_keeps_the_rest(tmp_path: P
     assert f"Claim 13: Run {second.name}" in index
     images = {path.name for path in (tmp_path / "out" / "images").iterdir()}
     assert images == {Path(name).name for one in pages.stored(tmp_path / "out")["claims"] for name in one["pictures"]}
+
+
+@pytest.mark.parametrize(("flags", "servers"), [
+    ([], "1 of them for the servers"), (["shared-cpu"], "2 of them for the servers, shared with the load generator"),
+])  # fmt: skip
+def test_a_page_says_which_cpus_the_servers_of_its_claim_had(tmp_path: Path, flags: list[str], servers: str) -> None:
+    """A claim about several CPUs gets the generator's as well, where the others of its run have one."""
+    run = stored.one(tmp_path / stored.RUN_ID)
+    records = [json.loads(line) | {"flags": flags} for line in (run / "claims.jsonl").read_text().splitlines()]
+    (run / "claims.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    pages.write(run, out=tmp_path / "out")
+    for name in ("03-one-loop-holds-many.md", "README.md"):
+        assert f", {servers}. A verdict holds" in (tmp_path / "out" / name).read_text("utf-8")
 
 
 CHANGED = "The claim's file has been changed since that run"

@@ -1,6 +1,7 @@
 """Verdicts: the rule alone decides; controls, few replicates, missing arms and all-zero shares are said as what they are."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from analysis.claims.effects import Effect, effect, newcombe, wilson
 from analysis.claims.records import load
 from analysis.claims.rule import RuleError, claim, region
 from analysis.claims.verdict import Judged, judge
+from analysis.numbers import MIB
 from bench.model import BenchError
 from tests.analysis import stored_claims as stored
 
@@ -54,6 +56,16 @@ def test_depends_says_on_what(tmp_path: Path) -> None:
     found = judged(tmp_path, {"new": SUPPORTED, "old": REFUTED, "copy": KEPT}, also(REFUTED))
     assert sentences.why(found).plain("en") == "It holds for: faster. It does not hold for: cheaper."
     assert "中文：cheaper" in sentences.why(found).plain("zh-Hans")
+
+
+def test_an_open_claim_names_every_open_check_and_the_figure_of_the_first(tmp_path: Path) -> None:
+    both = sentences.why(judged(tmp_path / "both", {"new": OPEN, "old": OPEN, "copy": KEPT}, also(OPEN)))
+    assert re.fullmatch(
+        r"Open: faster; cheaper\. Of the first, the interval 0\.\d+ \[.*\] lies in neither region\.", both.plain("en")
+    )
+    assert both.plain("zh-Hans").startswith("没有定论：中文：faster；中文：cheaper。")
+    one = sentences.why(judged(tmp_path / "one", {"new": SUPPORTED, "old": OPEN, "copy": KEPT}, also(OPEN)))
+    assert re.fullmatch(r"cheaper: the interval 0\.\d+ \[.*\] lies in neither region, so it is open\.", one.plain("en"))
 
 
 def test_a_control_that_misbehaves_makes_the_claim_invalid_however_clear_its_checks_are(tmp_path: Path) -> None:
@@ -158,16 +170,29 @@ def test_a_claim_without_its_rule_keeps_its_title_and_a_headline_that_is_not_the
 @pytest.mark.parametrize(
     ("value", "low", "high", "told"),
     [
-        (1.05, 1.02, 1.08, "+5% [+2, +8]"),
+        (1.05, 1.02, 1.08, "1.05x [1.02, 1.08]"),
+        (0.994, 0.982, 1.007, "0.994x [0.982, 1.007]"),
+        (1.0, 1.0, 1.0, "1.0x"),
         (100.0, 9.0, 1100.0, "100x [9.0, 1,100]"),
         (0.1, 0.01, 1.0, "0.10x [0.010, 1.0]"),
     ],
 )
-def test_a_ratio_with_a_wide_interval_keeps_digits_in_each_bound(
+def test_a_ratio_is_told_as_the_bounds_of_its_rule_and_a_wide_one_with_digits_in_each_bound(
     value: float, low: float, high: float, told: str
 ) -> None:
     question = one_check("rate", "ratio")
     assert sentences.figure(question, Effect(value=value, low=low, high=high, n=6)).plain() == told
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "told"),
+    [(8800, 8600, 9000, "8.8 [8.6, 9.0] kB"), (3 * MIB, 2 * MIB, 4 * MIB, "3.0 [2.0, 4.0] MiB")],
+)
+def test_bytes_below_a_mebibyte_are_told_in_kilobytes(value: float, low: float, high: float, told: str) -> None:
+    question = one_check("idle_bytes")
+    assert sentences.figure(question, Effect(value=value, low=low, high=high, n=6)).plain() == told
+    assert sentences.number("idle_bytes", value).plain().endswith(told.rpartition(" ")[2])
+    assert sentences.region(question, region(f"> 50000, <= {2 * MIB}")) == "> 50 kB, ≤ 2 MiB"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +220,7 @@ def test_a_rate_that_the_stack_did_not_limit_answers_only_as_the_bound_that_it_i
     if answer == "unresolved":
         assert "is only a bound" in sentences.why(found).plain()
     elif bound:
-        assert "≥ +0%" in sentences.sentence(found)[0].plain() or "≤ +0%" in sentences.sentence(found)[0].plain()
+        assert "≥ 1.0x" in sentences.sentence(found)[0].plain() or "≤ 1.0x" in sentences.sentence(found)[0].plain()
 
 
 @pytest.mark.parametrize(

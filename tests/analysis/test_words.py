@@ -10,7 +10,7 @@ from analysis.words import Coded, Listed, catalogue, named, say
 from bench.model import BenchError
 
 ENGLISH, CHINESE = catalogue("en"), catalogue("zh-Hans")
-WORDLESS = {"n", "p", "MiB", "CPU", "JSON", "greenlet", "✕", "；", ""}
+WORDLESS = {"n", "p", "MiB", "kB", "CPU", "JSON", "greenlet", "✕", "；", ""}
 """What remains of sentences that hold no word of a language."""
 
 TERMS = {

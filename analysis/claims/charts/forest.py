@@ -1,4 +1,4 @@
-"""Effects against the rule: a row a check, then a row a control, each with the regions that were declared before the data."""
+"""Effects against the rule: a row a check, then a row a control, each with the regions that the rule declares."""
 
 import math
 from collections.abc import Sequence
