@@ -1,5 +1,6 @@
 """The page: its figures are those of the trials, what is missing is said in its place, and outside text stays text."""
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -10,12 +11,13 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from made_runs import STACKS, unmeasured
 from test_spectra import store
 
 from analysis.evidence import gather
 from analysis.frames import load
 from analysis.numbers import parts
-from analysis.page import answers
+from analysis.page import answers, trust
 from analysis.page.head import timing
 from analysis.page.render import render
 from analysis.report import build
@@ -478,6 +480,51 @@ def test_a_single_stack_is_told_without_a_rival(make_run: Callable[..., Any]) ->
         r"flask/gunicorn-sync/nginx: about 8\d\d .*? There is no other stack to compare it with", page.words
     )
     assert "6 blocks, but no two stacks can be compared" in page.words
+
+
+def trusted(run: Any) -> dict[str, tuple[str, str]]:
+    """By key of its words: how each condition stands, and what is said."""
+    found = trust.trust(gather(load(run.write()))).lines
+    return {line.words.key: (line.level, line.words.plain()) for line in found}
+
+
+def test_what_was_skipped_or_answered_less_than_offered_is_not_called_clean(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db", "json"])
+    assert trusted(run)["trust.clean"] == ("good", "All 16 trials measured, none flagged")
+    run.replace("flask/gunicorn-sync/nginx", "db", "latency", lambda t: t | {"requests": 600})
+    said = trusted(run)
+    assert "trust.clean" not in said
+    missed = "In 1 cell less was answered than offered, so its latency is not one at that load"
+    assert said["trust.missed"] == ("care", missed)
+    run = make_run(scenarios=["db", "json"])
+    for stack in STACKS:
+        run.replace(stack, "json", "latency", lambda t: unmeasured(t, "skipped", "too slow a rate for a median"))
+    said = trusted(run)
+    assert {"trust.clean", "trust.troubles"}.isdisjoint(said)
+    assert said["trust.skipped"] == ("care", "4 of 16 trials skipped: json latency")
+
+
+def test_precision_is_held_against_what_was_asked_for_in_the_widest_pair(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db", "json"], blocks=6)
+    run.trials = [t for t in run.trials if t["view"] == "capacity"]
+    found = gather(load(run.write())).comparisons
+    both = [found[scenario, "capacity", "capacity_rps"] for scenario in ("db", "json")]
+    middle = max(both, key=lambda one: one.precision)
+    widest = max(math.expm1(pair.half) for one in both for pair in one.pairs)
+    assert 0.03 < middle.precision < widest
+    told = (
+        f"Ratios of stacks after 6 blocks: known to within {100 * middle.precision:.1f}% in the middle pair of {middle.scenario}, the "
+        f"widest scenario, and to within {100 * widest:.1f}% in the widest pair"
+    )
+    for asked, level in ((widest * 1.001, "good"), ((middle.precision + widest) / 2, "care")):
+        run.header["plan"]["profile"] = {"precision": asked}
+        assert trusted(run)["trust.precision"] == (level, f"{told} (wanted {100 * asked:.1f}%)")
+    for asked in (None, "3%", True):
+        run.header["plan"]["profile"] = {"precision": asked}
+        said = f"{told} (no limit was asked for; a tie takes less than 3.0%)"
+        assert trusted(run)["trust.precision"] == ("care", said)
+    narrow = make_run(scenarios=["db"], blocks=30, copies=2)
+    assert trusted(narrow)["trust.precision"][0] == "good", "a tie can be shown"
 
 
 def test_an_older_run_says_what_it_lacks(make_run: Callable[..., Any]) -> None:
