@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis import outside
 from analysis.evidence import Evidence, Figure
-from analysis.frames import PERCENTILES, mapping, sequence
+from analysis.frames import PERCENTILES, mapping, sequence, tried
 from analysis.numbers import MIB, count, parts, to_place
 from analysis.page.rails import Rail, Scale, Tick
 from analysis.palette import mark
@@ -36,10 +36,11 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True)
 class StackRow:
-    """One stack in a scenario's table. Figures are `ABSENT` where there is none; `why` tells the reason then.
+    """One stack in a scenario's table. Figures are `ABSENT` where there is none.
 
     `at_least` says that the capacity is a bound only. `cpu` is by app, front, database, and their sum; `rank` and `letters` are empty
-    where it is not ranked, and `unranked` says why.
+    where it is not ranked. `why` tells why figures are absent, why it is not ranked, and in how many of its trials it failed though it
+    has figures.
     """
 
     name: Name
@@ -222,10 +223,12 @@ def _printed(evidence: Evidence, scenario: str, view: str, stack: str, metric: s
 
 
 def _why(cells: Iterable[Mapping[str, Any]]) -> Iterable[Said]:
-    """Why figures are absent."""
+    """Why figures are absent, or stand on fewer deployments than were tried."""
     for cell in cells:
         if cell["status"] != "measured":
             yield say(f"status.{cell['status']}_because", reason=cell["reason"])
+        elif cell["failure"]:
+            yield say("status.partly_failed", failed=cell["failed"], tried=tried(cell), reason=cell["failure"])
 
 
 def _errors(cells: Iterable[Mapping[str, Any]]) -> str:

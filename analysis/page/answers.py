@@ -6,6 +6,7 @@ from itertools import combinations
 
 from analysis import outside, tables
 from analysis.evidence import Evidence, Figure
+from analysis.frames import tried
 from analysis.numbers import MIB, parts, percent, to_place
 from analysis.page.rails import Rail, Scale
 from analysis.palette import mark
@@ -85,7 +86,7 @@ def _answer(evidence: Evidence, kind: str, scenarios: Sequence[str]) -> Answer:
         title=title,
         question=say(key, scenario=title),
         verdict=verdict,
-        sentences=(*sentences, *_without(evidence, scenario)),
+        sentences=(*sentences, *_partly_failed(evidence, scenario, sentences), *_without(evidence, scenario)),
         sure=_sure(evidence, scenario),
         others=_others(evidence, scenarios),
         dots=tuple(_dots(evidence, scenario)),
@@ -195,6 +196,28 @@ def _bounds(evidence: Evidence, scenario: str, figures: Mapping[str, Figure], le
             yield say("answer.bound", stack=_stack(stack), value=_rps(figure))
 
 
+def _partly_failed(evidence: Evidence, scenario: str, sentences: Iterable[Said]) -> Iterable[Said]:
+    """Stacks that `sentences` name by their figures and that failed in some of their trials."""
+    for stack in dict.fromkeys(name for sentence in sentences for name in _named(sentence)):
+        for cell in evidence.of(stack, scenario, "capacity"):
+            if cell["failure"]:
+                yield say(
+                    "answer.partly_failed", stack=_stack(stack), failed=cell["failed"], tried=tried(cell), reason=cell["failure"]
+                )  # fmt: skip
+
+
+def _named(said: object) -> Iterable[str]:
+    """The stacks that a sentence names, in its order."""
+    if isinstance(said, Said):
+        for part in said.slots.values():
+            yield from _named(part)
+    elif isinstance(said, Listed):
+        for part in said.items:
+            yield from _named(part)
+    elif isinstance(said, Coded) and said.tag == "b":
+        yield said.text
+
+
 def _without(evidence: Evidence, scenario: str) -> Iterable[Said]:
     """Stacks that have no capacity, with the reason."""
     cells = {
@@ -203,8 +226,7 @@ def _without(evidence: Evidence, scenario: str) -> Iterable[Said]:
     failed = [cell for cell in cells.values() if cell["status"] in ("failed", "missing")]
     for cell in failed[:NAMED]:
         key = "answer.failed" if cell["status"] == "failed" else "answer.missing"
-        tried = cell["failed"] + cell["measured"] + cell["skipped"]
-        yield say(key, stack=_stack(cell["stack"]), failed=cell["failed"], tried=tried, reason=cell["reason"])
+        yield say(key, stack=_stack(cell["stack"]), failed=cell["failed"], tried=tried(cell), reason=cell["reason"])
     if len(failed) > NAMED:
         yield say("answer.more_failed", n=len(failed) - NAMED)
 

@@ -14,10 +14,11 @@ import pytest
 from made_runs import STACKS, unmeasured
 from test_spectra import store
 
+from analysis import summary
 from analysis.evidence import gather
 from analysis.frames import load
 from analysis.numbers import parts
-from analysis.page import answers, trust
+from analysis.page import answers, heat, trust
 from analysis.page.head import timing
 from analysis.page.render import render
 from analysis.report import build
@@ -360,6 +361,27 @@ def test_who_differs_is_told_by_letters_ranks_and_ratios(make_run: Callable[...,
     assert "aiohttp/multi/nginx leads: 2,5" in page.words
     assert re.search(r"The first serves \d\.\d+x \[.*?\] as many as flask/gunicorn-sync/nginx\.", page.words)
     assert "tornado/multi/nginx: at least" not in page.words, "a bound below the first changes nothing"
+
+
+def test_a_stack_that_failed_now_and_then_is_marked_wherever_it_is_ranked(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    lead = "aiohttp/multi/nginx"
+    for t in run.trials:
+        if (t["stack"], t["view"], t["copy"]) == (lead, "capacity", 1) and t["block"] < 5:
+            t.update(unmeasured(t, "failed", "worker exited 70"))
+    page = without_pictures(run)
+    rows = page.rows("capacity-db", 2)
+    assert (rows[lead][3], rows[lead][11], rows[lead][-1]) == ("1", "7", "failed in 5 of 12 trials: worker exited 70")
+    assert {row[-1] for stack, row in rows.items() if stack != lead} == {"–"}
+    assert f"{lead} leads: " in page.words
+    assert f"{lead} failed in 5 of 12 trials (worker exited 70)." in page.words
+    assert page.rows("latency-db")[lead][-1] == "–"
+    evidence = gather(load(run.folder))
+    (column,) = heat.columns(evidence, heat.METRICS[0])
+    squares = dict(zip(STACKS, heat.packed(column)["squares"], strict=True))
+    assert squares[lead][5:] == [7, 5, 12, "worker exited 70"]
+    assert squares["tornado/multi/nginx"][5:] == [12]
+    assert f"; `{lead}` failed in 5 of 12 trials |" in summary.text(evidence)
 
 
 def test_a_load_that_differs_or_was_missed_is_not_called_equal(make_run: Callable[..., Any]) -> None:
