@@ -7,7 +7,7 @@ from itertools import combinations
 from analysis import outside, tables
 from analysis.evidence import Evidence, Figure
 from analysis.frames import tried
-from analysis.numbers import MIB, parts, percent, to_place
+from analysis.numbers import MIB, count, parts, percent, to_place
 from analysis.page.rails import Rail, Scale
 from analysis.palette import mark
 from analysis.stats.comparison import Comparison, Place
@@ -236,13 +236,28 @@ def _flags(evidence: Evidence, scenario: str, stack: str) -> frozenset[str]:
 
 
 def _sure(evidence: Evidence, scenario: str) -> Said:
-    figures, found = _capacity(evidence, scenario), compared(evidence, scenario)
+    """How precise the answer is, or why there are no ranks, and how many deployments are behind it."""
+    figures = _capacity(evidence, scenario)
+    if found := compared(evidence, scenario):
+        n = _deployments(figures[place.stack] for place in found.places)
+        return say("answer.sure", n=n, blocks=say("count.blocks", n=found.blocks), half=_half(found.precision))
     trials = evidence.frames.trials
     mine = trials[(trials["scenario"] == scenario) & (trials["view"] == "capacity") & (trials["status"] == "measured")]
-    blocks, n = mine["block"].nunique(), max((figure.n for figure in figures.values()), default=0)
-    if found is None:
-        return say("answer.unsure", n=n, blocks=say("count.blocks", n=blocks))
-    return say("answer.sure", n=n, blocks=say("count.blocks", n=found.blocks), half=_half(found.precision))
+    blocks, n = say("count.blocks", n=mine["block"].nunique()), _deployments(figures.values())
+    if not any(figure.high >= figure.low for figure in figures.values()):
+        return say("answer.unsure", n=n, blocks=blocks)
+    why = tables.unsure(evidence.comparisons.get((scenario, "capacity", "capacity_rps")), figures)
+    return say("answer.unranked", n=n, blocks=blocks, why=why)
+
+
+def _deployments(figures: Iterable[Figure]) -> Said | str:
+    """The fewest to the most deployments behind a figure.
+
+    Of more stacks than can be alive at once, the first is deployed with each group of the others, many times as often as they are.
+    """
+    counts = [figure.n for figure in figures]
+    least, most = min(counts, default=0), max(counts, default=0)
+    return count(most) if least == most else say("answer.range", low=count(least), high=count(most))
 
 
 def _half(share: float) -> str:

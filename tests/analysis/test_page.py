@@ -363,6 +363,21 @@ def test_who_differs_is_told_by_letters_ranks_and_ratios(make_run: Callable[...,
     assert "tornado/multi/nginx: at least" not in page.words, "a bound below the first changes nothing"
 
 
+def test_deployments_behind_an_answer_are_counted_from_the_fewest_to_the_most(make_run: Callable[..., Any]) -> None:
+    """Stacks that cannot all be alive at once run in groups, and the first is deployed with each."""
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    assert "from 12 deployments of each in 6 blocks" in without_pictures(run).words
+    groups = {"tornado/multi/nginx": 1, "aiohttp/multi/nginx": 2}
+    again = [
+        t | {key: f"{t[key]}-{group}" for key in ("trial_id", "deployment_id")} | {"group": group}
+        for group in groups.values()
+        for t in run.trials
+        if t["stack"] == "django/gunicorn-sync/nginx"
+    ]
+    run.trials = [t | {"group": groups.get(t["stack"], 0)} for t in run.trials] + again
+    assert "from 12 to 36 deployments of each in 6 blocks" in without_pictures(run).words
+
+
 def test_a_stack_that_failed_now_and_then_is_marked_wherever_it_is_ranked(make_run: Callable[..., Any]) -> None:
     run = make_run(scenarios=["db"], blocks=6, copies=2)
     lead = "aiohttp/multi/nginx"
@@ -382,6 +397,28 @@ def test_a_stack_that_failed_now_and_then_is_marked_wherever_it_is_ranked(make_r
     assert squares[lead][5:] == [7, 5, 12, "worker exited 70"]
     assert squares["tornado/multi/nginx"][5:] == [12]
     assert f"; `{lead}` failed in 5 of 12 trials |" in summary.text(evidence)
+
+
+def test_without_two_stacks_to_compare_the_reason_is_the_right_one(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db", "json"], blocks=6)
+    for t in run.trials:
+        if t["stack"] != "flask/gunicorn-sync/nginx" and (t["scenario"], t["view"]) == ("db", "capacity"):
+            t["flags"] = ["generator-bound"]
+        if (t["scenario"], t["view"]) == ("json", "latency"):
+            t.update(unmeasured(t, "skipped", "too slow a rate for a median"))
+        if (t["scenario"], t["view"]) == ("db", "latency"):
+            t |= {"late": ["p99"], "flags": ["generator-late"]}
+    page = without_pictures(run)
+    assert "Fewer than 6 blocks" not in page.words
+    bounds = "generator-bound (3 stacks); beside other stacks in 0 blocks: an interval needs 6 (1 stack)"
+    told = f"No two stacks can be ranked: {bounds}. The order of the rows is no ranking."
+    assert page.words.count(told) == 2, "the answer and the table"
+    assert "No stack has a figure here, so there is nothing to rank." in page.words
+    assert "Ranked by p90, since no two stacks can be ranked by p99: generator-late (4 stacks)." in page.words
+    assert "1,000 answers" not in page.words
+    cells = page.rows("matrix")
+    assert cells["flask/gunicorn-sync/nginx"][1].startswith("≤ "), "it is no bound: the baseline is"
+    assert cells["django/gunicorn-sync/nginx"][1] == "≥ 1"
 
 
 def test_a_load_that_differs_or_was_missed_is_not_called_equal(make_run: Callable[..., Any]) -> None:
@@ -502,6 +539,12 @@ def test_a_single_stack_is_told_without_a_rival(make_run: Callable[..., Any]) ->
         r"flask/gunicorn-sync/nginx: about 8\d\d .*? There is no other stack to compare it with", page.words
     )
     assert "6 blocks, but no two stacks can be compared" in page.words
+    assert "Fewer than 6 blocks" not in page.words
+    assert "no intervals and no ranks" not in page.words
+    alone = "Only one stack has a figure here, so there is nothing to rank it against."
+    assert f"6 blocks, n = 6, intervals at 95%. {alone}" in page.words
+    assert page.words.count(alone) == 3, "the answer, the capacity and the latency"
+    assert page.tables["matrix"][1][1] == "1", "an estimate, and no bound"
 
 
 def trusted(run: Any) -> dict[str, tuple[str, str]]:
