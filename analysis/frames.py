@@ -44,8 +44,9 @@ class Frames:
     """A stored run, ready to be analysed.
 
     `trials` has `TRIAL_COLUMNS`: figures are floats, NaN where nothing was measured. `stacks` has `STACK_COLUMNS`, in the order of
-    the plan. `cells` has a row for each scenario, stack and view: its status, one reason if there is no figure, the counts of its
-    trials, and the flags and errors of the measured ones. `damaged` holds a line for every record that could not be read.
+    the plan. `cells` has a row for each scenario, stack and view: its status, one reason if there is no figure, one `failure` if only
+    some of its trials failed, the counts of its trials, and the flags and errors of the measured ones. `damaged` holds a line for every
+    record that could not be read.
     """
 
     path: Path
@@ -74,6 +75,11 @@ def sequence(value: object) -> list[Any]:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a frame as mappings, by name of column."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def tried(cell: Mapping[str, Any]) -> int:
+    """How many trials a row of `Frames.cells` counts, whatever became of them."""
+    return sum(int(cell[status]) for status in STATUSES)
 
 
 def load(path: Path) -> Frames:
@@ -180,7 +186,9 @@ def _cells(header: Mapping[str, Any], trials: pd.DataFrame, stacks: pd.DataFrame
         for scenario, view in {**planned, **seen}
         for stack in stacks["stack"]
     ]
-    columns = ["scenario", "view", "stack", "status", "reason", "measured", "failed", "skipped", "flags", "errors"]
+    columns = [
+        "scenario", "view", "stack", "status", "reason", "failure", "measured", "failed", "skipped", "flags", "errors",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
@@ -191,6 +199,7 @@ def _cell(trials: pd.DataFrame | None, run_status: object) -> dict[str, Any]:
         return {
             "status": "missing",
             "reason": reason,
+            "failure": None,
             "measured": 0,
             "failed": 0,
             "skipped": 0,
@@ -199,15 +208,21 @@ def _cell(trials: pd.DataFrame | None, run_status: object) -> dict[str, Any]:
         }
     counts = {status: int((trials["status"] == status).sum()) for status in STATUSES}
     status = next(status for status in STATUSES if counts[status])
-    reasons = [reason for reason in trials.loc[trials["status"] == status, "reason"] if reason]
     measured = trials[trials["status"] == "measured"]
     errors: Counter[str] = Counter()
     for kinds in measured["errors"]:
         errors.update(kinds)
     return {
         "status": status,
-        "reason": None if status == "measured" else (reasons[-1] if reasons else "no reason was recorded"),
+        "reason": None if status == "measured" else _last_reason(trials, status),
+        # A stack that failed now and then is ranked by the rest: whoever shows its figure has to say so.
+        "failure": _last_reason(trials, "failed") if status == "measured" and counts["failed"] else None,
         **counts,
         "flags": tuple(dict.fromkeys(flag for flags in measured["flags"] for flag in flags)),
         "errors": dict(errors),
     }
+
+
+def _last_reason(trials: pd.DataFrame, status: str) -> str:
+    reasons = [reason for reason in trials.loc[trials["status"] == status, "reason"] if reason]
+    return str(reasons[-1]) if reasons else "no reason was recorded"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from analysis import outside
 from analysis.evidence import Evidence
-from analysis.frames import mapping, sequence
+from analysis.frames import mapping, sequence, tried
 from analysis.numbers import MIB, count, estimate, percent
 from analysis.page.trust import BUSY
 from analysis.setups import date_words
@@ -139,9 +139,19 @@ def _leads(evidence: Evidence, found: Comparison) -> str:
     names = _some([place.stack for place in first])
     figure = evidence.figures.get((found.scenario, found.view, first[0].stack, found.metric))
     shown = estimate(figure.value, figure.low, figure.high) if figure else ""
+    failures = _failures(evidence, found, first[:NAMED])
     if how == "leads":
-        return f"{names}, {shown}{_cost(evidence, found, first[0].stack)}"
-    return f"{names} {'tie' if how == 'tie' else ': no winner yet'}, {shown} for the first".replace(" :", ":")
+        return f"{names}, {shown}{_cost(evidence, found, first[0].stack)}{failures}"
+    stands = f"{names} {'tie' if how == 'tie' else ': no winner yet'}, {shown} for the first".replace(" :", ":")
+    return f"{stands}{failures}"
+
+
+def _failures(evidence: Evidence, found: Comparison, named: Sequence[Place]) -> str:
+    """In how many of their trials stacks failed that are named for what they did in the others."""
+    cells = [cell for place in named for cell in evidence.of(place.stack, found.scenario, found.view)]
+    return "".join(
+        f"; {code(one['stack'])} failed in {one['failed']} of {tried(one)} trials" for one in cells if one["failure"]
+    )
 
 
 def _range(evidence: Evidence, found: Comparison) -> str:

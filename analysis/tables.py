@@ -7,13 +7,13 @@ from typing import Any
 
 from analysis import outside
 from analysis.evidence import Evidence, Figure
-from analysis.frames import PERCENTILES, mapping, sequence
+from analysis.frames import PERCENTILES, mapping, sequence, tried
 from analysis.numbers import MIB, count, parts, to_place
 from analysis.page.rails import Rail, Scale, Tick
 from analysis.palette import mark
 from analysis.stats.comparison import Comparison
 from analysis.stats.layout import BOUNDING
-from analysis.words import Said, known, say
+from analysis.words import Listed, Said, known, say
 
 Printed = tuple[str, str]
 """A figure and its interval, as text."""
@@ -36,10 +36,11 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True)
 class StackRow:
-    """One stack in a scenario's table. Figures are `ABSENT` where there is none; `why` tells the reason then.
+    """One stack in a scenario's table. Figures are `ABSENT` where there is none.
 
     `at_least` says that the capacity is a bound only. `cpu` is by app, front, database, and their sum; `rank` and `letters` are empty
-    where it is not ranked, and `unranked` says why.
+    where it is not ranked. `why` tells why figures are absent, why it is not ranked, and in how many of its trials it failed though it
+    has figures.
     """
 
     name: Name
@@ -59,13 +60,13 @@ class StackRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioTable:
-    """One scenario: its rows, the most capable stack first, the axis they stand on, and how sure the ranks are."""
+    """One scenario: its rows, the most capable stack first, the axis they stand on, and how sure the ranks are or why there are none."""
 
     scenario: str
     title: Said | str
     ticks: tuple[tuple[Tick, ...], tuple[Tick, ...]]
     rows: tuple[StackRow, ...]
-    sure: Said | None
+    sure: Said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,8 @@ class LatencyRow:
 class LatencyTable:
     """One scenario in one open-loop view. Two views never share a table: an equal rate and equal shares are different questions.
 
-    `tail` names the percentile that it is sorted and ranked by: p99, or a lower one where no stack has it.
+    `tail` names the percentile that it is sorted and ranked by: p99, or a lower one where no two stacks were compared by it; `lower` says
+    why it is a lower one.
     """
 
     scenario: str
@@ -96,9 +98,10 @@ class LatencyTable:
     title: Said | str
     load: Said
     tail: str
+    lower: Said | None
     ticks: tuple[tuple[Tick, ...], tuple[Tick, ...]]
     rows: tuple[LatencyRow, ...]
-    sure: Said | None
+    sure: Said
 
 
 def scenarios(evidence: Evidence) -> list[str]:
@@ -141,19 +144,37 @@ def _table(evidence: Evidence, scenario: str) -> ScenarioTable:
         title=title(evidence, scenario),
         ticks=scale.ticks() if figures else ((), ()),
         rows=tuple(_row(evidence, scenario, name, figures.get(name.stack), scale, found) for name in stacks),
-        sure=sureness(found),
+        sure=sureness(found, figures),
     )
 
 
-def sureness(found: Comparison | None) -> Said | None:
-    """How the answers of a comparison were given, and how small a difference it would have found."""
+def sureness(found: Comparison | None, figures: Mapping[str, Figure]) -> Said:
+    """How the answers of a comparison were given, and how small a difference it would have found; or why there are none."""
     if found is None or not found.pairs:
-        return None
+        return unsure(found, figures)
     counts = {answer: count(n) for answer, n in found.counts().items()}
     return say(
         "tables.sure", n=count(len(found.pairs)), blocks=say("count.blocks", n=found.blocks), margin=_share(found.margin),
         half=_share(found.precision), found=_share(found.detectable[1]), **counts,
     )  # fmt: skip
+
+
+def unsure(found: Comparison | None, figures: Mapping[str, Figure]) -> Said:
+    """Why no two stacks were compared. `figures` are all that stacks have of that metric, by stack."""
+    if not figures:
+        return say("tables.nothing")
+    if not any(figure.high >= figure.low for figure in figures.values()):
+        return say("tables.unsure")
+    if len(figures) == 1:
+        return say("tables.alone")
+    return say("tables.left_out", reasons=_left_out(found))
+
+
+def _left_out(found: Comparison | None) -> Listed:
+    """Each reason why stacks have no place in a comparison, with their number."""
+    reasons = Counter(found.left_out.values() if found else ())
+    told = [say("tables.for_reason", reason=reason, n=n) for reason, n in reasons.items()]
+    return Listed(told, last="list.apart")
 
 
 def names(evidence: Evidence) -> list[Name]:
@@ -222,10 +243,12 @@ def _printed(evidence: Evidence, scenario: str, view: str, stack: str, metric: s
 
 
 def _why(cells: Iterable[Mapping[str, Any]]) -> Iterable[Said]:
-    """Why figures are absent."""
+    """Why figures are absent, or stand on fewer deployments than were tried."""
     for cell in cells:
         if cell["status"] != "measured":
             yield say(f"status.{cell['status']}_because", reason=cell["reason"])
+        elif cell["failure"]:
+            yield say("status.partly_failed", failed=cell["failed"], tried=tried(cell), reason=cell["failure"])
 
 
 def _errors(cells: Iterable[Mapping[str, Any]]) -> str:
@@ -249,12 +272,13 @@ def _latency(evidence: Evidence, scenario: str, view: str) -> LatencyTable:
 
     return LatencyTable(
         scenario=scenario, view=view, title=title(evidence, scenario), load=load(evidence, scenario, view), tail=tail,
+        lower=_lower(evidence.comparisons.get((scenario, view, PERCENTILES["p99"])), tail),
         ticks=scale.ticks() if shown else ((), ()),
         rows=tuple(
             _latency_row(evidence, scenario, view, name, by_metric, scale, found, tail)
             for name in sorted(names(evidence), key=last)
         ),
-        sure=sureness(found),
+        sure=sureness(found, by_metric[PERCENTILES[tail]]),
     )  # fmt: skip
 
 
@@ -263,6 +287,15 @@ def _tail(evidence: Evidence, scenario: str, view: str, by_metric: Mapping[str, 
     metrics = [(name, PERCENTILES[name]) for name in ("p99", "p90", "p50")]
     ranked = [name for name, key in metrics if (one := evidence.comparisons.get((scenario, view, key))) and one.places]
     return next(iter([*ranked, *(name for name, key in metrics if by_metric[key]), "p99"]))
+
+
+def _lower(p99: Comparison | None, tail: str) -> Said | None:
+    """Why a table ranks by a lower percentile than p99. `p99` is the comparison by it: None where no stack has one."""
+    if tail == "p99":
+        return None
+    if p99 is None:
+        return say("tables.no_p99_at_all")
+    return say("tables.p99_not_ranked", percentile=tail, reasons=_left_out(p99))
 
 
 def _latency_row(
@@ -274,7 +307,8 @@ def _latency_row(
     figures = [by_metric[metric].get(name.stack) for metric in PERCENTILES.values()]
     drawn = [figures[0], *([by_metric[PERCENTILES[tail]].get(name.stack)] if tail != "p50" else [])]
     why = list(_why(cells))
-    if figures[0] and not figures[2] and tail == "p99":
+    # Where no stack has a p99, the table says so once.
+    if figures[0] and not figures[2] and by_metric[PERCENTILES["p99"]]:
         why.append(say("tables.no_p99"))
     return LatencyRow(
         name=name,

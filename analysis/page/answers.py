@@ -6,7 +6,8 @@ from itertools import combinations
 
 from analysis import outside, tables
 from analysis.evidence import Evidence, Figure
-from analysis.numbers import MIB, parts, percent, to_place
+from analysis.frames import tried
+from analysis.numbers import MIB, count, parts, percent, to_place
 from analysis.page.rails import Rail, Scale
 from analysis.palette import mark
 from analysis.stats.comparison import Comparison, Place
@@ -85,7 +86,7 @@ def _answer(evidence: Evidence, kind: str, scenarios: Sequence[str]) -> Answer:
         title=title,
         question=say(key, scenario=title),
         verdict=verdict,
-        sentences=(*sentences, *_without(evidence, scenario)),
+        sentences=(*sentences, *_partly_failed(evidence, scenario, sentences), *_without(evidence, scenario)),
         sure=_sure(evidence, scenario),
         others=_others(evidence, scenarios),
         dots=tuple(_dots(evidence, scenario)),
@@ -195,6 +196,28 @@ def _bounds(evidence: Evidence, scenario: str, figures: Mapping[str, Figure], le
             yield say("answer.bound", stack=_stack(stack), value=_rps(figure))
 
 
+def _partly_failed(evidence: Evidence, scenario: str, sentences: Iterable[Said]) -> Iterable[Said]:
+    """Stacks that `sentences` name by their figures and that failed in some of their trials."""
+    for stack in dict.fromkeys(name for sentence in sentences for name in _named(sentence)):
+        for cell in evidence.of(stack, scenario, "capacity"):
+            if cell["failure"]:
+                yield say(
+                    "answer.partly_failed", stack=_stack(stack), failed=cell["failed"], tried=tried(cell), reason=cell["failure"]
+                )  # fmt: skip
+
+
+def _named(said: object) -> Iterable[str]:
+    """The stacks that a sentence names, in its order."""
+    if isinstance(said, Said):
+        for part in said.slots.values():
+            yield from _named(part)
+    elif isinstance(said, Listed):
+        for part in said.items:
+            yield from _named(part)
+    elif isinstance(said, Coded) and said.tag == "b":
+        yield said.text
+
+
 def _without(evidence: Evidence, scenario: str) -> Iterable[Said]:
     """Stacks that have no capacity, with the reason."""
     cells = {
@@ -203,8 +226,7 @@ def _without(evidence: Evidence, scenario: str) -> Iterable[Said]:
     failed = [cell for cell in cells.values() if cell["status"] in ("failed", "missing")]
     for cell in failed[:NAMED]:
         key = "answer.failed" if cell["status"] == "failed" else "answer.missing"
-        tried = cell["failed"] + cell["measured"] + cell["skipped"]
-        yield say(key, stack=_stack(cell["stack"]), failed=cell["failed"], tried=tried, reason=cell["reason"])
+        yield say(key, stack=_stack(cell["stack"]), failed=cell["failed"], tried=tried(cell), reason=cell["reason"])
     if len(failed) > NAMED:
         yield say("answer.more_failed", n=len(failed) - NAMED)
 
@@ -214,13 +236,28 @@ def _flags(evidence: Evidence, scenario: str, stack: str) -> frozenset[str]:
 
 
 def _sure(evidence: Evidence, scenario: str) -> Said:
-    figures, found = _capacity(evidence, scenario), compared(evidence, scenario)
+    """How precise the answer is, or why there are no ranks, and how many deployments are behind it."""
+    figures = _capacity(evidence, scenario)
+    if found := compared(evidence, scenario):
+        n = _deployments(figures[place.stack] for place in found.places)
+        return say("answer.sure", n=n, blocks=say("count.blocks", n=found.blocks), half=_half(found.precision))
     trials = evidence.frames.trials
     mine = trials[(trials["scenario"] == scenario) & (trials["view"] == "capacity") & (trials["status"] == "measured")]
-    blocks, n = mine["block"].nunique(), max((figure.n for figure in figures.values()), default=0)
-    if found is None:
-        return say("answer.unsure", n=n, blocks=say("count.blocks", n=blocks))
-    return say("answer.sure", n=n, blocks=say("count.blocks", n=found.blocks), half=_half(found.precision))
+    blocks, n = say("count.blocks", n=mine["block"].nunique()), _deployments(figures.values())
+    if not any(figure.high >= figure.low for figure in figures.values()):
+        return say("answer.unsure", n=n, blocks=blocks)
+    why = tables.unsure(evidence.comparisons.get((scenario, "capacity", "capacity_rps")), figures)
+    return say("answer.unranked", n=n, blocks=blocks, why=why)
+
+
+def _deployments(figures: Iterable[Figure]) -> Said | str:
+    """The fewest to the most deployments behind a figure.
+
+    Of more stacks than can be alive at once, the first is deployed with each group of the others, many times as often as they are.
+    """
+    counts = [figure.n for figure in figures]
+    least, most = min(counts, default=0), max(counts, default=0)
+    return count(most) if least == most else say("answer.range", low=count(least), high=count(most))
 
 
 def _half(share: float) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from analysis import tables
 from analysis.evidence import Evidence, Figure
+from analysis.frames import tried
 from analysis.numbers import parts, percent
 from analysis.stats.comparison import Comparison
 from analysis.stats.layout import BOUNDING
@@ -55,11 +56,15 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Square:
-    """A stack in a scenario: `status` is measured, bound, failed, skipped or missing; `why` the reason or the limiting flag."""
+    """A stack in a scenario: `status` is measured, bound, failed, skipped or missing; `why` the reason or the limiting flag.
+
+    `failures`: of a stack with a figure, in how many of how many trials it failed, and why; None where it did in none.
+    """
 
     status: str
     why: str
     figure: Figure | None
+    failures: tuple[int, int, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +130,10 @@ def _square(evidence: Evidence, metric: Metric, scenario: str, stack: str, found
         status = "missing" if cells[0]["status"] == "measured" else cells[0]["status"]
         return Square(status=status, why=cells[0]["reason"] or "the trial recorded no figure for it", figure=None)
     left_out = found.left_out.get(stack, "") if found else ""
-    bound = left_out if left_out and stack not in (found.few if found else {}) else ""
-    return Square(status="bound" if bound else "measured", why=left_out, figure=figure)
+    # A bound's reason is the name of its flag; a sentence tells what a comparison lacked, and the figure is a measurement.
+    status = "bound" if left_out and " " not in left_out else "measured"
+    failures = (cells[0]["failed"], tried(cells[0]), cells[0]["failure"]) if cells[0]["failure"] else None
+    return Square(status=status, why=left_out, figure=figure, failures=failures)
 
 
 def cell(column: Column, metric: Metric, stack: int, base: int) -> Cell:
@@ -192,7 +199,7 @@ def _square_values(square: Square) -> list[object]:
         return [square.status, square.why]
     figure = square.figure
     bounds = [_short(figure.low), _short(figure.high)] if figure.high >= figure.low else [None, None]
-    return [square.status, square.why, _short(figure.value), *bounds, figure.n]
+    return [square.status, square.why, _short(figure.value), *bounds, figure.n, *(square.failures or ())]
 
 
 def _short(value: float) -> float:

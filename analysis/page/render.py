@@ -147,7 +147,7 @@ def _matrix(evidence: Evidence) -> dict[str, Any]:
             for number in range(len(names))
         ],
         "against": _against(metrics[0][1], base),
-        "intervals": any(any(column.answers) for column in columns),
+        "compared": any(any(column.answers) for _, found in known for column in found),
     }
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import pandas as pd
+
 from analysis import outside
 from analysis.evidence import Evidence
 from analysis.frames import mapping, sequence
@@ -12,8 +14,7 @@ from analysis.numbers import count, to_place
 from analysis.stats import MIN_REPLICATES
 from analysis.stats.comparison import Comparison
 from analysis.stats.pairs import MARGIN
-from analysis.stats.precision import PRECISION
-from analysis.words import Coded, Said, known, say
+from analysis.words import Coded, Listed, Said, known, say
 
 Level = Literal["good", "care", "bad"]
 LEVELS: tuple[Level, ...] = ("good", "care", "bad")
@@ -23,6 +24,8 @@ CEILING = 0.7
 """The limits of `bench.trial`, above which a trial is flagged as bound by its generator."""
 STEAL = 0.02
 """Share of CPU time that the hypervisor may give to others in the worst trial before it is told."""
+NAMED = 3
+"""So many scenarios and views with skipped trials are named before the rest is counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +77,30 @@ def _blocks(evidence: Evidence) -> Iterable[Line]:
     elif not found:
         yield Line(level="care", words=say("trust.no_pairs", blocks=say("count.blocks", n=blocks)), section="capacity")
     else:
-        widest = max(one.precision for one in found)
-        yield Line(
-            level="good" if widest <= PRECISION else "care",
-            words=say(
-                "trust.precision", half=_share(widest), limit=_share(PRECISION), blocks=say("count.blocks", n=blocks)
-            ),
-            section="capacity",
-        )
+        middle = max(found, key=lambda one: one.precision)
+        widest = max(math.expm1(pair.half) for one in found for pair in one.pairs)
+        wanted = _wanted(evidence)
+        if wanted is None:
+            # Nothing was asked for; but a pair whose interval is wider than the margin cannot be shown to tie.
+            good, limit = middle.precision <= MARGIN, say("trust.not_wanted", margin=_share(MARGIN))
+        else:
+            good, limit = widest <= wanted, say("trust.wanted", limit=_share(wanted))
+        words = say(
+            "trust.precision", half=_share(middle.precision), scenario=middle.scenario, widest=_share(widest), limit=limit,
+            blocks=say("count.blocks", n=blocks),
+        )  # fmt: skip
+        yield Line(level="good" if good else "care", words=words, section="capacity")
+
+
+def _wanted(evidence: Evidence) -> float | None:
+    """The half-width (a share) of every pair's interval that the run was to go on until; None where none was asked for.
+
+    What the plan says, which may be more or less than what is wanted of such runs now.
+    """
+    asked = mapping(evidence.frames.plan.get("profile")).get("precision")
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 < asked < 1:
+        return None
+    return float(asked)
 
 
 def _copies(evidence: Evidence) -> Iterable[Line]:
@@ -120,23 +139,39 @@ def _trials(evidence: Evidence) -> Iterable[Line]:
     trials = evidence.frames.trials
     failed, total = int((trials["status"] == "failed").sum()), len(trials)
     flagged = sum(bool(flags) for flags in trials["flags"])
-    missing = sum(cell["status"] == "missing" for cell in evidence.cells)
-    broken = sum(bool(mapping(one).get("failures")) for one in mapping(evidence.frames.header.get("verified")).values())
+    skipped = trials[trials["status"] == "skipped"]
+    verified = mapping(evidence.frames.header.get("verified")).values()
+    counted = {
+        # A flag of cells alone: over all deployments together too little was answered, whatever a single trial says.
+        "missed": sum("load-not-reached" in cell["flags"] for cell in evidence.cells),
+        "missing": sum(cell["status"] == "missing" for cell in evidence.cells),
+        "damaged": len(evidence.frames.damaged),
+        "contract": sum(bool(mapping(one).get("failures")) for one in verified),
+    }
     if not total:
         yield Line(level="bad", words=say("trust.no_trials"), section="troubles")
         return
-    clean = not (failed or flagged or missing or broken or evidence.frames.damaged)
-    if clean:
+    if not (failed or flagged or len(skipped) or any(counted.values())):
         yield Line(level="good", words=say("trust.clean", total=count(total)), section="trials")
         return
-    words = say("trust.troubles", total=count(total), failed=count(failed), flagged=count(flagged))
-    yield Line(level="bad" if failed == total else "care", words=words, section="troubles")
-    if missing:
-        yield Line(level="care", words=say("trust.missing", n=missing), section="troubles")
-    if evidence.frames.damaged:
-        yield Line(level="care", words=say("trust.damaged", n=len(evidence.frames.damaged)), section="troubles")
-    if broken:
-        yield Line(level="care", words=say("trust.contract", n=broken), section="troubles")
+    if failed or flagged:
+        words = say("trust.troubles", total=count(total), failed=count(failed), flagged=count(flagged))
+        yield Line(level="bad" if failed == total else "care", words=words, section="troubles")
+    if len(skipped):
+        words = say("trust.skipped", n=count(len(skipped)), total=count(total), places=_places(skipped))
+        yield Line(level="care", words=words, section="troubles")
+    for key, n in counted.items():
+        if n:
+            yield Line(level="care", words=say(f"trust.{key}", n=n), section="troubles")
+
+
+def _places(trials: pd.DataFrame) -> Said | Listed:
+    """The scenarios and views of `trials`: the first by name, the rest by number."""
+    known = dict.fromkeys(zip(trials["scenario"], trials["view"], strict=True))
+    told = [say("trouble.cell", scenario=scenario, view=view) for scenario, view in known]
+    if len(told) <= NAMED:
+        return Listed(told)
+    return say("trust.and_more", places=Listed(told[:NAMED], last="list.between"), n=len(told) - NAMED)
 
 
 def _machine(evidence: Evidence) -> Iterable[Line]:

@@ -41,15 +41,16 @@ function square(metric, column, stack, base) {
   return [((found.ratio > 1) === metric.higher ? "better-" : "worse-") + level, words];
 }
 
-// What the box beside a square says: the figure with interval and n, then how it stands to the baseline.
+// What the box beside a square says: the figure with interval and n, what it lacks, then how it stands to the baseline.
 function told(key, column, stack, base) {
-  const metric = data.metrics[key], [status, why, value, low, high, n] = column.squares[stack];
+  const metric = data.metrics[key], [status, why, value, low, high, n, failed, tried, reason] = column.squares[stack];
   const lines = [data.stacks[stack].id, column.scenario];
   if (value === undefined) return [...lines, say("tip." + status, { why })].join("\n");
   const [words, from, to] = parts(value / metric.unit, low === null ? NaN : low / metric.unit, high === null ? NaN : high / metric.unit);
   const interval = from ? say("tip.interval", { low: from, high: to }) : "";
   lines.push(say("tip.measured", { value: words, unit: say("unit." + key), interval, n }));
   if (status === "bound") lines.push(say("tip.bound", { why }));
+  if (failed) lines.push(say("tip.partly_failed", { failed, tried, why: reason }));
   const found = pair(column, stack, base);
   if (found) {
     const [ratio, least, most] = parts(found.ratio, found.low, found.high);

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analysis.frames import Frames, load
+from analysis.frames import Frames, load, tried
 from bench.model import BenchError
 
 
@@ -41,8 +41,11 @@ def test_status_reason_flags_and_errors_of_a_cell(mixed_run: Any) -> None:
 def test_a_cell_measured_once_and_failed_once_is_measured_and_says_both(make_run: Callable[..., Any]) -> None:
     run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=2)
     run.trials[0] |= {"status": "failed", "reason": "died", "requests": None, "seconds": None}
-    cell = _cell(load(run.write()), "db", "capacity", "flask/gunicorn-sync/nginx")
-    assert (cell["status"], cell["measured"], cell["failed"]) == ("measured", 1, 1)
+    frames = load(run.write())
+    cell = _cell(frames, "db", "capacity", "flask/gunicorn-sync/nginx")
+    assert (cell["status"], cell["measured"], cell["failed"], tried(cell)) == ("measured", 1, 1, 2)
+    assert (cell["reason"], cell["failure"]) == (None, "died")
+    assert _cell(frames, "db", "latency", "flask/gunicorn-sync/nginx")["failure"] is None
 
 
 def test_what_was_not_measured_is_nan_and_never_zero(mixed_run: Any) -> None:

@@ -1,5 +1,6 @@
 """The page: its figures are those of the trials, what is missing is said in its place, and outside text stays text."""
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from made_runs import STACKS, unmeasured
 from test_spectra import store
 
+from analysis import summary
 from analysis.evidence import gather
 from analysis.frames import load
 from analysis.numbers import parts
-from analysis.page import answers
+from analysis.page import answers, heat, trust
 from analysis.page.head import timing
 from analysis.page.render import render
 from analysis.report import build
@@ -360,6 +363,64 @@ def test_who_differs_is_told_by_letters_ranks_and_ratios(make_run: Callable[...,
     assert "tornado/multi/nginx: at least" not in page.words, "a bound below the first changes nothing"
 
 
+def test_deployments_behind_an_answer_are_counted_from_the_fewest_to_the_most(make_run: Callable[..., Any]) -> None:
+    """Stacks that cannot all be alive at once run in groups, and the first is deployed with each."""
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    assert "from 12 deployments of each in 6 blocks" in without_pictures(run).words
+    groups = {"tornado/multi/nginx": 1, "aiohttp/multi/nginx": 2}
+    again = [
+        t | {key: f"{t[key]}-{group}" for key in ("trial_id", "deployment_id")} | {"group": group}
+        for group in groups.values()
+        for t in run.trials
+        if t["stack"] == "django/gunicorn-sync/nginx"
+    ]
+    run.trials = [t | {"group": groups.get(t["stack"], 0)} for t in run.trials] + again
+    assert "from 12 to 36 deployments of each in 6 blocks" in without_pictures(run).words
+
+
+def test_a_stack_that_failed_now_and_then_is_marked_wherever_it_is_ranked(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"], blocks=6, copies=2)
+    lead = "aiohttp/multi/nginx"
+    for t in run.trials:
+        if (t["stack"], t["view"], t["copy"]) == (lead, "capacity", 1) and t["block"] < 5:
+            t.update(unmeasured(t, "failed", "worker exited 70"))
+    page = without_pictures(run)
+    rows = page.rows("capacity-db", 2)
+    assert (rows[lead][3], rows[lead][11], rows[lead][-1]) == ("1", "7", "failed in 5 of 12 trials: worker exited 70")
+    assert {row[-1] for stack, row in rows.items() if stack != lead} == {"–"}
+    assert f"{lead} leads: " in page.words
+    assert f"{lead} failed in 5 of 12 trials (worker exited 70)." in page.words
+    assert page.rows("latency-db")[lead][-1] == "–"
+    evidence = gather(load(run.folder))
+    (column,) = heat.columns(evidence, heat.METRICS[0])
+    squares = dict(zip(STACKS, heat.packed(column)["squares"], strict=True))
+    assert squares[lead][5:] == [7, 5, 12, "worker exited 70"]
+    assert squares["tornado/multi/nginx"][5:] == [12]
+    assert f"; `{lead}` failed in 5 of 12 trials |" in summary.text(evidence)
+
+
+def test_without_two_stacks_to_compare_the_reason_is_the_right_one(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db", "json"], blocks=6)
+    for t in run.trials:
+        if t["stack"] != "flask/gunicorn-sync/nginx" and (t["scenario"], t["view"]) == ("db", "capacity"):
+            t["flags"] = ["generator-bound"]
+        if (t["scenario"], t["view"]) == ("json", "latency"):
+            t.update(unmeasured(t, "skipped", "too slow a rate for a median"))
+        if (t["scenario"], t["view"]) == ("db", "latency"):
+            t |= {"late": ["p99"], "flags": ["generator-late"]}
+    page = without_pictures(run)
+    assert "Fewer than 6 blocks" not in page.words
+    bounds = "generator-bound (3 stacks); beside other stacks in 0 blocks: an interval needs 6 (1 stack)"
+    told = f"No two stacks can be ranked: {bounds}. The order of the rows is no ranking."
+    assert page.words.count(told) == 2, "the answer and the table"
+    assert "No stack has a figure here, so there is nothing to rank." in page.words
+    assert "Ranked by p90, since no two stacks can be ranked by p99: generator-late (4 stacks)." in page.words
+    assert "1,000 answers" not in page.words
+    cells = page.rows("matrix")
+    assert cells["flask/gunicorn-sync/nginx"][1].startswith("≤ "), "it is no bound: the baseline is"
+    assert cells["django/gunicorn-sync/nginx"][1] == "≥ 1"
+
+
 def test_a_load_that_differs_or_was_missed_is_not_called_equal(make_run: Callable[..., Any]) -> None:
     run = make_run(scenarios=["db"])
     run.replace("flask/gunicorn-sync/nginx", "db", "latency", lambda t: t | {"offered_rps": 100.0, "requests": 420})
@@ -478,6 +539,57 @@ def test_a_single_stack_is_told_without_a_rival(make_run: Callable[..., Any]) ->
         r"flask/gunicorn-sync/nginx: about 8\d\d .*? There is no other stack to compare it with", page.words
     )
     assert "6 blocks, but no two stacks can be compared" in page.words
+    assert "Fewer than 6 blocks" not in page.words
+    assert "no intervals and no ranks" not in page.words
+    alone = "Only one stack has a figure here, so there is nothing to rank it against."
+    assert f"6 blocks, n = 6, intervals at 95%. {alone}" in page.words
+    assert page.words.count(alone) == 3, "the answer, the capacity and the latency"
+    assert page.tables["matrix"][1][1] == "1", "an estimate, and no bound"
+
+
+def trusted(run: Any) -> dict[str, tuple[str, str]]:
+    """By key of its words: how each condition stands, and what is said."""
+    found = trust.trust(gather(load(run.write()))).lines
+    return {line.words.key: (line.level, line.words.plain()) for line in found}
+
+
+def test_what_was_skipped_or_answered_less_than_offered_is_not_called_clean(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db", "json"])
+    assert trusted(run)["trust.clean"] == ("good", "All 16 trials measured, none flagged")
+    run.replace("flask/gunicorn-sync/nginx", "db", "latency", lambda t: t | {"requests": 600})
+    said = trusted(run)
+    assert "trust.clean" not in said
+    missed = "In 1 cell less was answered than offered, so its latency is not one at that load"
+    assert said["trust.missed"] == ("care", missed)
+    run = make_run(scenarios=["db", "json"])
+    for stack in STACKS:
+        run.replace(stack, "json", "latency", lambda t: unmeasured(t, "skipped", "too slow a rate for a median"))
+    said = trusted(run)
+    assert {"trust.clean", "trust.troubles"}.isdisjoint(said)
+    assert said["trust.skipped"] == ("care", "4 of 16 trials skipped: json latency")
+
+
+def test_precision_is_held_against_what_was_asked_for_in_the_widest_pair(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db", "json"], blocks=6)
+    run.trials = [t for t in run.trials if t["view"] == "capacity"]
+    found = gather(load(run.write())).comparisons
+    both = [found[scenario, "capacity", "capacity_rps"] for scenario in ("db", "json")]
+    middle = max(both, key=lambda one: one.precision)
+    widest = max(math.expm1(pair.half) for one in both for pair in one.pairs)
+    assert 0.03 < middle.precision < widest
+    told = (
+        f"Ratios of stacks after 6 blocks: known to within {100 * middle.precision:.1f}% in the middle pair of {middle.scenario}, the "
+        f"widest scenario, and to within {100 * widest:.1f}% in the widest pair"
+    )
+    for asked, level in ((widest * 1.001, "good"), ((middle.precision + widest) / 2, "care")):
+        run.header["plan"]["profile"] = {"precision": asked}
+        assert trusted(run)["trust.precision"] == (level, f"{told} (wanted {100 * asked:.1f}%)")
+    for asked in (None, "3%", True):
+        run.header["plan"]["profile"] = {"precision": asked}
+        said = f"{told} (no limit was asked for; a tie takes less than 3.0%)"
+        assert trusted(run)["trust.precision"] == ("care", said)
+    narrow = make_run(scenarios=["db"], blocks=30, copies=2)
+    assert trusted(narrow)["trust.precision"][0] == "good", "a tie can be shown"
 
 
 def test_an_older_run_says_what_it_lacks(make_run: Callable[..., Any]) -> None:

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Open, Watched
+from analysis.report import build
+from tests.browser.conftest import Open, Watched, unpacked
 
 FACETS = ("framework", "server", "model", "front", "tags")
 
@@ -172,6 +174,20 @@ def test_pointing_at_a_square_tells_figure_interval_and_n(opened: Open) -> None:
     assert "baseline" in lines[-1]
     page.keyboard.press("Escape")
     expect(tip).to_be_hidden()
+
+
+def test_pointing_at_a_stack_that_failed_now_and_then_tells_how_often(opened: Open, tmp_path: Path) -> None:
+    stored = unpacked(tmp_path) / "trials.jsonl"
+    trials = [json.loads(line) for line in stored.read_text("utf-8").splitlines()]
+    one = next(trial for trial in trials if (trial["view"], trial["status"]) == ("capacity", "measured"))
+    one |= {"status": "failed", "reason": "worker exited 70"}
+    stored.write_text("".join(f"{json.dumps(trial)}\n" for trial in trials), "utf-8")
+    page = opened(address=build(stored.parent).as_uri())
+    stack, scenario, view = (one[key] for key in ("stack", "scenario", "view"))
+    tried = sum((trial["stack"], trial["scenario"], trial["view"]) == (stack, scenario, view) for trial in trials)
+    page.locator("#heat tbody tr", has_text=stack).locator(f"td[data-scenario='{scenario}']").hover()
+    expect(page.locator("#tip")).to_contain_text(f"failed in 1 of {tried} trials: worker exited 70")
+    expect(page.locator("#tip")).to_contain_text(f"n = {tried - 1}")
 
 
 def test_pointing_at_a_mark_tells_the_same(opened: Open) -> None:
