@@ -36,7 +36,7 @@ class Chart:
     """One kind of picture, drawn once for each scenario or once for the run.
 
     `question` and `measure` are English texts, or keys of `analysis/words`. The question may hold the slots `scenario` and, for open-loop
-    views, `load`.
+    views, `load`; the measure may hold `load`, that of the first view in the chart's frame.
     """
 
     name: str

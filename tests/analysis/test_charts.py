@@ -56,7 +56,7 @@ def test_charts_are_found_in_their_folder_and_in_order() -> None:
     ]  # fmt: skip
     for chart in discover():
         assert plain(words(chart.question, scenario="db", load="a load"), "en").endswith("?")
-        assert len(plain(words(chart.measure), "en")) > 20
+        assert len(plain(words(chart.measure, load="a load"), "en")) > 20
         assert chart.section in SECTIONS
 
 

@@ -15,7 +15,9 @@ from test_spectra import store
 
 from analysis.charts import Sheet, _axis, _plane
 from analysis.charts._scene import Strokes, Symbol
+from analysis.report import draw_all
 from analysis.stats import ALL_SCENARIOS
+from analysis.words import plain
 
 PAGE = Sheet(width=620)
 FLASK, AIOHTTP = "flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"
@@ -24,6 +26,11 @@ FLASK, AIOHTTP = "flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"
 @pytest.fixture(scope="module")
 def stored(make_run: Callable[..., Any]) -> Path:
     """Six blocks of two stacks, open loops at an equal load and at 80%, with their requests."""
+    return with_requests(two_loads(make_run))
+
+
+def two_loads(make_run: Callable[..., Any]) -> Any:
+    """The run of `stored`, to be changed before its requests are stored."""
     run = make_run(scenarios=["db"], stacks=[FLASK, AIOHTTP], blocks=6, copies=2)
     run.header["plan"]["views"]["db"].append("latency-80")
     run.trials += [
@@ -34,6 +41,10 @@ def stored(make_run: Callable[..., Any]) -> Path:
     ]  # fmt: skip
     for trial in run.trials:
         trial["offset_s"] = 600.0 * trial["block"]
+    return run
+
+
+def with_requests(run: Any) -> Path:
     rng = np.random.default_rng(3)
     return store(run, lambda block: rng.lognormal(0.02 * block, 0.6, 200))
 
@@ -90,6 +101,25 @@ def test_the_spectrum_is_that_of_the_requests(stored: Path) -> None:
     assert heights == sorted(heights, reverse=True)
     assert {"50", "90", "99"} <= set(texts(scene))
     assert "99.9" not in texts(scene)
+
+
+def test_the_spectrum_says_at_which_load_it_is(stored: Path, make_run: Callable[..., Any], tmp_path: Path) -> None:
+    """Where nothing ran at an equal load the curves are at shares of each stack's own capacity, and are not called equal."""
+    run = two_loads(make_run)
+    run.trials = [trial for trial in run.trials if trial["view"] != "latency"]
+    shares = with_requests(run)
+    assert set(frame_of(shares, CHARTS["spectrum"], "db")["view"]) == {"latency-80"}
+    said = {folder: subtitle(folder, "spectrum", tmp_path) for folder in (stored, shares)}
+    assert "at an equal load of 200 req/s" in said[stored]
+    assert "equal load" not in said[shares]
+    assert "at 80% of each stack's own capacity, 400 to 400 req/s" in said[shares]
+    assert "n = 2,400 requests of each stack" in said[shares]
+
+
+def subtitle(folder: Path, chart: str, out: Path) -> str:
+    drawn, _ = draw_all(evidence_in(folder), out)
+    (said,) = [plain(picture.subtitle, "en") for picture in drawn if picture.chart == chart]
+    return said
 
 
 def test_latency_against_throughput_joins_only_loads_that_were_reached(stored: Path) -> None:
