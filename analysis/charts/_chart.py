@@ -55,7 +55,9 @@ class Chart:
     section: str = "more"
     """The part of the page where it stands: one of `page.sections.SECTIONS`."""
     frame: Callable[[Evidence, str], pd.DataFrame] | None = None
-    """Makes its frame, with a column `stack`, from a run and a scenario; empty where there is nothing to draw. None: `frames.of_stacks`."""
+    """Makes its frame, with a column `stack`, from a run and a scenario; empty where there is nothing to draw. None: `frames.of_stacks`.
+    A row without a `metric` only says why a stack is not drawn.
+    """
     counts: Literal["deployments", "requests", ""] = "deployments"
     """What the column `n` of its frame counts, for the subtitle; empty where that differs from mark to mark."""
     page_width: float = 360.0
