@@ -6,7 +6,9 @@ from analysis import spectra
 from analysis.evidence import Evidence
 from analysis.stats.effects import effects
 
-PERCENTILE_COLUMNS = ("scenario", "view", "stack", "percentile", "estimate_ms", "low", "high", "requests", "blocks")
+PERCENTILE_COLUMNS = (
+    "scenario", "view", "stack", "percentile", "estimate_ms", "low", "high", "requests", "blocks", "flags",
+)  # fmt: skip
 EFFECT_COLUMNS = (
     "scenario", "view", "metric", "better", "part", "before", "after", "ratio", "low", "high", "pairs", "alike", "answer", "margin",
 )  # fmt: skip
@@ -18,6 +20,7 @@ def percentiles(evidence: Evidence) -> pd.DataFrame:
         {
             "scenario": scenario, "view": view, "stack": stack, "percentile": spectra.words(share), "estimate_ms": found.values[number],
             "low": found.low[number], "high": found.high[number], "requests": found.n, "blocks": found.blocks,
+            "flags": " ".join(flag for cell in evidence.of(stack, scenario, view) for flag in cell["flags"]),
         }
         for (scenario, view, stack), found in evidence.spectra.items()
         for number, share in enumerate(found.shares)

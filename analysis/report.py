@@ -89,7 +89,7 @@ def _draw(
     chart: Chart, rows: pd.DataFrame, evidence: Evidence, title: Words, stem: str, scenario: str
 ) -> tuple[Picture, dict[str, bytes]]:
     head = heading(evidence.frames)
-    said = _said(chart, rows)
+    said = _said(chart, rows[rows["metric"].notna()], evidence, scenario)
     subtitle = say("charts.subtitle", said=said, date=head["date"], mode=head["mode"], profile=head["profile"])
     footer = plain(say("charts.footer", run=head["run_id"], host=head["host"], machine=head["machine"]), "en")
     whole = chart.draw(rows, Sheet(width=pictures.FILE_WIDTH, title=title, subtitle=subtitle, footer=footer))
@@ -108,9 +108,10 @@ def _draw(
     return picture, made
 
 
-def _said(chart: Chart, rows: pd.DataFrame) -> Words:
+def _said(chart: Chart, rows: pd.DataFrame, evidence: Evidence, scenario: str) -> Words:
     """What a chart shows, with how much is behind its figures, and whether they have intervals."""
-    measure = words(chart.measure)
+    view = str(rows["view"].iloc[0]) if "view" in rows else chart.view
+    measure = words(chart.measure, load=tables.load(evidence, scenario, view))
     estimates = rows[rows["kind"] == "estimate"] if "kind" in rows else rows
     if not chart.counts or not len(estimates):
         return measure

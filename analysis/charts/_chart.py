@@ -36,7 +36,7 @@ class Chart:
     """One kind of picture, drawn once for each scenario or once for the run.
 
     `question` and `measure` are English texts, or keys of `analysis/words`. The question may hold the slots `scenario` and, for open-loop
-    views, `load`.
+    views, `load`; the measure may hold `load`, that of the first view in the chart's frame.
     """
 
     name: str
@@ -55,7 +55,9 @@ class Chart:
     section: str = "more"
     """The part of the page where it stands: one of `page.sections.SECTIONS`."""
     frame: Callable[[Evidence, str], pd.DataFrame] | None = None
-    """Makes its frame, with a column `stack`, from a run and a scenario; empty where there is nothing to draw. None: `frames.of_stacks`."""
+    """Makes its frame, with a column `stack`, from a run and a scenario; empty where there is nothing to draw. None: `frames.of_stacks`.
+    A row without a `metric` only says why a stack is not drawn.
+    """
     counts: Literal["deployments", "requests", ""] = "deployments"
     """What the column `n` of its frame counts, for the subtitle; empty where that differs from mark to mark."""
     page_width: float = 360.0

@@ -43,13 +43,18 @@ def named(evidence: Evidence, stack: Mapping[str, Any]) -> Row:
     return {"stack": stack["stack"], "colour": evidence.colours[stack["stack"]], "model": stack["model"]}
 
 
+def flags_of(evidence: Evidence, scenario: str, view: str, stack: Mapping[str, Any]) -> tuple[str, ...]:
+    """The flags of a stack in one view: those of its trials, and what `Evidence.cells` adds to them."""
+    return tuple(flag for cell in evidence.of(stack["stack"], scenario, view) for flag in cell["flags"])
+
+
 def _figures(
     evidence: Evidence, scenario: str, view: str, stack: Mapping[str, Any], metrics: Sequence[str]
 ) -> Iterable[Row]:
     keys = [(scenario, view, stack["stack"], metric) for metric in metrics]
     if keys[0] not in evidence.figures:
         return
-    flags = tuple(flag for cell in evidence.of(stack["stack"], scenario, view) for flag in cell["flags"])
+    flags = flags_of(evidence, scenario, view, stack)
     common = named(evidence, stack) | {"status": "measured", "reason": "", "flags": flags, "view": view}
     for key in keys:
         if key in evidence.figures:
@@ -71,6 +76,23 @@ def without(evidence: Evidence, scenario: str, view: str, stack: Mapping[str, An
         )
         return row | {"status": "no figure", "reason": few}
     return row | {"status": cells[0]["status"], "reason": cells[0]["reason"]}
+
+
+def without_tail(evidence: Evidence, scenario: str, view: str, stack: Mapping[str, Any]) -> Row:
+    """As `without`, for a percentile over all requests of a stack: these may be lost though it was measured."""
+    row = without(evidence, scenario, view, stack) | {"view": view}
+    if row["status"] == "no figure" and _lost(evidence, scenario, view, stack["stack"]):
+        row["reason"] = "its requests are not all stored"
+    return row
+
+
+def _lost(evidence: Evidence, scenario: str, view: str, stack: str) -> bool:
+    """Whether there were latencies, and no file holds all of them."""
+    if (scenario, view, stack) in evidence.spectra:
+        return False
+    trials = evidence.frames.trials
+    mine = (trials["scenario"] == scenario) & (trials["view"] == view) & (trials["stack"] == stack)
+    return bool((trials.loc[mine, "samples"] > 0).any())
 
 
 def _compared(evidence: Evidence, found: Comparison | None) -> Iterable[Row]:

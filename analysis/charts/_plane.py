@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.charts import _axis
+import pandas as pd
+
+from analysis.charts import _absent, _axis
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Sheet
 from analysis.charts._drawing import MARGIN, Drawing, width_of
@@ -68,11 +70,12 @@ class Plane:
             draw.symbol(x + 4, y, label.model, label.ink, size=8, about=about)
             draw.text(x + 12, y, name, bold=label.bold, about=about)
 
-    def scene(self, models: Iterable[str]) -> Scene:
-        """The finished picture, with the legend of worker models."""
-        draw = self.drawing
+    def scene(self, models: Iterable[str], absent: pd.DataFrame) -> Scene:
+        """The finished picture, with the legend of worker models, and below it the stacks that are `absent` with the reason."""
+        draw, edge = self.drawing, MARGIN if self.drawing.titled else 4.0
         y = self.bottom + 36
-        y += draw.legend(models, MARGIN if draw.titled else 4, y)
+        y += draw.legend(models, edge, y)
+        y += _absent.told(draw, absent, edge, y)
         return draw.done(y + 2)
 
 

@@ -11,17 +11,20 @@ from typing import Any
 import pandas as pd
 
 from analysis.charts import _axis
+from analysis.charts._absent import because
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Sheet
 from analysis.charts._drawing import MARGIN, Drawing
 from analysis.charts._scene import About, Scene, Words
 from analysis.numbers import estimate
 from analysis.outside import abridged, shortened
-from analysis.words import Coded, say
+from analysis.words import say
 
 NAMES = 222.0
 WORDS = 132.0
 BOUNDED = frozenset({"generator-bound", "database-bound", "load-not-reached"})
+UNSURE = BOUNDED | {"generator-late"}
+"""Flags with which a latency is not the stack's own at that load: the generator's lateness is part of it, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,24 +49,23 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One stack of a chart. `figures` are those of its first view, by metric; `views` those of every view."""
+    """One stack of a chart. `figures` are those of its first view, by metric; `views` those of every view, `flags` the flags of each."""
 
     stack: str
     ink: str
     model: str
     status: str
     reason: str
-    flags: tuple[str, ...]
+    flags: Mapping[str, tuple[str, ...]]
     figures: Mapping[str, Estimate]
     views: Mapping[str, Mapping[str, Estimate]]
     ratio: Estimate | None = None
     answer: str = ""
     rank: tuple[int, int] | None = None
 
-    @property
-    def bounded(self) -> bool:
-        """Whether the figure is not the stack's own, since something else was the limit or the load was missed: hollow."""
-        return not BOUNDED.isdisjoint(self.flags)
+    def bounded(self, view: str) -> bool:
+        """Whether its figure in `view` is not its own, since something else was the limit or the load was missed: hollow."""
+        return not BOUNDED.isdisjoint(self.flags.get(view, ()))
 
 
 def rows(frame: pd.DataFrame, *, by: str, ascending: bool) -> list[Row]:
@@ -80,14 +82,16 @@ def rows(frame: pd.DataFrame, *, by: str, ascending: bool) -> list[Row]:
 def _row(entries: Sequence[Mapping[str, Any]], by: str) -> Row:
     first = entries[0]
     views: dict[str, dict[str, Estimate]] = {}
+    flags: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         if entry["kind"] == "estimate":
             views.setdefault(entry["view"], {})[entry["metric"]] = _estimate(entry, entries)
+            flags[entry["view"]] = tuple(entry["flags"])
     ratio = next((entry for entry in entries if entry["kind"] == "ratio" and entry["metric"] == by), None)
     rank = next((entry for entry in entries if entry["kind"] == "rank" and entry["metric"] == by), None)
     return Row(
         stack=first["stack"], ink=f"fw-{first['colour']}", model=first["model"], status=first["status"],
-        reason=first["reason"] or "", flags=tuple(first["flags"]), figures=next(iter(views.values()), {}), views=views,
+        reason=first["reason"] or "", flags=flags, figures=next(iter(views.values()), {}), views=views,
         ratio=_estimate(ratio, ()) if ratio else None, answer=ratio["answer"] if ratio else "",
         rank=(int(rank["low"]), int(rank["high"])) if rank else None,
     )  # fmt: skip
@@ -101,14 +105,23 @@ def _estimate(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) ->
     )  # fmt: skip
 
 
-def about(row: Row, figure: Estimate, unit: str, *, name: str = "value") -> About:
-    """What a mark of a stack stands for, with its values and in words."""
+def about(row: Row, figure: Estimate, unit: str, *, view: str = "") -> About:
+    """What a mark of a stack stands for, with its values and in words.
+
+    `view` is the one whose flags tell of the figure; none for CPU time and memory, of which they tell nothing. Only a rate is at least
+    what was measured where something else was the limit: a latency may be either side of it.
+    """
     said = estimate(figure.value, figure.low, figure.high)
-    values: dict[str, float | str] = {name: figure.value, "unit": unit, "n": figure.n}
+    values: dict[str, float | str] = {"value": figure.value, "unit": unit, "n": figure.n}
     if figure.known:
         values |= {"low": figure.low, "high": figure.high}
-    bound = "≥ " if row.bounded else ""
-    return About(stack=row.stack, tip=f"{row.stack}\n{bound}{said} {unit}, n = {figure.n}", values=values)
+    bound, flags = "≥ " if unit == "req/s" and row.bounded(view) else "", flagged(row.flags.get(view, ()))
+    return About(stack=row.stack, tip=f"{row.stack}\n{bound}{said} {unit}, n = {figure.n}{flags}", values=values)
+
+
+def flagged(flags: Iterable[str]) -> str:
+    """Those of `flags` that are `UNSURE`, as the end of a tip; empty where there is none."""
+    return "".join(f", {flag}" for flag in sorted(UNSURE.intersection(flags)))
 
 
 @dataclass(kw_only=True)
@@ -147,10 +160,12 @@ class Panel:
         if label:
             draw.text((axis.start + axis.end) / 2, low + 23, label, ink="muted", anchor="middle", size=draw.small - 0.5)
 
-    def point(self, axis: Axis, y: float, row: Row, figure: Estimate, unit: str, *, size: float = 11.0) -> None:
-        """The mark of an estimate: the shape of the worker model in the framework's colour, hollow where it is only a bound."""
-        told = about(row, figure, unit)
-        self.drawing.symbol(axis.at(figure.value), y, row.model, row.ink, size=size, hollow=row.bounded, about=told)
+    def point(
+        self, axis: Axis, y: float, row: Row, figure: Estimate, unit: str, *, view: str = "", size: float = 11.0
+    ) -> None:
+        """The mark of an estimate: the worker model's shape in the framework's colour, hollow where flags of `view` bound the figure."""
+        told, hollow = about(row, figure, unit, view=view), row.bounded(view)
+        self.drawing.symbol(axis.at(figure.value), y, row.model, row.ink, size=size, hollow=hollow, about=told)
 
     def spread(
         self, axis: Axis, y: float, row: Row, figure: Estimate, *, dots_below: float = 0.0, below: float = 9.0
@@ -214,8 +229,8 @@ def _name(made: Panel, number: int, row: Row, words: Callable[[Row], str] | None
         draw.strokes([((made.left, made.rail(number)), (made.right, made.rail(number)))], "line")
         return
     reason = shortened(row.reason, 72 if draw.titled else 44)
-    why = say(f"status.{row.status.replace(' ', '_')}_because", reason=Coded(reason, "span"))
-    draw.text(made.left, y if draw.titled else y + 17, say("charts.without", why=why), ink="muted")
+    why = say("charts.without", why=because(row.status, reason))
+    draw.text(made.left, y if draw.titled else y + 17, why, ink="muted")
 
 
 def _two_lines(stack: str, limit: int) -> list[str]:

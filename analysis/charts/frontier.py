@@ -5,8 +5,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.charts import _axis
+from analysis.charts._absent import parted
 from analysis.charts._chart import Chart, Sheet
-from analysis.charts._frames import named, table
+from analysis.charts._frames import flags_of, named, table, without
 from analysis.charts._plane import CURVES, Label, plane
 from analysis.charts._scene import About, Scene
 from analysis.evidence import Evidence
@@ -16,12 +17,16 @@ from analysis.stats.layout import BOUNDING
 from analysis.words import say
 
 COLUMNS = (
-    "stack", "colour", "model", "metric", "value", "low", "high", "n", "memory", "memory_low", "memory_high", "bound", "place",
+    "stack", "colour", "model", "status", "reason", "flags", "metric", "value", "low", "high", "n", "memory", "memory_low",
+    "memory_high", "place",
 )  # fmt: skip
 
 
 def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
-    """A row for each stack with both figures: requests per second and MiB; its `place` is `first`, `behind` or `unknown`."""
+    """A row for each stack with both figures: requests per second and MiB; its `place` is `first`, `behind` or `unknown`.
+
+    A stack that lacks one of them has a row with the reason.
+    """
     found = beaten(evidence, scenario)
     rows: list[dict[str, Any]] = []
     for stack in evidence.stacks:
@@ -29,13 +34,15 @@ def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
             evidence.figures.get((scenario, "capacity", stack["stack"], key)) for key in ("capacity_rps", "pss_bytes")
         )
         if not rps or not pss:
+            row = without(evidence, scenario, "capacity", stack)
+            rows.append(row | {"reason": "the trial recorded no memory"} if rps else row)
             continue
-        flags = {flag for cell in evidence.of(stack["stack"], scenario, "capacity") for flag in cell["flags"]}
         place = "unknown" if stack["stack"] not in found else "behind" if found[stack["stack"]] else "first"
         rows.append(
             named(evidence, stack)
-            | {"metric": "capacity_rps", **vars(rps), "memory": pss.value / MIB, "memory_low": pss.low / MIB,
-               "memory_high": pss.high / MIB, "bound": bool(flags & BOUNDING), "place": place}
+            | {"status": "measured", "reason": "", "flags": flags_of(evidence, scenario, "capacity", stack),
+               "metric": "capacity_rps", **vars(rps), "memory": pss.value / MIB, "memory_low": pss.low / MIB,
+               "memory_high": pss.high / MIB, "place": place}
         )  # fmt: skip
     return table(rows, COLUMNS)
 
@@ -48,6 +55,7 @@ def beaten(evidence: Evidence, scenario: str) -> dict[str, tuple[str, ...]]:
 
 def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
     """Points with their intervals crossed; those on the frontier are named in bold, the others are faint where that is known."""
+    frame, absent = parted(frame)
     rows = frame.to_dict("records")
     made = plane(sheet, [row["stack"] for row in rows])
     draw = made.drawing
@@ -68,7 +76,7 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
             row["model"],
             ink,
             size=10 if faint == 1 else 8,
-            hollow=bool(row["bound"]),
+            hollow=not BOUNDING.isdisjoint(row["flags"]),
             opacity=faint,
             about=_about(row),
         )
@@ -77,7 +85,7 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
               bold=row["place"] == "first")
         for row in rows
     ])  # fmt: skip
-    return made.scene(frame["model"])
+    return made.scene(frame["model"], absent)
 
 
 def _about(row: dict[Any, Any]) -> About:

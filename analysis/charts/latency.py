@@ -1,7 +1,5 @@
 """Latency of each stack from the median to the 99th percentile, as dumbbells on a logarithmic axis: one panel for each load."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from analysis.charts import _axis
@@ -46,7 +44,7 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
         picture.drawing.text((axis.start + axis.end) / 2, picture.top - 9, _load(view), anchor="middle", ink="muted")
         for at, row in enumerate(stacks):
             if view in row.views:
-                _dumbbell(picture, axis, picture.rail(at), row, row.views[view])
+                _dumbbell(picture, axis, picture.rail(at), row, view)
     return picture.scene()
 
 
@@ -58,19 +56,20 @@ def _load(view: str) -> Words:
     return say("charts.equal") if view == OPEN_LOOP else say("charts.share", share=view.removeprefix(f"{OPEN_LOOP}-"))
 
 
-def _dumbbell(picture: Panel, axis: Axis, y: float, row: Row, figures: Mapping[str, Estimate]) -> None:
-    draw = picture.drawing
+def _dumbbell(picture: Panel, axis: Axis, y: float, row: Row, view: str) -> None:
+    draw, figures = picture.drawing, row.views[view]
     marks = {metric: figures[metric] for metric in PERCENTILES if metric in figures}
     ends = [axis.at(figure.value) for figure in marks.values()]
     draw.strokes([((min(ends), y), (max(ends), y))], row.ink, width=2)
     for metric, half in (("p90_ms", 3.0), ("p99_ms", 6.0)):
         if metric in marks:
-            x, told = axis.at(marks[metric].value), about(row, marks[metric], f"ms {metric.removesuffix('_ms')}")
+            x = axis.at(marks[metric].value)
+            told = about(row, marks[metric], f"ms {metric.removesuffix('_ms')}", view=view)
             draw.strokes([((x, y - half), (x, y + half))], row.ink, width=2.2, about=told)
     for metric in ("p50_ms", "p99_ms"):
         if metric in marks:
             picture.spread(axis, y, row, Estimate(**vars(marks[metric]) | {"replicates": ()}))
-    picture.point(axis, y, row, marks["p50_ms"], "ms p50", size=9)
+    picture.point(axis, y, row, marks["p50_ms"], "ms p50", view=view, size=9)
 
 
 def _words(row: Row) -> str:

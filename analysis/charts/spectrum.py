@@ -7,37 +7,53 @@ import pandas as pd
 
 from analysis import spectra
 from analysis.charts import _axis
+from analysis.charts._absent import parted
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Chart, Sheet
-from analysis.charts._frames import named, table
+from analysis.charts._frames import flags_of, named, table, without_tail
 from analysis.charts._plane import CURVES, Label, plane
+from analysis.charts._rows import flagged
 from analysis.charts._scene import About, Scene
 from analysis.evidence import Evidence
 from analysis.numbers import estimate
 from analysis.words import say
 
-COLUMNS = ("stack", "colour", "model", "view", "metric", "share", "value", "low", "high", "n", "blocks")
+COLUMNS = (
+    "stack", "colour", "model", "status", "reason", "flags", "view", "metric", "share", "value", "low", "high", "n", "blocks",
+)  # fmt: skip
 TICKS = ((0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99"))
+FIRST = 0.5
+"""Curves begin at the median."""
 
 
 def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
-    """A row for each stack and percentile, at the equal rate or, where that was not run, in the first view that was."""
-    views = sorted({view for of, view, _ in evidence.spectra if of == scenario}, key=lambda view: (len(view), view))
+    """A row for each stack and percentile, all in one view: the equal rate or, where no stack ran at it, the least share of capacity.
+
+    A stack without a median there has one row, with the reason.
+    """
+    known = {view for (of, view, _), found in evidence.spectra.items() if of == scenario and found.at(FIRST)}
     rows: list[dict[str, Any]] = []
-    for stack in evidence.stacks:
-        found = evidence.spectra.get((scenario, views[0], stack["stack"])) if views else None
-        for number, share in enumerate(found.shares if found else ()):
-            assert found
-            rows.append(
-                named(evidence, stack)
-                | {"view": views[0], "metric": "latency_ms", "share": share, "value": found.values[number], "n": found.n,
-                   "low": found.low[number], "high": found.high[number], "blocks": found.blocks}
-            )  # fmt: skip
+    for view in sorted(known, key=lambda view: (len(view), view))[:1]:
+        for stack in evidence.stacks:
+            found = evidence.spectra.get((scenario, view, stack["stack"]))
+            if found is None or not found.at(FIRST):
+                rows.append(without_tail(evidence, scenario, view, stack))
+                continue
+            common = named(evidence, stack) | {"status": "measured", "reason": "", "view": view, "metric": "latency_ms"}
+            common |= {"flags": flags_of(evidence, scenario, view, stack), "n": found.n, "blocks": found.blocks}
+            rows += [
+                common | {"share": share, "value": value, "low": low, "high": high}
+                for share, value, low, high in zip(found.shares, found.values, found.low, found.high, strict=True)
+            ]
     return table(rows, COLUMNS)
 
 
 def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
-    """One line a stack, with its interval as a ribbon where there is one; it stops where fewer than 10 requests lie beyond."""
+    """One line a stack, with its interval as a ribbon where there is one; it stops where fewer than 10 requests lie beyond.
+
+    Dashed, its marks hollow, where the latency is not the stack's own at that load.
+    """
+    frame, absent = parted(frame)
     groups = {str(stack): group for stack, group in frame.groupby("stack", sort=False)}
     made = plane(sheet, list(groups))
     deepest = max(float(frame["share"].max()), 0.99)
@@ -52,9 +68,8 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
     labels = []
     for stack, group in groups.items():
         ink = f"fw-{group['colour'].iloc[0]}"
-        rows = group[group["share"] >= 0.5]
-        if rows.empty:
-            continue
+        rows = group[group["share"] >= FIRST]
+        unsure = bool(flagged(rows["flags"].iloc[0]))
         places = [
             (x.at(1 / (1 - share)), y.at(value)) for share, value in zip(rows["share"], rows["value"], strict=True)
         ]
@@ -62,13 +77,14 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
             low = [(place[0], y.at(value)) for place, value in zip(places, rows["low"], strict=True)]
             high = [(place[0], y.at(value)) for place, value in zip(places, rows["high"], strict=True)]
             made.drawing.area([*low, *reversed(high)], ink, opacity=0.1, about=About(stack=stack))
-        made.drawing.strokes([places], ink, width=1.8, about=About(stack=stack))
+        dash = (5.0, 3.0) if unsure else None
+        made.drawing.strokes([places], ink, width=1.8, dash=dash, about=About(stack=stack))
         marked = rows["share"].isin(spectra.NAMED)
         for row, place in zip(rows[marked].to_dict("records"), compress(places, marked), strict=True):
-            made.drawing.symbol(*place, row["model"], ink, size=7, about=_about(row))
+            made.drawing.symbol(*place, row["model"], ink, size=7, hollow=unsure, about=_about(row))
         labels.append(Label(stack=stack, ink=ink, at=places[-1], model=rows["model"].iloc[0]))
     made.labels(labels)
-    return made.scene(frame["model"])
+    return made.scene(frame["model"], absent)
 
 
 def _about(row: dict[Any, Any]) -> About:
@@ -83,7 +99,8 @@ def _about(row: dict[Any, Any]) -> About:
         "n": row["n"],
     }
     kept = {key: value for key, value in values.items() if value == value}
-    return About(stack=row["stack"], tip=f"{row['stack']}\n{name}: {said} ms, n = {row['n']:,} req", values=kept)
+    tip = f"{row['stack']}\n{name}: {said} ms, n = {row['n']:,} req{flagged(row['flags'])}"
+    return About(stack=row["stack"], tip=tip, values=kept)
 
 
 CHART = Chart(

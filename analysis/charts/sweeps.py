@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from analysis import tables
-from analysis.charts import _axis
+from analysis.charts import _absent, _axis
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Chart, Sheet
 from analysis.charts._drawing import MARGIN, Drawing
-from analysis.charts._frames import named, table
+from analysis.charts._frames import flags_of, named, table, without
 from analysis.charts._scene import About, Scene
 from analysis.evidence import Evidence
 from analysis.frames import mapping, sequence
@@ -24,9 +24,12 @@ COLUMNS = (
     "stack",
     "colour",
     "model",
+    "status",
+    "reason",
     "base",
     "option",
     "x",
+    "where",
     "metric",
     "value",
     "low",
@@ -47,11 +50,15 @@ HEIGHT, GAP = 138.0, 54.0
 
 
 def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
-    """A row for each value of an option and stack; `base` is the stack without it. Empty where no option has two values."""
+    """A row for each value of an option and stack; `base` is the stack without it. Empty where no option has figures at two values.
+
+    A value without a figure has a row with the reason.
+    """
     rows = _connections(evidence, scenario) or _options(evidence, scenario)
     made = table(rows, COLUMNS)
-    if made.empty:
-        return made
+    measured = _absent.parted(made)[0].groupby(["base", "option"])["x"].nunique()
+    if not (measured > 1).any():
+        return made.iloc[:0]
     several = made.groupby(["base", "option"])["x"].transform("nunique") > 1
     return made[several].sort_values(["base", "option", "x"], kind="stable").reset_index(drop=True)
 
@@ -63,7 +70,7 @@ def _options(evidence: Evidence, scenario: str) -> list[dict[str, Any]]:
             option, _, value = str(text).partition("=")
             if value.isdigit():
                 base = re.sub(rf"[+,]{re.escape(option)}={value}(?=[+,/@]|$)", "", stack["stack"])
-                rows += _row(evidence, scenario, stack, base=base, option=option, x=int(value))
+                rows.append(_row(evidence, scenario, stack, base=base, option=option, x=int(value)))
     return rows
 
 
@@ -80,25 +87,25 @@ def _connections(evidence: Evidence, scenario: str) -> list[dict[str, Any]]:
     if family[0][0] != scenario:
         return []
     return [
-        row
+        _row(evidence, name, stack, base=stack["stack"], option="connections", x=count)
         for stack in evidence.stacks
         for name, count in family
-        for row in _row(evidence, name, stack, base=stack["stack"], option="connections", x=count)
     ]
 
 
 def _row(
     evidence: Evidence, scenario: str, stack: Mapping[str, Any], *, base: str, option: str, x: int
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
+    """The capacity of a stack at one value, or the reason why there is none; `where` is the value, unless the stack's name holds it."""
     figure = evidence.figures.get((scenario, "capacity", stack["stack"], "capacity_rps"))
+    place = {"base": base, "option": option, "x": x, "where": f"{option}={x}" if base == stack["stack"] else ""}
     if figure is None:
-        return []
-    flags = tuple(flag for cell in evidence.of(stack["stack"], scenario, "capacity") for flag in cell["flags"])
-    return [
-        named(evidence, stack)
-        | {"base": base, "option": option, "x": x, "metric": "capacity_rps", **vars(figure), "flags": flags,
-           "predicted": _predicted(evidence, scenario, stack)}
-    ]  # fmt: skip
+        return without(evidence, scenario, "capacity", stack) | place
+    flags = flags_of(evidence, scenario, "capacity", stack)
+    return {
+        **named(evidence, stack), **place, "status": "measured", "reason": "", "flags": flags, "metric": "capacity_rps",
+        **vars(figure), "predicted": _predicted(evidence, scenario, stack),
+    }  # fmt: skip
 
 
 def _predicted(evidence: Evidence, scenario: str, stack: Mapping[str, Any]) -> float:
@@ -126,6 +133,7 @@ def _predicted(evidence: Evidence, scenario: str, stack: Mapping[str, Any]) -> f
 def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
     """Points with intervals, joined; the prediction dashed, and shaded from where it would be refuted. Each panel has its own scale."""
     draw = Drawing(sheet)
+    frame, absent = _absent.parted(frame)
     edge, top = (MARGIN if draw.titled else 4.0), draw.head() + 20
     groups = list(frame.groupby(["base", "option"], sort=False))
     across = 3 if draw.titled else 2
@@ -135,6 +143,7 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
         _panel(draw, rows, str(base), str(option), x, y, wide)
     below = top + (HEIGHT + GAP) * math.ceil(len(groups) / across)
     below += draw.legend(frame["model"], edge, below - 4)
+    below += _absent.told(draw, absent, edge, below - 4)
     return draw.done(below)
 
 

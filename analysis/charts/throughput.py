@@ -11,6 +11,7 @@ from analysis.charts._scene import About, Scene
 from analysis.words import Coded, say
 
 METRIC = "capacity_rps"
+VIEW = "capacity"
 RATIOS = 168.0
 """The width of the panel of ratios."""
 
@@ -26,7 +27,7 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
     picture.axis(axis, label=say("charts.rps"))
     for y, row in picture.shown:
         picture.spread(axis, y, row, row.figures[METRIC])
-        picture.point(axis, y, row, row.figures[METRIC], "req/s")
+        picture.point(axis, y, row, row.figures[METRIC], "req/s", view=VIEW)
     if beside:
         _ratios(picture, compared, right + 16, picture.right)
     return picture.scene()
@@ -77,7 +78,7 @@ def _words(row: Row) -> str:
     rank = f"{row.rank[0]}: " if row.rank and not rank else rank
     return (
         rank
-        + ("\N{GREATER-THAN OR EQUAL TO} " if row.bounded else "")
+        + ("\N{GREATER-THAN OR EQUAL TO} " if row.bounded(VIEW) else "")
         + numbers.estimate(figure.value, figure.low, figure.high)
     )
 
@@ -86,7 +87,7 @@ CHART = Chart(
     name="throughput",
     order=10,
     each="scenario",
-    view="capacity",
+    view=VIEW,
     metrics=(METRIC,),
     section="capacity",
     question="charts.throughput.question",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from analysis import spectra, tables
+from analysis.charts._absent import because
+from analysis.charts._frames import flags_of, without_tail
 from analysis.evidence import Evidence
 from analysis.numbers import count, parts
 from analysis.tables import ABSENT, Name, Printed
@@ -11,12 +13,17 @@ from analysis.words import Said
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One stack: its percentiles in ms, in the order of `spectra.NAMED`, and how many requests are behind them."""
+    """One stack: its percentiles in ms, in the order of `spectra.NAMED`, and how many requests are behind them.
+
+    `flags` are those of its trials together; `why` tells the reason where it has no percentile at all.
+    """
 
     name: Name
     percentiles: tuple[Printed, ...]
     requests: str
     blocks: int
+    flags: tuple[str, ...]
+    why: tuple[Said, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +51,26 @@ def tails(evidence: Evidence) -> list[Table]:
 
 
 def _rows(evidence: Evidence, scenario: str, view: str) -> tuple[Row, ...]:
-    known = [
-        (name, spectrum)
-        for name in tables.names(evidence)
-        if (spectrum := evidence.spectra.get((scenario, view, name.stack)))
-    ]
-    known.sort(key=lambda one: [(one[1].at(share) or (float("inf"),))[0] for share in (0.99, 0.9, 0.5)])
-    return tuple(
-        Row(
-            name=name, requests=count(spectrum.n), blocks=spectrum.blocks,
-            percentiles=tuple(
-                parts(*figure) if (figure := spectrum.at(share)) else ABSENT for share in spectra.NAMED
-            ),
-        )
-        for name, spectrum in known
+    """Every stack, the lowest tail first and those without one last; none at all where no stack has a percentile."""
+    found = {name.stack: evidence.spectra.get((scenario, view, name.stack)) for name in tables.names(evidence)}
+    if not any(spectrum and spectrum.at(spectra.NAMED[0]) for spectrum in found.values()):
+        return ()
+
+    def tail(name: Name) -> list[float]:
+        spectrum = found[name.stack]
+        figures = (spectrum.at(share) if spectrum else None for share in (0.99, 0.9, 0.5))
+        return [figure[0] if figure else float("inf") for figure in figures]
+
+    ordered = sorted(tables.names(evidence), key=tail)
+    return tuple(_row(evidence, scenario, view, name, found[name.stack]) for name in ordered)
+
+
+def _row(evidence: Evidence, scenario: str, view: str, name: Name, found: spectra.Spectrum | None) -> Row:
+    stack, figures = evidence.stacks[name.number], [found.at(share) if found else None for share in spectra.NAMED]
+    absent = None if figures[0] else without_tail(evidence, scenario, view, stack)
+    return Row(
+        name=name, percentiles=tuple(parts(*figure) if figure else ABSENT for figure in figures),
+        requests=count(found.n if found else 0), blocks=found.blocks if found else 0,
+        flags=flags_of(evidence, scenario, view, stack),
+        why=(because(absent["status"], absent["reason"]),) if absent else (),
     )  # fmt: skip

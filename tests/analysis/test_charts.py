@@ -56,7 +56,7 @@ def test_charts_are_found_in_their_folder_and_in_order() -> None:
     ]  # fmt: skip
     for chart in discover():
         assert plain(words(chart.question, scenario="db", load="a load"), "en").endswith("?")
-        assert len(plain(words(chart.measure), "en")) > 20
+        assert len(plain(words(chart.measure, load="a load"), "en")) > 20
         assert chart.section in SECTIONS
 
 
@@ -140,6 +140,8 @@ def test_capacity_is_sorted_and_a_bound_is_called_one(mixed_run: Any) -> None:
     assert "≥ 6,200" in said
     assert "3,100" in said
     assert [point.hollow for point in points] == [True, False, False, False]
+    assert points[0].about
+    assert points[0].about.tip.endswith("\n≥ 6,200 req/s, n = 1, generator-bound")
     assert [point.about.values["value"] for point in points if point.about] == pytest.approx([6200, 3100, 2100, 1300])
     assert [point.ink for point in points][:2] == ["fw-aiohttp", "fw-tornado"]
     assert [point.mark for point in points] == [MARKS[model] for model in ("loops", "loops", "sync", "sync")]
@@ -204,6 +206,15 @@ def test_cpu_bars_start_at_zero_and_end_at_the_sum(mixed_run: Any) -> None:
     assert [mine[0].ink, mine[1].ink, mine[2].ink] == ["fw-aiohttp", "bg", "axis"]
 
 
+def test_a_bound_of_capacity_is_none_of_cpu_time(mixed_run: Any) -> None:
+    chart = CHARTS["cpu"]
+    scene = chart.draw(frame_of(mixed_run.folder, chart, "plaintext"), WIDE)
+    told = [shape.about for shape in scene.shapes if isinstance(shape, Area | Strokes) and shape.about]
+    mine = [one.tip for one in told if one.stack == "aiohttp/multi/nginx" and one.values]
+    assert len(mine) == 2
+    assert not [tip for tip in mine if "≥" in tip]
+
+
 def test_latency_dumbbell_holds_the_three_percentiles(mixed_run: Any) -> None:
     chart = CHARTS["latency"]
     scene = chart.draw(frame_of(mixed_run.folder, chart, "db"), WIDE)
@@ -227,6 +238,26 @@ def test_each_load_has_a_panel_of_its_own(make_run: Callable[..., Any]) -> None:
     places = [point.at[0] for point in symbols(scene)]
     assert len(places) == 8
     assert max(places[:4]) < min(places[4:]), "the first load's panel ends before the second's begins"
+
+
+@pytest.mark.parametrize(("missed", "hollow"), [("latency", [0, 1, 0, 0]), ("latency-80", [0, 0, 0, 1])])
+def test_a_load_that_was_missed_is_hollow_in_its_own_panel_alone(
+    make_run: Callable[..., Any], missed: str, hollow: list[int]
+) -> None:
+    run = make_run(scenarios=["db"], stacks=["aiohttp/multi/nginx", "flask/gunicorn-sync/nginx"])
+    run.header["plan"]["views"]["db"].append("latency-80")
+    run.trials += [
+        t | {"view": "latency-80", "trial_id": f"{t['trial_id']}-80"} for t in run.trials if t["view"] == "latency"
+    ]
+    run.replace("flask/gunicorn-sync/nginx", "db", missed, lambda t: t | {"requests": t["requests"] // 2})
+    chart = CHARTS["latency"]
+    frame = frame_of(run.write(), chart, "db")
+    for sheet in (WIDE, NARROW):
+        scene = chart.draw(frame, sheet)
+        assert [int(point.hollow) for point in symbols(scene)] == hollow
+        told = [shape.about for shape in scene.shapes if isinstance(shape, Symbol | Strokes) and shape.about]
+        assert sum("load-not-reached" in one.tip for one in told) == 3, "each of its percentiles, in one panel"
+        assert not [one for one in told if "≥" in one.tip]
 
 
 def test_text_from_outside_is_drawn_as_it_is(make_run: Callable[..., Any]) -> None:

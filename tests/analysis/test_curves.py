@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from made_runs import unmeasured
 from test_charts import CHARTS, WIDE, assert_pure, evidence_in, frame_of, symbols, texts
 from test_spectra import store
 
-from analysis.charts import Sheet, _axis, _plane
-from analysis.charts._scene import Strokes, Symbol
+from analysis.charts import Sheet, _absent, _axis, _plane
+from analysis.charts._drawing import Drawing, width_of
+from analysis.charts._scene import Strokes, Symbol, Text
+from analysis.report import draw_all
 from analysis.stats import ALL_SCENARIOS
+from analysis.words import plain
 
 PAGE = Sheet(width=620)
 FLASK, AIOHTTP = "flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"
@@ -24,6 +29,11 @@ FLASK, AIOHTTP = "flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"
 @pytest.fixture(scope="module")
 def stored(make_run: Callable[..., Any]) -> Path:
     """Six blocks of two stacks, open loops at an equal load and at 80%, with their requests."""
+    return with_requests(two_loads(make_run))
+
+
+def two_loads(make_run: Callable[..., Any]) -> Any:
+    """The run of `stored`, to be changed before its requests are stored."""
     run = make_run(scenarios=["db"], stacks=[FLASK, AIOHTTP], blocks=6, copies=2)
     run.header["plan"]["views"]["db"].append("latency-80")
     run.trials += [
@@ -34,6 +44,10 @@ def stored(make_run: Callable[..., Any]) -> Path:
     ]  # fmt: skip
     for trial in run.trials:
         trial["offset_s"] = 600.0 * trial["block"]
+    return run
+
+
+def with_requests(run: Any) -> Path:
     rng = np.random.default_rng(3)
     return store(run, lambda block: rng.lognormal(0.02 * block, 0.6, 200))
 
@@ -92,6 +106,25 @@ def test_the_spectrum_is_that_of_the_requests(stored: Path) -> None:
     assert "99.9" not in texts(scene)
 
 
+def test_the_spectrum_says_at_which_load_it_is(stored: Path, make_run: Callable[..., Any], tmp_path: Path) -> None:
+    """Where nothing ran at an equal load the curves are at shares of each stack's own capacity, and are not called equal."""
+    run = two_loads(make_run)
+    run.trials = [trial for trial in run.trials if trial["view"] != "latency"]
+    shares = with_requests(run)
+    assert set(frame_of(shares, CHARTS["spectrum"], "db")["view"]) == {"latency-80"}
+    said = {folder: subtitle(folder, "spectrum", tmp_path) for folder in (stored, shares)}
+    assert "at an equal load of 200 req/s" in said[stored]
+    assert "equal load" not in said[shares]
+    assert "at 80% of each stack's own capacity, 400 to 400 req/s" in said[shares]
+    assert "n = 2,400 requests of each stack" in said[shares]
+
+
+def subtitle(folder: Path, chart: str, out: Path) -> str:
+    drawn, _ = draw_all(evidence_in(folder), out)
+    (said,) = [plain(picture.subtitle, "en") for picture in drawn if picture.chart == chart]
+    return said
+
+
 def test_latency_against_throughput_joins_only_loads_that_were_reached(stored: Path) -> None:
     chart = CHARTS["load"]
     frame = frame_of(stored, chart, "db")
@@ -100,11 +133,117 @@ def test_latency_against_throughput_joins_only_loads_that_were_reached(stored: P
     assert frame["rate"].tolist() == pytest.approx([1200 / 6, 2400 / 6] * 2, rel=0.01)
     scene = chart.draw(frame, PAGE)
     assert len([one for one in scene.shapes if isinstance(one, Strokes) and one.width == 1.6]) == 2
-    frame.loc[frame["view"] == "latency-80", "missed"] = True
+    frame["flags"] = [("load-not-reached",) if view == "latency-80" else () for view in frame["view"]]
     scene = chart.draw(frame, PAGE)
     assert not [one for one in scene.shapes if isinstance(one, Strokes) and one.width == 1.6]
     marks = [one for one in symbols(scene) if one.about and one.about.values]
     assert [one.hollow for one in marks] == [False, True] * 2
+
+
+@pytest.mark.parametrize(
+    "flag", ["load-not-reached", "generator-late", "generator-bound", "database-bound", "unbalanced"]
+)
+def test_a_latency_that_is_not_the_stacks_own_is_hollow_in_every_curve(make_run: Callable[..., Any], flag: str) -> None:
+    """What only says how a stack worked, such as that its workers shared the load unequally, leaves its latency what it is."""
+    run = two_loads(make_run)
+    for trial in run.trials:
+        if (trial["stack"], trial["view"]) == (FLASK, "latency"):
+            trial |= {"requests": 600} if flag == "load-not-reached" else {"flags": [flag]}
+    folder, marred = with_requests(run), flag != "unbalanced"
+    scenes = {name: CHARTS[name].draw(frame_of(folder, CHARTS[name], "db"), PAGE) for name in ("spectrum", "load")}
+    marks = {
+        name: {
+            (one.about.stack, str(one.about.values.get("view"))): one
+            for one in symbols(scene)
+            if one.about and one.about.values
+        }
+        for name, scene in scenes.items()
+    }
+    assert {key: one.hollow for key, one in marks["spectrum"].items()} == {
+        (FLASK, "None"): marred,
+        (AIOHTTP, "None"): False,
+    }
+    assert {key: one.hollow for key, one in marks["load"].items()} == {
+        (FLASK, "latency"): marred, (FLASK, "latency-80"): False, (AIOHTTP, "latency"): False, (AIOHTTP, "latency-80"): False,
+    }  # fmt: skip
+    for one in (*marks["spectrum"].values(), *marks["load"].values()):
+        assert one.about
+        assert (flag in one.about.tip) == one.hollow
+    dashed = [
+        one.about.stack for one in scenes["spectrum"].shapes if isinstance(one, Strokes) and one.dash and one.about
+    ]
+    assert dashed == ([FLASK] if marred else [])
+
+
+@pytest.mark.parametrize("sheet", [WIDE, PAGE], ids=["file", "page"])
+def test_a_failed_stack_is_named_with_its_reason_below_every_plane(
+    make_run: Callable[..., Any], sheet: Sheet, tmp_path: Path
+) -> None:
+    run = two_loads(make_run)
+    run.trials = [unmeasured(t, "failed", "worker exited 70") if t["stack"] == FLASK else t for t in run.trials]
+    folder = with_requests(run)
+    for name in ("spectrum", "load", "frontier"):
+        frame = frame_of(folder, CHARTS[name], "db")
+        said = texts(CHARTS[name].draw(frame, sheet))
+        assert said[said.index("Not drawn:") + 1] == f"✕ {FLASK} (failed: worker exited 70)", name
+        assert said.count(AIOHTTP) == 1
+        assert_pure(CHARTS[name], frame, sheet)
+    assert "n = 2,400 requests of each stack" in subtitle(folder, "spectrum", tmp_path), (
+        "who is not drawn is not counted"
+    )
+
+
+def test_where_everybody_is_drawn_nobody_is_called_absent(stored: Path) -> None:
+    for name in ("spectrum", "load", "frontier"):
+        assert "Not drawn:" not in texts(CHARTS[name].draw(frame_of(stored, CHARTS[name], "db"), PAGE))
+
+
+def test_a_stack_whose_requests_are_lost_is_told_from_one_with_too_few(make_run: Callable[..., Any]) -> None:
+    run = two_loads(make_run)
+    folder = with_requests(run)
+    for trial in run.trials:
+        if (trial["stack"], trial["view"]) == (FLASK, "latency"):
+            trial["latency_ms"]["samples"] += 1
+    run.write()
+    lost = "no figure: its requests are not all stored"
+    spectrum, load = (
+        texts(CHARTS[name].draw(frame_of(folder, CHARTS[name], "db"), PAGE)) for name in ("spectrum", "load")
+    )
+    assert f"✕ {FLASK} ({lost})" in spectrum
+    assert f"✕ {FLASK} latency ({lost})" in load, "its other load is there"
+    rng = np.random.default_rng(3)
+    few = two_loads(make_run)
+    few.trials = [
+        trial for trial in few.trials if trial["stack"] == AIOHTTP or (trial["block"], trial["copy"]) == (0, 0)
+    ]
+    folder = store(few, lambda block: rng.lognormal(0, 0.6, 18))
+    said = texts(CHARTS["spectrum"].draw(frame_of(folder, CHARTS["spectrum"], "db"), PAGE))
+    assert f"✕ {FLASK} (no figure: too few answers for a percentile)" in said
+
+
+@pytest.mark.parametrize("sheet", [Sheet(width=720, title="a file"), PAGE], ids=["file", "page"])
+def test_who_is_absent_stands_in_as_many_lines_as_the_picture_is_wide(sheet: Sheet) -> None:
+    names = [
+        FLASK,
+        "django+raw@5.2/gunicorn-gthread+workers=8/nginx-uwsgi+keepalive=4",
+        *(f"app-{n}/one/two" for n in range(9)),
+    ]
+    reasons = [
+        "x",
+        "the server did not answer within 30 s, and its log says nothing of why " * 3,
+        *["no time left"] * 9,
+    ]
+    rows = pd.DataFrame({"stack": names, "status": "failed", "reason": reasons})
+    draw = Drawing(sheet)
+    height = _absent.told(draw, pd.concat([rows, rows]), 4.0, 100.0)
+    shapes = [shape for shape in draw.done(100 + height).shapes if isinstance(shape, Text)]
+    assert len(shapes) == 1 + len(names), "each is named once"
+    assert [shape.about.stack for shape in shapes if shape.about] == names
+    assert max(shape.at[0] + width_of(shape.words, shape.size) for shape in shapes) <= sheet.width
+    lines = sorted({shape.at[1] for shape in shapes})
+    assert 3 <= len(lines) < len(names)
+    assert 100 < lines[0] <= lines[-1] < 100 + height
+    assert _absent.told(draw, rows.iloc[:0], 4.0, 100.0) == 0
 
 
 def test_one_load_alone_is_no_curve(make_run: Callable[..., Any]) -> None:
@@ -130,9 +269,14 @@ def test_the_frontier_names_who_is_not_beaten(stored: Path) -> None:
 
 
 def test_a_figure_that_is_missing_is_no_point_of_the_frontier(mixed_run: Any) -> None:
-    frame = frame_of(mixed_run.folder, CHARTS["frontier"], "db")
-    assert FLASK not in set(frame["stack"])
-    assert set(frame["place"]) == {"unknown"}, "one block: who is on the frontier is not known"
+    chart = CHARTS["frontier"]
+    frame = frame_of(mixed_run.folder, chart, "db")
+    drawn, absent = _absent.parted(frame)
+    assert list(absent["stack"]) == [FLASK]
+    assert set(drawn["place"]) == {"unknown"}, "one block: who is on the frontier is not known"
+    scene = chart.draw(frame, WIDE)
+    assert FLASK not in {one.about.stack for one in symbols(scene) if one.about}
+    assert f"✕ {FLASK} (failed: worker exited 70 <b>&</b>)" in texts(scene)
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 60])
@@ -258,6 +402,27 @@ def test_a_sweep_has_a_panel_for_each_stack_and_the_prediction_for_waiting_alone
     assert any(isinstance(one, Strokes) and one.dash == (4, 3) for one in scene.shapes)
 
 
+def test_a_value_that_failed_is_named_with_its_reason(make_run: Callable[..., Any]) -> None:
+    run, chart = swept(make_run), CHARTS["sweeps"]
+    failed = "flask/gunicorn-sync+workers=4/nginx"
+    run.replace(failed, "db", "capacity", lambda t: unmeasured(t, "failed", "no port"))
+    frame = frame_of(run.write(), chart, "db")
+    assert frame[["x", "metric"]].fillna("").to_numpy().tolist() == [[1, "capacity_rps"], [2, "capacity_rps"], [4, ""]]
+    for sheet in (WIDE, PAGE):
+        scene = chart.draw(frame, sheet)
+        assert f"✕ {failed} (failed: no port)" in texts(scene)
+        assert len([one for one in symbols(scene) if one.about and one.about.values]) == 2
+        assert_pure(chart, frame, sheet)
+    run.replace("flask/gunicorn-sync+workers=2/nginx", "db", "capacity", lambda t: unmeasured(t, "failed", "no port"))
+    assert frame_of(elsewhere(run), chart, "db").empty, "one value alone is no sweep"
+
+
+def elsewhere(run: Any) -> Path:
+    """The same run in a folder of its own: what was read of the first is kept."""
+    run.folder = run.folder.with_name("changed")
+    return Path(run.write())
+
+
 def test_where_work_is_done_nothing_is_predicted(make_run: Callable[..., Any]) -> None:
     frame = frame_of(swept(make_run, "db").write(), CHARTS["sweeps"], "db")
     assert frame["predicted"].isna().all()
@@ -266,17 +431,20 @@ def test_where_work_is_done_nothing_is_predicted(make_run: Callable[..., Any]) -
 
 
 def test_a_sweep_over_connections_is_told_once_with_its_first_scenario(make_run: Callable[..., Any]) -> None:
-    names = [f"io-{n}-connections" for n in (16, 64)]
+    names = [f"io-{n}-connections" for n in (16, 64, 256)]
     run = make_run(scenarios=names, stacks=[FLASK])
     for trial in run.trials:
         if trial["view"] == "capacity":
             count = int(trial["scenario"].split("-")[1])
             trial |= {"parameters": {"ms": 200}, "connections": count, "requests": 45, "seconds": 3.0}
+    run.replace(FLASK, names[2], "capacity", lambda t: unmeasured(t, "skipped", "no time left"))
     folder = run.write()
     frame = frame_of(folder, CHARTS["sweeps"], names[0])
-    assert frame[["option", "x"]].to_numpy().tolist() == [["connections", 16], ["connections", 64]]
-    assert frame["predicted"].tolist() == pytest.approx([15, 15]), "three sync workers, however many connections"
+    assert frame[["option", "x"]].to_numpy().tolist() == [["connections", n] for n in (16, 64, 256)]
+    assert frame["predicted"].tolist()[:2] == pytest.approx([15, 15]), "three sync workers, however many connections"
     assert frame_of(folder, CHARTS["sweeps"], names[1]).empty
+    said = texts(CHARTS["sweeps"].draw(frame, WIDE))
+    assert f"✕ {FLASK} connections=256 (skipped: no time left)" in said
 
 
 def test_a_run_without_a_sweep_draws_none(mixed_run: Any) -> None:

@@ -233,6 +233,9 @@ def test_without_p99_the_summary_tells_the_highest_percentile_that_was_compared(
 
 def test_percentiles_and_effects_have_tables_of_their_own(make_run: Callable[..., StoredRun], tmp_path: Path) -> None:
     run = make_run(scenarios=["db"], blocks=6, copies=2)
+    for trial in run.trials:
+        if (trial["stack"], trial["view"]) == (DJANGO, "latency"):
+            trial |= {"flags": ["generator-late"], "requests": 600}
     store(run, lambda block: np.arange(1, 101, dtype=float))
     written(run, tmp_path)
     tails = pd.read_parquet(tmp_path / "data" / "percentiles.parquet")
@@ -240,6 +243,8 @@ def test_percentiles_and_effects_have_tables_of_their_own(make_run: Callable[...
     mine = tails[tails["stack"] == FLASK].set_index("percentile")
     assert mine["estimate_ms"].to_dict() == pytest.approx({"p50": 50, "p90": 90, "p99": 99})
     assert set(mine["requests"]) == {1200}
+    assert set(mine["flags"]) == {""}
+    assert set(tails.loc[tails["stack"] == DJANGO, "flags"]) == {"generator-late load-not-reached"}
     parts = pd.read_parquet(tmp_path / "data" / "effects.parquet")
     mine = parts[(parts["metric"] == "capacity_rps") & (parts["part"] == "application")].set_index(["before", "after"])
     assert mine.loc[("django", "flask"), "ratio"] == pytest.approx(2100 / 1300, rel=0.03)

@@ -490,6 +490,27 @@ def test_without_p99_a_table_ranks_by_the_highest_percentile_that_was_compared(m
     assert latency.startswith("At an equal load of 200 req/s. 6 pairs in 6 blocks: 6 different")
 
 
+def test_the_table_of_tails_holds_every_stack_with_its_flags_or_the_reason(make_run: Callable[..., Any]) -> None:
+    run = make_run(scenarios=["db"])
+    run.replace(
+        "flask/gunicorn-sync/nginx", "db", "latency", lambda t: unmeasured(t, "failed", "worker exited 70 <b>&</b>")
+    )
+    run.find("aiohttp/multi/nginx", "db", "latency")["flags"] = ["generator-late"]
+    store(run, lambda block: np.arange(1, 1001, dtype=float))
+    run.find("django/gunicorn-sync/nginx", "db", "latency")["latency_ms"]["samples"] += 1
+    _, page = read(run)
+    rows = page.rows("tails-latency-db")
+    assert [name.split("/")[0] for name in rows] == ["tornado", "aiohttp", "django", "flask"]
+    assert rows["tornado/multi/nginx"][1:] == ["500", "900", "990", "–", "1,000", "–"]
+    assert rows["aiohttp/multi/nginx"][5:] == ["1,000", "generator-late"]
+    nothing = ["–"] * 4 + ["0"]
+    assert rows["django/gunicorn-sync/nginx"][1:] == [
+        *nothing,
+        "no figure: its requests are not all stored",
+    ]
+    assert rows["flask/gunicorn-sync/nginx"][1:] == [*nothing, "failed: worker exited 70 <b>&</b>"]
+
+
 def test_a_process_title_is_printed_as_it_is(make_run: Callable[..., Any]) -> None:
     run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
     processes = run.header["observed"]["flask/gunicorn-sync/nginx"]["processes"]
