@@ -80,7 +80,7 @@ class Database:
         """`count` rows by random ids, which may repeat, from memory; the first call reads the table."""
         if not self._cache:
             await self._fill_cache()
-        return [self._cache[random.randint(1, WORLDS)] for _ in range(count)]
+        return [self._cache[id_] for id_ in random.choices(range(1, WORLDS + 1), k=count)]
 
     async def _fill_cache(self) -> None:
         async with self._cache_lock:

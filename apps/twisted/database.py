@@ -49,7 +49,8 @@ class Database:
     def cached_worlds(self, count: int) -> Deferred[list[World]]:
         """`count` rows by random ids, which may repeat, from memory; the first call reads the table."""
         filled = succeed(None) if self._cache else self._cache_lock.run(self._fill_cache)
-        return filled.addCallback(lambda _: [self._cache[random.randint(1, WORLDS)] for _ in range(count)])
+        ids = random.choices(range(1, WORLDS + 1), k=count)
+        return filled.addCallback(lambda _: [self._cache[id_] for id_ in ids])
 
     def _fill_cache(self) -> Deferred[None]:
         if self._cache:  # by whoever held the lock before
