@@ -24,7 +24,9 @@ async def hold_database(app: web.Application) -> AsyncIterator[None]:
 def make_app() -> web.Application:
     # A body is what was sent: not even gzip is undone.
     app = web.Application(handler_args={"auto_decompress": False})
-    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")))
+    # Templates do not change while the process lives: by default each use asks the file system.
+    templates = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
+    aiohttp_jinja2.setup(app, loader=templates, auto_reload=False)
     if os.environ.get("DATABASE_URL"):
         app.cleanup_ctx.append(hold_database)
     app.add_routes(handlers.routes)

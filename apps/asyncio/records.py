@@ -7,7 +7,10 @@ from database import Database
 from handlers import WAIT_MAX_MS
 from messages import Refusal, Request, Response, json_response
 
-templates = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True)
+# Templates do not change while the process lives: by default each use asks the file system.
+templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True, auto_reload=False
+)
 
 
 def database(request: Request) -> Database:

@@ -1,6 +1,6 @@
 """Endpoints that read and write the database."""
 
-from database import database
+from database import World, as_world, database
 from flask import Blueprint, render_template
 from parameters import lenient
 
@@ -9,28 +9,24 @@ blueprint = Blueprint("data", __name__)
 ADDED = (0, "Additional fortune added at request time.")
 
 
-def as_object(row: tuple[int, int]) -> dict[str, int]:
-    return {"id": row[0], "randomNumber": row[1]}
-
-
 @blueprint.get("/db")
-def db() -> dict[str, int]:
-    return as_object(database.random_rows(1)[0])
+def db() -> World:
+    return as_world(database.random_rows(1)[0])
 
 
 @blueprint.get("/queries")
-def queries() -> list[dict[str, int]]:
-    return [as_object(row) for row in database.random_rows(lenient("queries"))]
+def queries() -> list[World]:
+    return [as_world(row) for row in database.random_rows(lenient("queries"))]
 
 
 @blueprint.get("/updates")
-def updates() -> list[dict[str, int]]:
-    return [as_object(row) for row in database.update_rows(lenient("queries"))]
+def updates() -> list[World]:
+    return [as_world(row) for row in database.update_rows(lenient("queries"))]
 
 
 @blueprint.get("/cached-queries")
-def cached_queries() -> list[dict[str, int]]:
-    return [as_object(row) for row in database.cached_rows(lenient("count"))]
+def cached_queries() -> list[World]:
+    return database.cached_worlds(lenient("count"))
 
 
 @blueprint.get("/fortunes")

@@ -15,6 +15,9 @@ DAY_S = 86_400.0
 Row = tuple[int, int]
 """(id, randomnumber)"""
 
+World = dict[str, int]
+"""The same as it is answered."""
+
 Item = tuple[int, str, int]
 """(id, name, quantity)"""
 
@@ -27,7 +30,7 @@ class Database:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: Pool | None = None
-        self._world: list[Row] | None = None
+        self._cache: dict[int, World] | None = None
 
     def pool(self) -> Pool:
         if self._pool is None:
@@ -52,15 +55,16 @@ class Database:
             )
         return written
 
-    def cached_rows(self, count: int) -> list[Row]:
-        """Rows by random ids from this process's copy of world, which is read on first use and never again."""
+    def cached_worlds(self, count: int) -> list[World]:
+        """Worlds by random ids from this process's copy, which is read on first use and never again."""
         pool = self.pool()
-        if self._world is None:
+        if self._cache is None:
             with self._lock:
-                if self._world is None:
+                if self._cache is None:
                     with pool.connection() as connection:
-                        self._world = connection.execute("SELECT id, randomnumber FROM world ORDER BY id").fetchall()
-        return random.choices(self._world, k=count)
+                        rows = connection.execute("SELECT id, randomnumber FROM world").fetchall()
+                    self._cache = {row[0]: as_world(row) for row in rows}
+        return [self._cache[row_id] for row_id in random.choices(range(1, ROWS + 1), k=count)]
 
     def fortunes(self) -> list[tuple[int, str]]:
         with self.pool().connection() as connection:
@@ -114,6 +118,10 @@ def _open_pool() -> Pool:
     )
     atexit.register(pool.close)
     return pool
+
+
+def as_world(row: Row) -> World:
+    return {"id": row[0], "randomNumber": row[1]}
 
 
 def _row(cursor: Cursor[tuple[Any, ...]], row_id: int) -> Row:

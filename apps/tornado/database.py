@@ -49,8 +49,8 @@ class Database:
     async def worlds(self, count: int) -> list[World]:
         """`count` rows by random ids, which may repeat; each is read by a statement of its own."""
         pool = await self._opened_pool()
-        async with pool.connection() as connection:
-            return [await read_world(connection, random.randint(1, WORLDS)) for _ in range(count)]
+        async with pool.connection() as connection, connection.cursor() as cursor:
+            return [await read_world(cursor, random.randint(1, WORLDS)) for _ in range(count)]
 
     async def fortunes(self) -> list[tuple[int, str]]:
         pool = await self._opened_pool()
@@ -65,11 +65,11 @@ class Database:
         """
         ids = sorted(random.sample(range(1, WORLDS + 1), count))
         pool = await self._opened_pool()
-        async with pool.connection() as connection:
-            worlds = [await read_world(connection, id_) for id_ in ids]
+        async with pool.connection() as connection, connection.cursor() as cursor:
+            worlds = [await read_world(cursor, id_) for id_ in ids]
             for world in worlds:
                 world["randomNumber"] = other_number(world["randomNumber"])
-            async with connection.transaction(), connection.cursor() as cursor:
+            async with connection.transaction():
                 await cursor.executemany(
                     "UPDATE world SET randomnumber = %s WHERE id = %s",
                     [(world["randomNumber"], world["id"]) for world in worlds],
@@ -80,7 +80,7 @@ class Database:
         """`count` rows by random ids, which may repeat, from memory; the first call reads the table."""
         if not self._cache:
             await self._fill_cache()
-        return [self._cache[random.randint(1, WORLDS)] for _ in range(count)]
+        return [self._cache[id_] for id_ in random.choices(range(1, WORLDS + 1), k=count)]
 
     async def _fill_cache(self) -> None:
         async with self._cache_lock:
@@ -138,8 +138,9 @@ class Database:
             await connection.execute("SELECT pg_sleep(%s / 1000.0)", (ms,))
 
 
-async def read_world(connection, id_: int) -> World:
-    cursor = await connection.execute(SELECT_WORLD, (id_,))
+async def read_world(cursor, id_: int) -> World:
+    # One cursor reads all rows of a request: a new one for each would get ready for the same statement and types again.
+    await cursor.execute(SELECT_WORLD, (id_,))
     return as_world(await cursor.fetchone())
 
 

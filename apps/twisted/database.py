@@ -2,7 +2,7 @@
 
 import random
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 
@@ -49,7 +49,8 @@ class Database:
     def cached_worlds(self, count: int) -> Deferred[list[World]]:
         """`count` rows by random ids, which may repeat, from memory; the first call reads the table."""
         filled = succeed(None) if self._cache else self._cache_lock.run(self._fill_cache)
-        return filled.addCallback(lambda _: [self._cache[random.randint(1, WORLDS)] for _ in range(count)])
+        ids = random.choices(range(1, WORLDS + 1), k=count)
+        return filled.addCallback(lambda _: [self._cache[id_] for id_ in ids])
 
     def _fill_cache(self) -> Deferred[None]:
         if self._cache:  # by whoever held the lock before
@@ -82,7 +83,14 @@ class Database:
 
 
 def read_worlds(connection: Connection, ids: list[int]) -> list[World]:
-    return [as_world(connection.execute(SELECT_WORLD, (id_,)).fetchone()) for id_ in ids]
+    with connection.cursor() as cursor:
+        return [read_world(cursor, id_) for id_ in ids]
+
+
+def read_world(cursor: Cursor, id_: int) -> World:
+    # One cursor reads all rows of a request: a new one for each would get ready for the same statement and types again.
+    cursor.execute(SELECT_WORLD, (id_,))
+    return as_world(cursor.fetchone())
 
 
 def read_all_worlds(connection: Connection) -> dict[int, World]:
@@ -95,14 +103,15 @@ def read_fortunes(connection: Connection) -> list[tuple[int, str]]:
 
 
 def update_worlds(connection: Connection, ids: list[int]) -> list[World]:
-    worlds = read_worlds(connection, ids)
-    for world in worlds:
-        world["randomNumber"] = other_number(world["randomNumber"])
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(
-            "UPDATE world SET randomnumber = %s WHERE id = %s",
-            [(world["randomNumber"], world["id"]) for world in worlds],
-        )
+    with connection.cursor() as cursor:
+        worlds = [read_world(cursor, id_) for id_ in ids]
+        for world in worlds:
+            world["randomNumber"] = other_number(world["randomNumber"])
+        with connection.transaction():
+            cursor.executemany(
+                "UPDATE world SET randomnumber = %s WHERE id = %s",
+                [(world["randomNumber"], world["id"]) for world in worlds],
+            )
     return worlds
 
 

@@ -9,7 +9,10 @@ from handlers import WAIT_MAX_MS
 from resources import ContractResource, Refusal, json_answer, later, lenient, strict
 from twisted.web.server import Request
 
-templates = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True)
+# Templates do not change while the process lives: by default each use asks the file system.
+templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True, auto_reload=False
+)
 
 
 class DatabaseResource(ContractResource):

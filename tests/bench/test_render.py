@@ -327,7 +327,7 @@ def test_nginx_speaks_http_1_1_and_keeps_connections(real: catalog.Catalog) -> N
         "proxy_http_version 1.1", 'proxy_set_header Connection ""', "proxy_set_header Host $http_host", "keepalive 64",
         "proxy_pass http://app", "worker_processes 3", "daemon off", "listen 127.0.0.1:20001 backlog=2048",
         "server unix:/run/s/app-0.sock fail_timeout=0", "access_log off", "worker_rlimit_nofile 12288",
-        "worker_connections 6144", "client_max_body_size 64m",
+        "worker_connections 6144", "client_max_body_size 64m", "error_log /run/s/front/error.log error",
     ):  # fmt: skip
         assert found.count(wanted) == 1, wanted
     # Nothing that a second nginx on this machine would also write to.

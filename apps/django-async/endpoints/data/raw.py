@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from project.database import DAY_S, POOL_WAIT_S
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg_pool import AsyncConnectionPool
 
 from endpoints.rows import FortuneRow, ItemRow, WorldRow, other_number
@@ -51,8 +51,8 @@ async def world(row_id: int) -> WorldRow:
 
 async def worlds(row_ids: Iterable[int]) -> list[WorldRow]:
     """The rows in the order given, each by a statement of its own."""
-    async with connected() as connection:
-        return [await _world(connection, row_id) for row_id in row_ids]
+    async with connected() as connection, connection.cursor() as cursor:
+        return [await _world(cursor, row_id) for row_id in row_ids]
 
 
 async def all_worlds() -> list[WorldRow]:
@@ -70,7 +70,7 @@ async def fortunes() -> list[FortuneRow]:
 async def renumber(row_ids: Sequence[int]) -> list[WorldRow]:
     """Give the rows new numbers and return them as written. `row_ids` must ascend."""
     async with connected() as connection, connection.transaction(), connection.cursor() as cursor:
-        old = [await _world(connection, row_id) for row_id in row_ids]
+        old = [await _world(cursor, row_id) for row_id in row_ids]
         rows = [WorldRow(row.id, other_number(row.number)) for row in old]
         await cursor.executemany(_UPDATE_WORLD, [(row.number, row.id) for row in rows])
     return rows
@@ -118,6 +118,7 @@ async def sleep(ms: int) -> None:
         await connection.execute("SELECT pg_sleep(%s / 1000.0)", (ms,))
 
 
-async def _world(connection: Connection, row_id: int) -> WorldRow:
-    cursor = await connection.execute(_SELECT_WORLD, (row_id,))
+async def _world(cursor: AsyncCursor[tuple[Any, ...]], row_id: int) -> WorldRow:
+    # One cursor reads all rows of a request: a new one for each would get ready for the same statement and types again.
+    await cursor.execute(_SELECT_WORLD, (row_id,))
     return WorldRow._make(await cursor.fetchone())
