@@ -64,10 +64,9 @@ def comparison(found: Comparison) -> Iterator[str]:
 
 
 def _effect(found: Effect) -> Iterator[str]:
-    n = len(found.pairs)
     yield (
         f"  {found.axis}, {found.before} -> {found.after}: {percent(found.ratio, found.low, found.high)}, "
-        f"paired over {n} stack{'s' * (n != 1)}: {found.answer}"
+        f"paired over {found.n} stack{'s' * (found.n != 1)}: {found.answer}"
     )
     if found.answer in ("depends", "too few pairs"):
         yield from (f"      {_named(pair)}" for pair in found.pairs)
