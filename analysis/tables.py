@@ -150,10 +150,11 @@ def sureness(found: Comparison | None) -> Said | None:
     if found is None or not found.pairs:
         return None
     counts = {answer: count(n) for answer, n in found.counts().items()}
-    return say(
+    said = say(
         "tables.sure", n=count(len(found.pairs)), blocks=say("count.blocks", n=found.blocks), margin=_share(found.margin),
         half=_share(found.precision), found=_share(found.detectable[1]), **counts,
     )  # fmt: skip
+    return say("tables.sure_apart", sure=said, n=count(found.apart)) if found.apart else said
 
 
 def names(evidence: Evidence) -> list[Name]:
