@@ -54,8 +54,13 @@ def _compare_newest(results: Path, found: Sequence[Listed]) -> None:
 
 
 def _pairs(found: Sequence[Listed], pages: Sequence[str]) -> dict[str, str]:
-    """From the later run's name to the page that compares it with an earlier one."""
-    return {two.name: name for one in found for two in found if (name := page_name(one.name, two.name)) in pages}
+    """From the later run's name to the page that compares it with an earlier one, of several with the newest. `found`: the newest first."""
+    linked = {}
+    for place, two in enumerate(found):
+        earlier = (page_name(one.name, two.name) for one in found[place + 1 :])
+        if name := next((name for name in earlier if name in pages), None):
+            linked[two.name] = name
+    return linked
 
 
 def page_name(first: str, second: str) -> str:
