@@ -2,8 +2,8 @@
 
 Blocks of two runs share no drift, so they are no pairs: the interval of an effect is Welch's, of mean log figures over blocks. What the
 machine did between the runs is in every effect. Stacks whose files and pins are the same in both runs cannot have changed, where they
-were asked the same: their mean effect is that shift, and it is taken out of the others'. Without such stacks the shift stays in, and the
-answer says so.
+were asked the same: their mean effect is that shift, and it is taken out of the others'. It does not shift all stacks alike: what these
+differ by is in the intervals. Without such stacks the shift stays in, and the answer says so.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import outside, unlike
-from analysis.frames import Frames
+from analysis.frames import PERCENTILES, Frames
 from analysis.stats import MIN_REPLICATES, replicates
 from analysis.stats.distributions import of_each, t_quantile
 from analysis.stats.layout import unranked
@@ -31,9 +31,13 @@ METRICS: Mapping[str, tuple[str, str]] = {
 LATENCIES = ("p50_ms", "p99_ms")
 SAME_RATE = 1.05
 """Latencies are compared where the rates offered in the two runs differ by less than this factor."""
+WIDEST = math.log(1e6)
+"""No bound is further from the effect: two stacks that were shifted very unequally would put it where numbers end."""
 OFFERED = "offered"
 """How the reason begins why latencies at unlike rates are not compared."""
 BOTH = " in both runs"
+LONE = "one unchanged stack alone"
+"""Why there is no answer where that is all that tells the machine's shift."""
 SHOWN = 20
 """So many lines of a list are printed; `--json` and `--html` have all."""
 _WORSE = {"slower": ("capacity_rps", *LATENCIES), "costlier": ("cpu_ms",), "larger": ("pss_bytes",)}
@@ -41,14 +45,19 @@ _RULE = re.compile(r"(?P<word>[a-z]+) than (?P<percent>\d+(?:\.\d+)?)\s*%")
 
 Cell = tuple[str, str, str, str]
 """Metric, scenario, view, stack."""
+Errors = list[tuple[float, float]]
+"""Independent parts of an effect's error: the variance of each, on the logarithmic scale, and half the variance of that estimate, which is
+its square over its degrees of freedom.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
     """`ratio`: the second run's figure over the first's, with an interval that holds together with all others of the metric (95%).
 
-    `shift`: what was taken out for the machine (a ratio; None where no unchanged stack tells). `blocks`: of either run. `offered_rps`: in
-    either run, the rate that a latency belongs to.
+    `shift`: what was taken out for the machine (a ratio; None where no unchanged stack tells), and by how many `controls` it is told. One
+    alone does not tell how unlike stacks are shifted: the interval lacks that then, and there is no answer. `blocks`: of either run.
+    `offered_rps`: in either run, the rate that a latency belongs to.
     """
 
     metric: str
@@ -61,8 +70,14 @@ class Effect:
     answer: Answer | None
     changed: bool
     shift: float | None
+    controls: int
     blocks: tuple[int, int]
     offered_rps: tuple[float, float] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The answer, or in its place why there is none."""
+        return self.answer or (LONE if self.controls == 1 else "too few blocks")
 
     @property
     def load(self) -> str:
@@ -114,12 +129,8 @@ def between(first: Frames, second: Frames, *, margin: float = MARGIN, fail_if: s
             f"{_id(first)} and {_id(second)} have no stack, scenario and view in common that was measured in both; "
             "give two runs of the same stacks"
         )
-    offered = [_offered(frames.trials) for frames in (first, second)]
-    rates = {
-        cell: (offered[0][cell[1:]], offered[1][cell[1:]])
-        for cell in common if cell[0] in LATENCIES and all(cell[1:] in each for each in offered)
-    }  # fmt: skip
-    reasons = _reasons(common, (first, second), rates)
+    rates = _rates(common, (first, second))
+    reasons = not_to_be_compared(common, (first, second))
     compared = [cell for cell in common if cell not in reasons]
     unchanged = {name: unlike.unchanged(first, second, name) for name in {cell[1] for cell in compared}}
     effects = [
@@ -160,13 +171,20 @@ def _offered(trials: pd.DataFrame) -> dict[unlike.Place, float]:
     }
 
 
-def _reasons(
-    cells: Sequence[Cell], runs: Sequence[Frames], rates: Mapping[Cell, tuple[float, float]]
-) -> dict[Cell, str]:
+def _rates(cells: Iterable[Cell], runs: tuple[Frames, Frames]) -> dict[Cell, tuple[float, float]]:
+    """Requests a second that were offered in either run, of the latencies among `cells`."""
+    offered = [_offered(frames.trials) for frames in runs]
+    return {
+        cell: (offered[0][cell[1:]], offered[1][cell[1:]])
+        for cell in cells if cell[0] in PERCENTILES.values() and all(cell[1:] in each for each in offered)
+    }  # fmt: skip
+
+
+def not_to_be_compared(cells: Sequence[Cell], runs: tuple[Frames, Frames]) -> dict[Cell, str]:
     """Which of `cells` are not to be compared, and why: of unlike work, no measurement of the stack, or latencies at unlike rates."""
     work = unlike.other_work(*runs)
     found = {cell: work[cell[1:]] for cell in cells if cell[1:] in work}
-    for cell, (one, other) in rates.items():
+    for cell, (one, other) in _rates(cells, runs).items():
         if abs(math.log(other / one)) >= math.log(SAME_RATE):
             found.setdefault(cell, f"{OFFERED}: {_rate(one)} and {_rate(other)}")
     bounds = [unranked(frames.trials) for frames in runs]
@@ -196,43 +214,60 @@ def _effects(
         metric, scenario, view, stack = cell
         controls = [
             raw[other] for other in cells
-            if other[1:3] == (scenario, view) and other[3] in unchanged[scenario] and other[3] != stack
-            and raw[other][1] is not None
+            if other[1:3] == (scenario, view) and other[3] in unchanged[scenario] and other[3] != stack and raw[other][1]
         ]  # fmt: skip
-        effect, variance, df = raw[cell]
-        shift = None
-        if controls and variance is not None and df is not None:
-            shift = sum(one[0] for one in controls) / len(controls)
-            extra = [(one[1] or 0.0) / len(controls) ** 2 for one in controls]
-            freedom = [one[2] or math.inf for one in controls]
-            total = variance + sum(extra)
-            spread = variance**2 / df + sum(part**2 / own for part, own in zip(extra, freedom, strict=True))
-            df = total**2 / spread if spread else math.inf  # nothing varied: the interval is a point
-            effect, variance = effect - shift, total
-        half = None if variance is None or df is None else float(t_quantile((1 + level) / 2, df)) * math.sqrt(variance)
+        effect, errors = raw[cell]
+        shift, half = None, None
+        if errors and controls:
+            shift, added = _shift(controls)
+            effect, errors = effect - shift, [*errors, *added]
+        if errors:
+            variance, df = _satterthwaite(errors)
+            half = min(float(t_quantile((1 + level) / 2, df)) * math.sqrt(variance), WIDEST)
         found.append(Effect(
             metric=metric, scenario=scenario, view=view, stack=stack, ratio=math.exp(effect),
             low=None if half is None else math.exp(effect - half), high=None if half is None else math.exp(effect + half),
-            answer=None if half is None else answer(effect, half, margin), changed=stack not in unchanged[scenario],
-            shift=None if shift is None else math.exp(shift), blocks=(len(logs[0][cell]), len(logs[1][cell])),
+            answer=None if half is None or len(controls) == 1 else answer(effect, half, margin), changed=stack not in unchanged[scenario],
+            shift=None if shift is None else math.exp(shift), controls=0 if shift is None else len(controls),
+            blocks=(len(logs[0][cell]), len(logs[1][cell])),
         ))  # fmt: skip
     return found
 
 
-def _welch(one: Any, other: Any) -> tuple[float, float | None, float | None]:
-    """Difference of means, its variance, and Welch and Satterthwaite's degrees of freedom; None where either has too few blocks.
+def _shift(controls: Sequence[tuple[float, Errors]]) -> tuple[float, Errors]:
+    """The mean effect of `controls`, and what taking it out adds to the errors of another stack's effect.
+
+    Beside the mean's own error that is how unlike the machine shifts stacks: the variance of the controls' effects beyond their own errors
+    (by moments and without weights, as W. G. Cochran, Biometrics 10, 1954), once for the other stack and once, over their number, for the
+    mean. It is known as well as the variance of so few effects is, also where that is by chance no more than their own errors explain. A
+    single control says nothing of it.
+    """
+    count, effects = len(controls), [effect for effect, _ in controls]
+    added = [(variance / count**2, doubt / count**4) for _, errors in controls for variance, doubt in errors]
+    if count > 1:
+        seen = float(np.var(effects, ddof=1))
+        unlike_shifts = max(0.0, seen - sum(variance for _, errors in controls for variance, _ in errors) / count)
+        added.append((unlike_shifts * (1 + 1 / count), (seen * (1 + 1 / count)) ** 2 / (count - 1)))
+    return sum(effects) / count, added
+
+
+def _welch(one: Any, other: Any) -> tuple[float, Errors]:
+    """Difference of means and its errors, one of either run; none where either has too few blocks.
 
     Source: B. L. Welch, Biometrika 34 (1947).
     """
     difference = float(np.mean(other) - np.mean(one))
     if min(len(one), len(other)) < MIN_REPLICATES:
-        return difference, None, None
-    parts = [float(np.var(values, ddof=1)) / len(values) for values in (one, other)]
-    total = sum(parts)
-    if total == 0:
-        return difference, 0.0, math.inf
-    df = total**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True))
-    return difference, total, df
+        return difference, []
+    variances = [(float(np.var(values, ddof=1)) / len(values), len(values) - 1) for values in (one, other)]
+    return difference, [(variance, variance**2 / df) for variance, df in variances]
+
+
+def _satterthwaite(errors: Errors) -> tuple[float, float]:
+    """The variance of a sum with these errors, and its degrees of freedom. F. E. Satterthwaite, Biometrics Bulletin 2 (1946)."""
+    total = sum(variance for variance, _ in errors)
+    doubt = sum(doubt for _, doubt in errors)
+    return total, total**2 / doubt if doubt else math.inf  # nothing varied: the interval is a point
 
 
 def _only(one: Mapping[Cell, Any], other: Mapping[Cell, Any]) -> tuple[str, ...]:
@@ -259,35 +294,40 @@ def _rule(text: str) -> tuple[str, float]:
 
 
 def _failures(effects: Sequence[Effect], rule: tuple[str, float]) -> list[str]:
-    """Only what is sure: the whole interval lies beyond the limit."""
+    """Only what is sure: the whole interval lies beyond the limit, and holds all that varies."""
+    return [
+        f"{one.stack} {one.scenario} {one.load}: {METRICS[one.metric][0]} {shown(one)}, {rule[0]} than {100 * rule[1]:g}%"
+        for one in effects if one.controls != 1 and _beyond(one, rule)
+    ]  # fmt: skip
+
+
+def _beyond(one: Effect, rule: tuple[str, float]) -> bool:
+    """Whether the whole interval lies beyond the limit."""
     word, share = rule
-    found = []
-    for one in effects:
-        if one.metric not in _WORSE[word] or one.low is None or one.high is None:
-            continue
-        lower_is_worse = METRICS[one.metric][1] == "higher"
-        if one.high < 1 - share if lower_is_worse else one.low > 1 + share:
-            found.append(
-                f"{one.stack} {one.scenario} {one.load}: {METRICS[one.metric][0]} {shown(one)}, {word} than {share:.0%}"
-            )
-    return found
+    if one.metric not in _WORSE[word] or one.low is None or one.high is None:
+        return False
+    return one.high < 1 - share if METRICS[one.metric][1] == "higher" else one.low > 1 + share
 
 
 def _unjudged(cells: Iterable[Cell], found: Between, rule: tuple[str, float]) -> Iterator[str]:
     """Figures of the first run that the rule is about and that have no interval, with the reason: a stack that is gone got no better.
 
     Not latencies at unlike rates: a share of capacity is another rate each time, and the capacity itself is judged. Nor a bound in both
-    runs, which no third run would lift: a gate that can never pass is none.
+    runs, which no third run would lift: a gate that can never pass is none. Where one unchanged stack alone tells the shift, what would
+    fail is not judged, since it may be the machine's: a wider interval would not make the rest fail. An unchanged stack got no worse.
     """
     metrics = _WORSE[rule[0]]
-    judged = {(one.metric, one.scenario, one.view, one.stack): one.low is not None for one in found.effects}
+    effects = {(one.metric, one.scenario, one.view, one.stack): one for one in found.effects}
     reasons = {(one.metric, one.scenario, one.view, one.stack): one.reason for one in found.not_compared}
     mine = [cell for cell in cells if cell[0] in metrics]
     for cell in mine:
-        reason = reasons.get(cell, "")
-        if not judged.get(cell) and not reason.startswith(f"{OFFERED}:") and not reason.endswith(BOTH):
-            few = f"fewer than {MIN_REPLICATES} blocks" if cell in judged else "not in the second run"
-            yield f"{_named(cell)}: {reason or few}"
+        one, reason = effects.get(cell), reasons.get(cell, "")
+        if one is None and not reason.startswith(f"{OFFERED}:") and not reason.endswith(BOTH):
+            yield f"{_named(cell)}: {reason or 'not in the second run'}"
+        elif one is not None and one.low is None:
+            yield f"{_named(cell)}: fewer than {MIN_REPLICATES} blocks"
+        elif one is not None and one.controls == 1 and one.changed and _beyond(one, rule):
+            yield f"{_named(cell)} {shown(one)}: {LONE} tells the machine's shift, keep two"
     if not mine:
         yield f"{', '.join(METRICS[metric][0] for metric in metrics)}: not in the first run"
 
@@ -321,20 +361,21 @@ def text(found: Between) -> str:
         lines.append(f"and {len(found.differences) - SHOWN} more differences")
     if not found.effects:
         lines.append("nothing that both have can be compared")
-    elif not any(one.answer for one in found.effects):
+    elif all(one.low is None for one in found.effects):
         lines.append(f"fewer than {MIN_REPLICATES} blocks in one of them: no intervals, and no answers")
     elif all(one.shift is None for one in found.effects):
         lines.append("no stack is unchanged in both, so what the machine did between the runs is in every effect")
+    if any(one.controls == 1 for one in found.effects):
+        lines.append(f"{LONE} tells the machine's shift, not how unlike it is: no answers; keep two")
     for metric, (words, better) in METRICS.items():
         mine = [one for one in found.effects if one.metric == metric]
         if not mine:
             continue
         lines += ["", f"{words} ({better} is better)"]
         for one in mine:
-            verdict = one.answer or "too few blocks"
             lines.append(f"  {one.stack} {one.scenario} {one.load}")
             lines.append(
-                f"    {shown(one):<30} {verdict}{'' if one.changed else ', unchanged files'}  n {one.blocks[0]}, {one.blocks[1]}"
+                f"    {shown(one):<30} {one.verdict}{'' if one.changed else ', unchanged files'}  n {one.blocks[0]}, {one.blocks[1]}"
             )
     if found.not_compared:
         lines += ["", "not compared"]

@@ -19,12 +19,13 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One estimate over `n` deployments; the bounds are NaN where there are too few blocks for an interval."""
+    """One estimate over `n` deployments in `blocks`; the bounds are NaN where these are too few for an interval."""
 
     value: float
     low: float
     high: float
     n: int
+    blocks: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def gather(frames: Frames) -> Evidence:
     for scenario, view, stack, metric, value in zip(*columns, strict=True):
         values.setdefault((scenario, view, stack, metric), []).append(value)
     figures = {
-        _key(row): Figure(**{part: row[part] for part in ("value", "low", "high", "n")})
+        _key(row): Figure(**{part: row[part] for part in ("value", "low", "high", "n", "blocks")})
         for row in records(estimates(tidy))
     }
     stacks = records(frames.stacks)

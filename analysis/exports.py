@@ -21,7 +21,7 @@ from analysis import further, summary
 from analysis.document import document
 from analysis.evidence import Evidence, Key
 from analysis.frames import PERCENTILES, records
-from analysis.stats import ALL_SCENARIOS, replicates
+from analysis.stats import ALL_SCENARIOS
 from analysis.stats.comparison import Comparison
 from analysis.stats.layout import BETTER
 
@@ -79,8 +79,7 @@ class _replaced:  # noqa: N801  (used as a function)
 
 def estimates(evidence: Evidence) -> pd.DataFrame:
     """A row, with `ESTIMATE_COLUMNS`, for each figure, and for each metric of each planned cell that has none."""
-    blocks = _blocks(evidence)
-    rows = [_estimate(evidence, key, blocks) for key in evidence.figures]
+    rows = [_estimate(evidence, key) for key in evidence.figures]
     for cell in evidence.cells:
         for metric in _expected(cell["view"]):
             key = (cell["scenario"], cell["view"], cell["stack"], metric)
@@ -90,18 +89,11 @@ def estimates(evidence: Evidence) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(_COUNTS, "Int64") | dict.fromkeys(("estimate", "low", "high"), "float64"))
 
 
-def _blocks(evidence: Evidence) -> Mapping[Key, int]:
-    tidy = replicates(evidence.frames.trials)
-    counts = tidy.groupby(["scenario", "view", "stack", "metric"], sort=False)["block"].nunique()
-    rows = records(counts.reset_index())
-    return {(row["scenario"], row["view"], row["stack"], row["metric"]): int(row["block"]) for row in rows}
-
-
 def _expected(view: str) -> list[str]:
     return ["capacity_rps", "cpu_ms", "pss_bytes"] if view == "capacity" else [*PERCENTILES.values(), "pss_bytes"]
 
 
-def _estimate(evidence: Evidence, key: Key, blocks: Mapping[Key, int]) -> dict[str, Any]:
+def _estimate(evidence: Evidence, key: Key) -> dict[str, Any]:
     scenario, view, stack, metric = key
     figure, found = evidence.figures[key], evidence.comparisons.get((scenario, view, metric))
     place = next((one for one in found.places if one.stack == stack), None) if found else None
@@ -113,7 +105,7 @@ def _estimate(evidence: Evidence, key: Key, blocks: Mapping[Key, int]) -> dict[s
         reason = _why_not_compared(found)
     row = _named(scenario, view, stack, metric) | {
         "state": state, "estimate": figure.value, "low": figure.low, "high": figure.high, "deployments": figure.n,
-        "blocks": blocks.get(key), "flags": _flags(evidence, key), "reason": reason,
+        "blocks": figure.blocks, "flags": _flags(evidence, key), "reason": reason,
     }  # fmt: skip
     if place and found:
         answers = [pair.answer for pair in found.pairs if stack in (pair.stack, pair.other)]

@@ -32,20 +32,23 @@ _PARTS = {
 }
 TRIAL_COLUMNS = (
     "trial_id", "cell", "stack", "scenario", "view", "block", "group", "copy", "deployment_id", "status", "reason", "log_tail", "flags",
-    "errors", "late", "parameters",
+    "errors", "late", "parameters", "has_front",
     *_NUMBERS, *_PARTS.values(),
 )  # fmt: skip
 _TEXTS = ("app", "framework", "title", "model", "variant", "version", "server", "front", "data")
 STACK_COLUMNS = ("stack", *_TEXTS, "options", "planned")
+NO_FRONT = ("direct", "")
+"""What a stack id has in the place of a front where there is none, and what is known of a front that nothing names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
     """A stored run, ready to be analysed.
 
-    `trials` has `TRIAL_COLUMNS`: figures are floats, NaN where nothing was measured. `stacks` has `STACK_COLUMNS`, in the order of
-    the plan. `cells` has a row for each scenario, stack and view: its status, one reason if there is no figure, one `failure` if only
-    some of its trials failed, the counts of its trials, and the flags and errors of the measured ones. `damaged` holds a line for every
+    `trials` has `TRIAL_COLUMNS`: figures are floats, NaN where nothing was measured, and `has_front` tells a front that was not measured
+    from none. `stacks` has `STACK_COLUMNS`, in the order of the plan. `cells` has a row for each scenario, stack and view: its status, one
+    reason if there is no figure, one `failure` if only some of its trials failed, the counts of its trials, and the flags and errors of the
+    measured ones. `damaged` holds a line for every
     record that could not be read.
     """
 
@@ -91,7 +94,7 @@ def load(path: Path) -> Frames:
     return Frames(
         path=path,
         header=run.header,
-        trials=trials,
+        trials=trials.assign(has_front=trials["stack"].isin(_behind_a_front(stacks))),
         stacks=stacks,
         cells=_cells(run.header, trials, stacks),
         damaged=tuple(damaged),
@@ -164,6 +167,12 @@ def _stacks(plan: Mapping[str, Any], trials: pd.DataFrame) -> pd.DataFrame:
         known = dict.fromkeys(_TEXTS, "") | {"app": app, "framework": app, "title": app}
         rows.setdefault(stack, {"stack": stack, "planned": False, **known, "options": ()})
     return pd.DataFrame(list(rows.values()), columns=list(STACK_COLUMNS))
+
+
+def _behind_a_front(stacks: pd.DataFrame) -> set[str]:
+    """Those that have one, as the plan says or, where it does not know the stack, the third part of the id."""
+    named = {row["stack"]: row["front"] or row["stack"].partition("/")[2].partition("/")[2] for row in records(stacks)}
+    return {stack for stack, front in named.items() if front.partition("+")[0] not in NO_FRONT}
 
 
 def _cells(header: Mapping[str, Any], trials: pd.DataFrame, stacks: pd.DataFrame) -> pd.DataFrame:

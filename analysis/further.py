@@ -37,7 +37,7 @@ def parts(evidence: Evidence) -> pd.DataFrame:
     rows = [
         {
             "scenario": found.scenario, "view": found.view, "metric": found.metric, "better": found.better, "part": one.axis,
-            "before": one.before, "after": one.after, "ratio": one.ratio, "low": one.low, "high": one.high, "pairs": len(one.pairs),
+            "before": one.before, "after": one.after, "ratio": one.ratio, "low": one.low, "high": one.high, "pairs": one.n,
             "alike": one.alike, "answer": one.answer, "margin": found.margin,
         }
         for found in evidence.comparisons.values()

@@ -54,8 +54,13 @@ def _compare_newest(results: Path, found: Sequence[Listed]) -> None:
 
 
 def _pairs(found: Sequence[Listed], pages: Sequence[str]) -> dict[str, str]:
-    """From the later run's name to the page that compares it with an earlier one."""
-    return {two.name: name for one in found for two in found if (name := page_name(one.name, two.name)) in pages}
+    """From the later run's name to the page that compares it with an earlier one, of several with the newest. `found`: the newest first."""
+    linked = {}
+    for place, two in enumerate(found):
+        earlier = (page_name(one.name, two.name) for one in found[place + 1 :])
+        if name := next((name for name in earlier if name in pages), None):
+            linked[two.name] = name
+    return linked
 
 
 def page_name(first: str, second: str) -> str:
@@ -92,11 +97,13 @@ def _sure(found: runs.Between) -> str:
     """What stands above all figures of a comparison."""
     if not found.effects:
         return "Nothing that both runs have can be compared."
-    if not any(one.answer for one in found.effects):
+    if all(one.low is None for one in found.effects):
         return f"Fewer than {MIN_REPLICATES} blocks in one of the runs: no intervals, and no answers."
     if all(one.shift is None for one in found.effects):
         return "No stack is unchanged in both runs, so what the machine did between them is in every effect."
-    return "What unchanged stacks drifted between the runs is taken out of the others."
+    if any(one.controls == 1 for one in found.effects):
+        return "One unchanged stack alone tells what the machine did, and not how unlike that is for others: there are no answers by it."
+    return "What unchanged stacks drifted between the runs is taken out of the others, and how unlike they drifted is in the intervals."
 
 
 def _render(template: str, **values: Any) -> str:

@@ -123,13 +123,14 @@ def _section(evidence: Evidence, metrics: Sequence[str], title: str, unit: str) 
 
 
 def leaders(found: Comparison) -> tuple[list[Place], str]:
-    """The stacks that none is differently better than, and how they stand: `leads`, `tie`, `open` (unresolved among them)."""
+    """The stacks that none is differently better than, and how they stand: `leads`, `tie`, `open` (some unresolved or not compared)."""
     first = [place for place in found.places if place.rank[0] == 1]
     if len(first) == 1:
         return first, "leads"
     among = {place.stack for place in first}
     answers = [pair.answer for pair in found.pairs if {pair.stack, pair.other} <= among]
-    return first, "tie" if answers and all(answer == "equivalent" for answer in answers) else "open"
+    pairs = len(first) * (len(first) - 1) // 2
+    return first, "tie" if first and answers.count("equivalent") == pairs else "open"
 
 
 def _leads(evidence: Evidence, found: Comparison) -> str:

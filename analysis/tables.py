@@ -153,10 +153,11 @@ def sureness(found: Comparison | None, figures: Mapping[str, Figure]) -> Said:
     if found is None or not found.pairs:
         return unsure(found, figures)
     counts = {answer: count(n) for answer, n in found.counts().items()}
-    return say(
+    said = say(
         "tables.sure", n=count(len(found.pairs)), blocks=say("count.blocks", n=found.blocks), margin=_share(found.margin),
         half=_share(found.precision), found=_share(found.detectable[1]), **counts,
     )  # fmt: skip
+    return say("tables.sure_apart", sure=said, n=count(found.apart)) if found.apart else said
 
 
 def unsure(found: Comparison | None, figures: Mapping[str, Figure]) -> Said:

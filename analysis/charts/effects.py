@@ -54,7 +54,7 @@ def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
             "after": one.after,
             "metric": "capacity_rps",
         }
-        common |= {"n": len(one.pairs), "answer": one.answer, "margin": compared.margin}
+        common |= {"n": one.n, "answer": one.answer, "margin": compared.margin}
         rows.append(common | {"kind": "pooled", "value": one.ratio, "low": one.low, "high": one.high, "stack": ""})
         for pair in one.pairs:
             ratio, low, high = pair.bounds(alone=True)

@@ -14,7 +14,7 @@ from analysis.words import Said
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`after` in the place of `before`: the pooled ratio as a change, the answer, and each pair behind it."""
+    """`after` in the place of `before`: the pooled ratio as a change, the answer, of how many replicates, and each pair behind it."""
 
     axis: str
     before: str
@@ -22,6 +22,7 @@ class Row:
     change: str
     answer: str
     rail: Rail
+    n: int
     pairs: tuple[tuple[str, str, str], ...]
 
 
@@ -56,7 +57,8 @@ def _rows(found: Sequence[Effect]) -> tuple[tuple[Row, ...], tuple[float, float]
     rows = tuple(
         Row(
             axis=one.axis, before=one.before, after=one.after, change=percent(one.ratio, one.low, one.high), answer=one.answer,
-            rail=scale.rail(one.ratio, one.low, one.high), pairs=tuple(_pair(pair) for pair in one.pairs),
+            rail=scale.rail(one.ratio, one.low, one.high), n=one.n,
+            pairs=tuple(_pair(pair) for pair in one.pairs),
         )
         for one in ordered
     )  # fmt: skip

@@ -8,6 +8,7 @@ from analysis import tables
 from analysis.evidence import Evidence
 from analysis.frames import records
 from analysis.numbers import to_place
+from analysis.stats.figures import charged_s
 from analysis.words import Said
 
 MOST = 6000
@@ -54,6 +55,7 @@ class Group:
 def trials(evidence: Evidence) -> list[Group]:
     """All trials of the run by scenario, in the order in which they ran."""
     frame = evidence.frames.trials
+    frame = frame.assign(charged_s=charged_s(frame))
     whole = len(frame) <= MOST
     numbers = {stack["stack"]: number for number, stack in enumerate(evidence.stacks)}
     groups = []
@@ -104,13 +106,11 @@ def _texts(row: dict[str, object]) -> Iterable[str]:
 
 
 def _cpu(row: dict[str, object]) -> str:
-    """Milliseconds of CPU for a request, of application, front and database together."""
-    parts = [row[f"cpu_{role}_s"] for role in ("app", "front", "database")]
-    known = [part for part in parts if isinstance(part, float) and math.isfinite(part)]
-    answered = row["window_requests"]
-    if not known or not isinstance(answered, float) or not answered > 0:
+    """Milliseconds of CPU for a request, of application, front and database together; nothing where a part of it is not known."""
+    used_s, answered = row["charged_s"], row["window_requests"]
+    if not isinstance(used_s, float) or not isinstance(answered, float) or not (math.isfinite(used_s) and answered > 0):
         return ""
-    return _significant(1000 * sum(known) / answered, 3)
+    return _significant(1000 * used_s / answered, 3)
 
 
 def _significant(value: float, digits: int) -> str:

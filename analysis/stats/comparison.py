@@ -33,11 +33,11 @@ class Place:
 class Comparison:
     """All that a run says about who differs in one metric of one scenario and view.
 
-    `places` are in order of the estimates, the best first; empty where no two stacks have intervals. `left_out` says why a stack is not
-    among them, `few` how many blocks those have that have too few. `margin` is the declared one, or the copies' own `spread` where that
-    is wider. `precision` is the middle half-width of all pairs' intervals, `detectable` the smallest effects that this run would have
-    found different with the probabilities `POWERS`, in the middle pair: all shares, NaN without pairs. `blocks` is the most that a
-    stack has.
+    `places` are in order of the estimates, the best first; empty where no two stacks have intervals. Where nothing holds groups together
+    (`apart`), the order across them is that of their own figures, drift included. `left_out` says why a stack is not among them, `few` how
+    many blocks those have that have too few. `margin` is the declared one, or the copies' own `spread` where that is wider. `precision` is
+    the middle half-width of all pairs' intervals, `detectable` the smallest effects that this run would have found different with the
+    probabilities `POWERS`, in the middle pair: all shares, NaN without pairs. `blocks` is the most that a stack has.
     """
 
     scenario: str
@@ -60,6 +60,11 @@ class Comparison:
             return one
         turned = self._by_stacks.get((other, stack))
         return turned.turned() if turned else None
+
+    @property
+    def apart(self) -> int:
+        """How many pairs of `places` were not compared, since nothing holds the two together: groups whose common stack is left out."""
+        return len(self.places) * (len(self.places) - 1) // 2 - len(self.pairs)
 
     @cached_property
     def _by_stacks(self) -> dict[tuple[str, str], Pair]:
@@ -101,7 +106,7 @@ def _compare(
     return Comparison(
         scenario=scenario, view=view, metric=metric, better=BETTER[metric], margin=margin,
         blocks=max(layout.block_counts, default=0), pairs=tuple(found), copies=agreed,
-        places=_places(ready.stacks, ready.block_counts, found, higher=BETTER[metric] == "higher"),
+        places=_places(ready.stacks, ready.block_counts, found, figures, higher=BETTER[metric] == "higher"),
         few={stack: n for stack, n in zip(layout.stacks, layout.block_counts, strict=True) if n < MIN_REPLICATES},
         left_out=ready.left_out,
         precision=_middle(pair.half for pair in found),
@@ -109,14 +114,12 @@ def _compare(
     )  # fmt: skip
 
 
-def _places(stacks: tuple[str, ...], blocks: list[int], found: list[Pair], *, higher: bool) -> tuple[Place, ...]:
+def _places(
+    stacks: tuple[str, ...], blocks: list[int], found: list[Pair], figures: pd.DataFrame, *, higher: bool
+) -> tuple[Place, ...]:
     if not found:
         return ()
-    levels = dict.fromkeys(stacks, 0.0)
-    for pair in found:  # how far each lies from all others together
-        levels[pair.stack] += pair.log_ratio
-        levels[pair.other] -= pair.log_ratio
-    order = letters.ordered(levels, higher_is_better=higher)
+    order = letters.ordered(_levels(stacks, found, figures), higher_is_better=higher)
     differ = {frozenset((pair.stack, pair.other)) for pair in found if pair.answer == "different"}
     groups, ranks = letters.letters(order, differ), letters.ranks(stacks, found, higher_is_better=higher)
     counts, halves = dict(zip(stacks, blocks, strict=True)), {stack: list[float]() for stack in stacks}
@@ -130,6 +133,23 @@ def _places(stacks: tuple[str, ...], blocks: list[int], found: list[Pair], *, hi
         )
         for stack in order
     )  # fmt: skip
+
+
+def _levels(stacks: tuple[str, ...], found: list[Pair], figures: pd.DataFrame) -> dict[str, float]:
+    """What each stack does by all that it was compared with, itself among them: the mean of their own estimates, as `intervals.estimates`
+    has them, each times its ratio to that one; as logarithms.
+
+    Among stacks that are held together this is the order of the ratios, free of drift. Where nothing holds groups together ratios say
+    nothing of who is before whom, and it is the order of the groups' own figures.
+    """
+    mine = figures[figures["stack"].isin(stacks)]
+    blocks = np.log(mine["value"]).groupby([mine["stack"], mine["block"]]).mean()
+    own = blocks.groupby(level="stack").mean().to_dict()
+    told = {stack: [own[stack]] for stack in stacks}
+    for pair in found:
+        told[pair.stack].append(own[pair.other] + pair.log_ratio)
+        told[pair.other].append(own[pair.stack] - pair.log_ratio)
+    return {stack: float(np.mean(levels)) for stack, levels in told.items()}
 
 
 def _middle(halves: Iterable[float]) -> float:

@@ -12,7 +12,7 @@ from analysis.stats.factorial import Contrast, matched
 from analysis.stats.pairs import LEVEL, Answer, Pair
 
 MIN_PAIRS = 3
-"""With fewer pairs there is no pooled effect: the pairs are the replicates."""
+"""With fewer pairs there is no pooled effect: the pairs are the replicates, those of one context together."""
 FAMILY = "Holm over the effects of one scenario, view and metric"
 """How answers of effects are held together. S. Holm, Scand. J. Stat. 6 (1979). The intervals hold each by itself."""
 AXES = ("front", "server", "worker model", "loop", "data access", "application")
@@ -23,15 +23,17 @@ Verdict = Answer | Literal["depends", "too few pairs"]
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """`after` in the place of `before`, all else equal: a ratio of the metric, pooled over `pairs`.
+    """`after` in the place of `before`, all else equal: a ratio of the metric, pooled over `n` replicates.
 
-    Bounds are of the 95% interval over pairs as replicates (NaN with fewer than `MIN_PAIRS`), by itself. `alike` is the probability that
-    pairs which are alike differ that much. Where they differ beyond chance the answer is `depends`, and the pairs say on what.
+    `pairs` are all stacks that differ in that part alone. A replicate is a pair, or all of one context: several servers of one worker model
+    count once. Bounds are of the 95% interval over replicates (NaN with fewer than `MIN_PAIRS`), by itself. `alike` is the probability that
+    replicates which are alike differ that much. Where they differ beyond chance the answer is `depends`, and the pairs say on what.
     """
 
     axis: str
     before: str
     after: str
+    n: int
     pairs: tuple[Pair, ...]
     ratio: float
     low: float
@@ -46,50 +48,52 @@ def effects(comparison: Comparison, stacks: Sequence[Mapping[str, Any]]) -> list
     found = []
     for contrast, contexts in matched([stack for stack in stacks if stack["stack"] in compared]).items():
         groups = [[comparison.pair(*ids) for ids in pairs] for pairs in contexts.values()]
-        pairs = [_one(known) for group in groups if (known := [pair for pair in group if pair is not None])]
-        if pairs:
-            found.append(_pool(contrast, pairs))
+        known = [group for each in groups if (group := [pair for pair in each if pair is not None])]
+        if known:
+            found.append(_pool(contrast, known))
     return _answered(found, comparison.margin)
 
 
-def _one(group: Sequence[Pair]) -> Pair:
-    """One pair for a context: several servers of one worker model count once, as their mean."""
-    middle = group[len(group) // 2]
-    if len(group) == 1:
-        return middle
-    error = float(
-        np.sqrt(np.mean([pair.error**2 for pair in group]))
-    )  # they share stacks: no gain is claimed from more of them
-    return replace(
-        middle,
-        log_ratio=float(np.mean([pair.log_ratio for pair in group])),
-        error=error,
-        df=min(pair.df for pair in group),
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Replicate:
+    """What the pairs of one context say together, on the logarithmic scale. It is no pair, and has no stacks."""
+
+    log_ratio: float
+    error: float
+    df: float
 
 
-def _pool(contrast: Contrast, pairs: Sequence[Pair]) -> Effect:
-    """The mean over pairs, with Student's t interval over them, and whether they are alike.
+def _one(group: Sequence[Pair]) -> _Replicate:
+    """One replicate for a context: several servers of one worker model count once, as their mean."""
+    # They share stacks: no gain is claimed from more of them.
+    error = float(np.sqrt(np.mean([pair.error**2 for pair in group])))
+    log_ratio = float(np.mean([pair.log_ratio for pair in group]))
+    return _Replicate(log_ratio=log_ratio, error=error, df=min(pair.df for pair in group))
+
+
+def _pool(contrast: Contrast, groups: Sequence[Sequence[Pair]]) -> Effect:
+    """The mean over contexts, with Student's t interval over them, and whether they are alike. `groups` are the pairs of each.
 
     Never narrower than the pairs' own errors allow: the modification of Knapp and Hartung's random effects interval by Röver, Knapp and
     Friede, BMC Med. Res. Methodol. 15 (2015). Likeness by B. L. Welch's test for unequal variances, Biometrika 38 (1951).
     """
-    logs, errors = np.array([pair.log_ratio for pair in pairs]), np.array([pair.error for pair in pairs])
-    n, half = len(pairs), float("nan")
+    found = [_one(group) for group in groups]
+    logs, errors = np.array([one.log_ratio for one in found]), np.array([one.error for one in found])
+    n, half = len(found), float("nan")
     if n >= MIN_PAIRS:
         error = np.sqrt(max(logs.var(ddof=1) / n, np.square(errors).sum() / n**2))
         half = float(t_quantile((1 + LEVEL) / 2, n - 1) * error)
     ratio, low, high = np.exp([logs.mean(), logs.mean() - half, logs.mean() + half])
     axis, before, after = contrast
+    pairs = sorted((pair for group in groups for pair in group), key=lambda pair: pair.log_ratio)
     return Effect(
-        axis=axis, before=before, after=after, pairs=tuple(sorted(pairs, key=lambda pair: pair.log_ratio)), ratio=float(ratio),
-        low=float(low), high=float(high), alike=_alike(logs, errors, np.array([pair.df for pair in pairs])),
-        answer="too few pairs" if n < MIN_PAIRS else "unresolved",
+        axis=axis, before=before, after=after, n=n, pairs=tuple(pairs), ratio=float(ratio), low=float(low), high=float(high),
+        alike=_alike(logs, errors, np.array([one.df for one in found])), answer="too few pairs" if n < MIN_PAIRS else "unresolved",
     )  # fmt: skip
 
 
 def _alike(logs: Floats, errors: Floats, df: Floats) -> float:
-    """Welch's test that all pairs have one ratio; NaN for a single pair."""
+    """Welch's test that all replicates have one ratio; NaN for a single one."""
     n = len(logs)
     if n < 2:
         return float("nan")
@@ -117,7 +121,7 @@ def _answered(found: Sequence[Effect], margin: float) -> list[Effect]:
 
 def _tests(effect: Effect, margin: float) -> tuple[float, float]:
     """The p-values of "no more than the margin" and of "at least the margin", as one minus the level of the interval that tells."""
-    edge, log_ratio, df = np.log1p(margin), abs(np.log(effect.ratio)), len(effect.pairs) - 1
+    edge, log_ratio, df = np.log1p(margin), abs(np.log(effect.ratio)), effect.n - 1
     error = (np.log(effect.high) - np.log(effect.low)) / 2 / float(t_quantile((1 + LEVEL) / 2, df))
     beyond, within = (log_ratio - edge) / error, (edge - log_ratio) / error
     return min(1.0, 2 * float(t_tail(beyond, df))), min(1.0, 2 * float(t_tail(within, df)))

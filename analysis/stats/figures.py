@@ -29,9 +29,11 @@ BEYOND = 10
 ALL_SCENARIOS = "(all)"
 """Stands in the column `scenario` for figures that belong to a deployment and not to one scenario."""
 
-_KEYS = ["scenario", "view", "stack", "block", "group", "copy", "deployment_id"]
+DEPLOYMENT = ("scenario", "view", "stack", "block", "group", "copy", "deployment_id")
+"""The columns that tell one deployment in one cell from all others: scenario, view and stack are the cell."""
+_KEYS = list(DEPLOYMENT)
 _SEEN, _PLACE = ["scenario", "view"], ["stack", "block", "group", "copy"]
-REPLICATE_COLUMNS = (*_KEYS, "metric", "value")
+REPLICATE_COLUMNS = (*DEPLOYMENT, "metric", "value")
 
 
 def replicates(trials: pd.DataFrame) -> pd.DataFrame:
@@ -46,15 +48,15 @@ def replicates(trials: pd.DataFrame) -> pd.DataFrame:
     groups = measured.groupby(_KEYS, sort=False)
     sums = groups[["requests", "seconds", "window_requests", *(f"cpu_{role}_s" for role in CHARGED)]].sum(skipna=False)
     means = groups[[*PERCENTILES.values(), "offered_rps"]].mean()
-    pss = groups[["pss_app_bytes", "pss_front_bytes"]].max()
+    pss, has_front = groups[["pss_app_bytes", "pss_front_bytes"]].max(), groups["has_front"].any()
 
     closed = sums.index.get_level_values("view") == "capacity"
     capacity = pd.DataFrame({"capacity_rps": _positive(sums["requests"]) / _positive(sums["seconds"])})
     for role in CHARGED:
         capacity[f"cpu_{role}_ms"] = 1000 * sums[f"cpu_{role}_s"] / _positive(sums["window_requests"])
-    known = capacity["cpu_database_ms"].notna() | ~_asks_database(capacity)
-    capacity["cpu_ms"] = _sum(capacity[[f"cpu_{role}_ms" for role in CHARGED]]).where(known)
-    pss["pss_bytes"] = _sum(pss)
+    scenarios = capacity.index.get_level_values("scenario")
+    capacity["cpu_ms"] = _charged(capacity[[f"cpu_{role}_ms" for role in CHARGED]], scenarios, has_front)
+    pss["pss_bytes"] = _sum(pss, has_front)
     wide = pd.concat([capacity[closed], means[~closed].where(lambda frame: frame > 0), pss], axis=1)
     return pd.concat([_tidy(wide.reset_index()), _tidy(_peak(pss, trials).reset_index())], ignore_index=True)
 
@@ -73,17 +75,30 @@ def _positive(values: "pd.Series[float]") -> "pd.Series[float]":
     return values.where(values > 0)
 
 
-def _sum(parts: pd.DataFrame) -> "pd.Series[float]":
-    """The sum of the parts that were measured, but never without the first, which is the app's."""
-    return parts.sum(axis=1).where(parts.iloc[:, 0].notna())
+def charged_s(trials: pd.DataFrame) -> "pd.Series[float]":
+    """CPU seconds of each trial that its requests are charged with; NaN where a part that belongs to them is not known."""
+    return _charged(trials[[f"cpu_{role}_s" for role in CHARGED]], trials["scenario"], trials["has_front"])
 
 
-def _asks_database(capacity: pd.DataFrame) -> "pd.Series[bool]":
-    """For each row whether its scenario is one in which the database works: there a stack whose sessions end before they can be counted
-    would seem cheaper than the others by all that the database did for it.
+def _charged(
+    cpu: pd.DataFrame, scenarios: "pd.Series[str] | pd.Index[str]", has_front: "pd.Series[bool]"
+) -> "pd.Series[float]":
+    """The sum of `cpu`, which has a column for each of `CHARGED`; NaN where a part is not known that belongs to it.
+
+    The database's does in scenarios in which it works: there a stack whose sessions end before they can be counted would seem cheaper than
+    the others by all that the database did for it.
     """
-    share = (capacity["cpu_database_ms"] / capacity["cpu_app_ms"]).fillna(0.0)
-    return share.groupby(level="scenario").transform("max") > WORKS
+    app, _, database = (cpu[name] for name in cpu.columns)
+    works = (database / app).fillna(0.0).groupby(scenarios.to_numpy()).transform("max") > WORKS
+    return _sum(cpu, has_front).where(database.notna() | ~works)
+
+
+def _sum(parts: pd.DataFrame, has_front: "pd.Series[bool]") -> "pd.Series[float]":
+    """The sum of the parts that were measured, but never without the first, the app's, nor without the second, the front's, where
+    there is a front: it would seem to cost nothing.
+    """
+    app, front = (parts.iloc[:, place] for place in (0, 1))
+    return parts.sum(axis=1).where(app.notna() & (front.notna() | ~has_front))
 
 
 def _peak(pss: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.stats.distributions import Floats, t_quantile
-from analysis.stats.figures import PARTS
+from analysis.stats.figures import DEPLOYMENT, PARTS
 
 MIN_REPLICATES = 6
 """With fewer blocks an interval is not called one; more blocks are the remedy."""
@@ -67,8 +67,9 @@ def estimates(tidy: pd.DataFrame) -> pd.DataFrame:
 
     The deployments of one block met the same drift, so they are averaged first and the block is the replicate. The parts of a sum
     (`cpu_app_ms` of `cpu_ms`) are the sum's estimate, split as the summed parts of all replicates are, so that they add up; they
-    carry no interval of their own.
+    carry no interval of their own. Parts of a deployment whose sum is not known are left out where others have a sum.
     """
+    tidy = _with_sums(tidy)
     rows: list[tuple[object, ...]] = []
     means = _by_block(tidy)
     for key, values in _columns(tidy).items():
@@ -83,6 +84,19 @@ def estimates(tidy: pd.DataFrame) -> pd.DataFrame:
             (*key, metric, *figures, len(values[metric]), len(means[*key, metric])) for metric, figures in found.items()
         ]
     return pd.DataFrame(rows, columns=list(ESTIMATE_COLUMNS))
+
+
+def _with_sums(tidy: pd.DataFrame) -> pd.DataFrame:
+    """`tidy` without the parts of deployments that lack the sum, in cells that have one: split among parts of more deployments than are in
+    it, it would be less than its parts.
+    """
+    deployments = pd.MultiIndex.from_frame(tidy[list(DEPLOYMENT)])
+    cells, kept = deployments.droplevel(list(DEPLOYMENT[len(_CELL) :])), np.ones(len(tidy), dtype=bool)
+    for total, parts in PARTS.items():
+        known = (tidy["metric"] == total).to_numpy()
+        without = cells.isin(cells[known]) & ~deployments.isin(deployments[known])
+        kept &= ~(tidy["metric"].isin(parts).to_numpy() & without)
+    return tidy[kept]
 
 
 def _columns(tidy: pd.DataFrame) -> dict[tuple[str, str, str], dict[str, Floats]]:

@@ -58,16 +58,20 @@ def comparison(found: Comparison) -> Iterator[str]:
             f"  {len(found.pairs)} pairs: {counted}; margin {found.margin:.1%}; middle half-width {found.precision:.1%}; "
             f"found 8 times in 10: {small:.1%}, 9 in 10: {sure:.1%}"
         )
+    if found.apart:
+        yield (
+            f"  {found.apart} pairs were not compared, since nothing holds their groups together: across groups the order is that of the "
+            "stacks' own figures, drift included"
+        )
     if math.isfinite(found.copies.spread):
         kinds = ", ".join(f"{kind} {spread:.1%}" for kind, spread in found.copies.by_class.items())
         yield f"  copies agree within {found.copies.spread:.1%} (p = {found.copies.p:.2g}); one deployment varies by: {kinds}"
 
 
 def _effect(found: Effect) -> Iterator[str]:
-    n = len(found.pairs)
     yield (
         f"  {found.axis}, {found.before} -> {found.after}: {percent(found.ratio, found.low, found.high)}, "
-        f"paired over {n} stack{'s' * (n != 1)}: {found.answer}"
+        f"paired over {found.n} stack{'s' * (found.n != 1)}: {found.answer}"
     )
     if found.answer in ("depends", "too few pairs"):
         yield from (f"      {_named(pair)}" for pair in found.pairs)

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,8 @@ def test_alike_stacks_tie_only_where_that_was_shown(
     pair = found.pair("tornado/multi/nginx", "aiohttp/multi/nginx")
     assert pair
     assert (how, pair.answer) == (stands, answer)
+    apart = replace(found.places[0], stack="bottle/gunicorn-sync/nginx")
+    assert summary.leaders(replace(found, places=(*found.places, apart)))[1] == "open", "one was compared with nobody"
     assert says in told(run)
 
 

@@ -111,6 +111,15 @@ def test_the_newest_run_is_compared_with_the_last_one_like_it(results: Path, mak
     assert "These runs are unlike" not in compared
 
 
+def test_a_run_links_what_changed_since_the_newest_of_the_earlier_ones(results: Path) -> None:
+    one, two, three = (f"2026112{number}-120000-aaaa" for number in (1, 2, 3))
+    for first, second in ((one, three), (two, three), (three, two), (three, one)):
+        (results / index.page_name(first, second)).write_text("<p>compared</p>")
+    text = page(results)
+    assert f'<a href="{index.page_name(two, three)}"' in row(text, f"{three}/report")
+    assert all("since an earlier run" not in row(text, f"{name}/report") for name in (one, two)), "those are later ones"
+
+
 def test_runs_that_are_unlike_are_not_compared_unasked_and_said_to_be_unlike_when_asked(results: Path) -> None:
     text = page(results)
     assert "compare-20261122-120000-aaaa-20261123-120000-aaaa.html" not in text

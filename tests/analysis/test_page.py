@@ -18,7 +18,7 @@ from analysis import summary
 from analysis.evidence import gather
 from analysis.frames import load
 from analysis.numbers import parts
-from analysis.page import answers, heat, trust
+from analysis.page import answers, heat, trials, trust
 from analysis.page.head import timing
 from analysis.page.render import render
 from analysis.report import build
@@ -213,6 +213,31 @@ def test_every_trial_is_in_a_table(mixed: tuple[str, Page], mixed_run: Any) -> N
     failed = [row for row in rows if row[4] == "failed"]
     assert len(failed) == 2
     assert failed[0][-1] == "worker exited 70 <b>&</b>"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "unknown", "is_told"),
+    [
+        ("db", "app", False),
+        ("db", "front", False),
+        ("db", "database", False),
+        ("json", "database", True),  # it does not work there
+        ("db", "generator", True),  # it is charged to nobody
+    ],
+)
+def test_a_trials_cpu_is_told_only_where_all_that_belongs_to_it_is_known(
+    make_run: Callable[..., Any], scenario: str, unknown: str, is_told: bool
+) -> None:
+    run = make_run(scenarios=["db", "json"])
+    for t in run.trials:
+        if t["scenario"] == "json":
+            t["cpu_s"]["database"] = 0.0
+    mine = run.find("flask/gunicorn-sync/nginx", scenario, "capacity")
+    mine["cpu_s"][unknown] = None
+    (group,) = [one for one in trials.trials(gather(load(run.write()))) if one.scenario == scenario]
+    told = {row.trial_id: row.texts[trials.COLUMNS.index("cpu")] for row in group.rows}
+    assert bool(told.pop(mine["trial_id"])) == is_told
+    assert all(told.values())
 
 
 def test_rows_are_in_order_of_capacity_and_the_failed_one_comes_last(mixed: tuple[str, Page]) -> None:

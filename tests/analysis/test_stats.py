@@ -107,11 +107,15 @@ def test_copies_of_one_block_are_no_replicates_of_each_other(make_run: Callable[
     assert (found["low"], found["high"]) == pytest.approx((wanted.low, wanted.high))
 
 
-def test_cpu_per_request_is_split_by_role_and_adds_up(make_run: Callable[..., object]) -> None:
+@pytest.mark.parametrize("unknown", [None, "app", "front", "database"])
+def test_cpu_per_request_is_split_by_role_and_adds_up(make_run: Callable[..., object], unknown: str | None) -> None:
+    """Over the deployments that have the sum: a role that one of them lacks takes its other roles out as well."""
     run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"], blocks=3)
-    capacity = [t for t in run.trials if t["view"] == "capacity"]
+    whole = capacity = [t for t in run.trials if t["view"] == "capacity"]
+    if unknown:
+        capacity[0]["cpu_s"][unknown], whole = None, capacity[1:]
     totals = [
-        sum(t["cpu_s"][role] for role in ("app", "front", "database")) * 1000 / t["window_requests"] for t in capacity
+        sum(t["cpu_s"][role] for role in ("app", "front", "database")) * 1000 / t["window_requests"] for t in whole
     ]
     table = estimates(replicates(load(run.write()).trials))
     metrics = ("cpu_ms", "cpu_app_ms", "cpu_front_ms", "cpu_database_ms")
@@ -119,19 +123,33 @@ def test_cpu_per_request_is_split_by_role_and_adds_up(make_run: Callable[..., ob
     assert found["cpu_ms"] == pytest.approx(statistics.geometric_mean(totals))
     assert found["cpu_app_ms"] + found["cpu_front_ms"] + found["cpu_database_ms"] == pytest.approx(found["cpu_ms"])
     assert found["cpu_front_ms"] / found["cpu_app_ms"] == pytest.approx(0.5 / 2.4)
+    rows = [_one(table, view="capacity", metric=metric) for metric in metrics]
+    assert {(row["n"], row["blocks"]) for row in rows} == {(len(whole), len(whole))}
 
 
 def test_a_stack_without_front_is_charged_with_its_app_alone(make_run: Callable[..., object]) -> None:
-    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx"])
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/direct"])
     for trial in run.trials:
         trial["cpu_s"]["front"] = trial["pss_bytes"]["front"] = None
     table = estimates(replicates(load(run.write()).trials))
     assert "cpu_front_ms" not in set(table["metric"])
-    trial = run.find("flask/gunicorn-sync/nginx", "db", "capacity")
+    trial = run.find("flask/gunicorn-sync/direct", "db", "capacity")
     assert _one(table, view="capacity", metric="cpu_ms")["value"] == pytest.approx(
         3.0 * 1000 / trial["window_requests"]
     )
     assert _one(table, view="capacity", metric="pss_bytes")["value"] == pytest.approx(trial["pss_bytes"]["app"])
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_front_that_was_not_measured_is_not_free(make_run: Callable[..., object], planned: bool) -> None:
+    """A worker of nginx that was replaced leaves its share unknown. Without a plan the id says that there is a front."""
+    run = make_run(scenarios=["db"], stacks=["flask/gunicorn-sync/nginx+workers=2"])
+    for trial in run.trials:
+        trial["cpu_s"]["front"] = trial["pss_bytes"]["front"] = None
+    run.header["plan"]["stacks"] = [stack | {"front": "nginx"} for stack in run.header["plan"]["stacks"] if planned]
+    metrics = set(estimates(replicates(load(run.write()).trials))["metric"])
+    assert {"cpu_app_ms", "pss_app_bytes"} <= metrics
+    assert metrics.isdisjoint({"cpu_ms", "pss_bytes"})
 
 
 def test_where_the_database_works_its_share_must_be_known(make_run: Callable[..., object]) -> None:

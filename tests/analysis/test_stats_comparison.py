@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from analysis import summary
 from analysis.__main__ import main
+from analysis.evidence import gather
 from analysis.frames import load, records
 from analysis.stats import replicates
 from analysis.stats.comparison import Comparison, comparisons
 from analysis.stats.layout import unranked
 from analysis.stats.precision import precision
+from analysis.tables import scenario_tables
 
 FLASK, DJANGO, TORNADO, AIOHTTP = (
     "flask/gunicorn-sync/nginx",
@@ -132,6 +135,36 @@ def test_groups_of_a_block_are_occasions_of_their_own(make_run: Callable[..., An
     assert pair is not None
     assert pair.bounds()[0] == pytest.approx(6200 / 3100, rel=0.05)
     assert pair.blocks == 6
+
+
+def test_groups_that_nothing_holds_together_stand_in_the_order_of_their_own_figures(
+    make_run: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flask was in both groups, and one trial of it was the generator's limit. Each group has a faster and a slower stack left."""
+    bottle = "bottle/gunicorn-sync/nginx"
+    run = make_run(scenarios=["db"], stacks=[FLASK, TORNADO, bottle, DJANGO, AIOHTTP], blocks=6, copies=2)
+    later = [
+        dict(t, group=1, trial_id=f"g1-{t['trial_id']}", deployment_id=f"g1-{t['deployment_id']}") for t in run.trials
+    ]
+    run.trials = [t for t in run.trials if t["stack"] in (FLASK, TORNADO, bottle)]
+    run.trials += [t for t in later if t["stack"] in (FLASK, DJANGO, AIOHTTP)]
+    whole = compared(run)
+    assert (len(whole.pairs), whole.apart) == (10, 0)
+    run.find(FLASK, "db", "capacity")["flags"] = ["generator-bound"]
+    one = compared(run)
+    assert one.left_out == {FLASK: "generator-bound"}
+    assert {frozenset((pair.stack, pair.other)) for pair in one.pairs} == {
+        frozenset((TORNADO, bottle)),
+        frozenset((DJANGO, AIOHTTP)),
+    }
+    assert one.apart == 4
+    assert [place.stack for place in one.places] == [AIOHTTP, TORNADO, DJANGO, bottle]
+    assert [place.rank for place in one.places] == [(1, 3), (1, 3), (2, 4), (2, 4)]
+    assert main(["compare", str(run.write()), "--metric", "capacity_rps"]) == 0
+    assert "  4 pairs were not compared, since nothing holds their groups together" in capsys.readouterr().out
+    evidence = gather(load(run.folder))
+    assert summary.leaders(evidence.comparisons["db", "capacity", "capacity_rps"])[1] == "open", "that is no tie"
+    assert "since nothing holds their groups together: 4." in str(scenario_tables(evidence)[0].sure)
 
 
 def told(run: Any, wanted: float) -> dict[str, Any]:

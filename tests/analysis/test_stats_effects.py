@@ -80,8 +80,12 @@ def test_servers_of_one_worker_model_are_one_context() -> None:
     stacks = ("flask/gunicorn-sync/direct", "flask/uwsgi/direct", "flask/gunicorn-gthread/direct")
     assert contrasts(*stacks)["worker model", "sync", "threads"] == 1
     logs = dict(zip(stacks, (0.0, 0.1, 0.3), strict=True))
-    (pair,) = found(logs)["worker model", "sync", "threads"].pairs
-    assert pair.log_ratio == pytest.approx((0.3 + 0.2) / 2)
+    one, known = found(logs)["worker model", "sync", "threads"], comparison(logs)
+    assert (one.n, len(one.pairs)) == (1, 2)
+    assert math.log(one.ratio) == pytest.approx((0.3 + 0.2) / 2)
+    assert all(pair == known.pair(pair.stack, pair.other) for pair in one.pairs), (
+        "each with its own figures, not their mean"
+    )
 
 
 def fronts(*changes: float) -> dict[str, float]:
