@@ -38,6 +38,7 @@ def verify(
     endpoints: Collection[str] | None = None,
     database_url: str | None = None,
     static_dir: Path | None = None,
+    data: str | None = None,
     timeout_s: float = 10.0,
 ) -> Report:
     """Ask a server everything that `apps/CONTRACT.md` says, over TCP or over the socket file `unix`.
@@ -45,8 +46,8 @@ def verify(
     `omits`: response headers that it need not send; `chunked-request` where it cannot read such bodies; `early-answer` and
     `kept-promise` where it may close a connection too soon. `static` is False where nobody serves /static. `endpoints` (such as
     `io-db` or `/io-db`) narrows the checking down; None means all. With `database_url`, the application's own, what is read and
-    written is compared with the tables; with `static_dir`, files with files. One request may take `timeout_s`, all together 18
-    times that.
+    written is compared with the tables; with `static_dir`, files with files; with `data`, the manifest's label, what /whoami names.
+    One request may take `timeout_s`, all together 18 times that.
 
     Whatever the server does becomes a line of the report. Raises BenchError for arguments that make no sense, and where
     `database_url` leads to no such tables.
@@ -66,7 +67,7 @@ def verify(
         ):
             wire = stack.enter_context(Wire(base_url, unix=unix, timeout_s=timeout_s))
             tables = stack.enter_context(database.opened(database_url, timeout_s=timeout_s)) if database_url else None
-            probe = Probe(wire=wire, tables=tables, static_dir=static_dir, omits=log.omits, endpoints=names)
+            probe = Probe(wire=wire, tables=tables, static_dir=static_dir, data=data, omits=log.omits, endpoints=names)
             lanes.append(_Lane(endpoints=own, probe=probe, log=_Log(omits=log.omits)))
         *beside, alone = lanes
         _check_all(beside, alone, log)

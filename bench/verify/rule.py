@@ -48,12 +48,14 @@ class Tables(Protocol):
 class Probe:
     """What rules work with.
 
-    `written` grows: the last number that /updates reported for an id. `answers`: see `once`.
+    `data`: what /whoami has to name as `data`, where that is known. `written` grows: the last number that /updates reported for
+    an id. `answers`: see `once`.
     """
 
     wire: Wire
     tables: Tables | None = None
     static_dir: Path | None = None
+    data: str | None = None
     omits: frozenset[str] = frozenset()
     endpoints: frozenset[str] = frozenset()
     written: dict[int, int] = field(default_factory=dict)

@@ -563,6 +563,7 @@ def assert_reported(
             endpoints=[name for name in (endpoint, *others) if name != "*"],
             database_url=database_url,
             static_dir=static_dir,
+            data="memory",
             timeout_s=5,
         )
     reported = {f"{failure.endpoint}.{failure.rule}" for failure in report.failures}
