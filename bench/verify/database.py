@@ -8,7 +8,7 @@ import psycopg
 from bench.model import BenchError
 
 LOCK_KEY = 0x666C
-"""First key of the advisory lock by which verifiers of one schema take turns; the second is the schema's own."""
+"""First key of the advisory locks by which verifiers take turns; the second is that of a table of one schema."""
 
 APPLICATION_NAME = "forkloop bench"
 """Marks our connections, so that they are not counted as an application's."""
@@ -40,13 +40,15 @@ class PostgresTables:
         return row is not None and _integer(row[0]) > 0
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, table: str) -> Iterator[None]:
         """Stacks that share a database may be verified side by side: their updates must not disturb a comparison."""
-        self._connection.execute("SELECT pg_advisory_lock(%s, hashtext(current_schema()))", (LOCK_KEY,))
+        self._connection.execute("SELECT pg_advisory_lock(%s, hashtext(current_schema() || %s))", (LOCK_KEY, table))
         try:
             yield
         finally:
-            self._connection.execute("SELECT pg_advisory_unlock(%s, hashtext(current_schema()))", (LOCK_KEY,))
+            self._connection.execute(
+                "SELECT pg_advisory_unlock(%s, hashtext(current_schema() || %s))", (LOCK_KEY, table)
+            )
 
 
 def _integer(value: object) -> int:

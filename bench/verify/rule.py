@@ -40,8 +40,8 @@ class Tables(Protocol):
     def sleeping(self) -> bool:
         """Whether some connection runs `pg_sleep` at this moment."""
 
-    def alone(self) -> AbstractContextManager[None]:
-        """No other verifier of the same tables is in such a block at the same time."""
+    def alone(self, table: str) -> AbstractContextManager[None]:
+        """No other verifier of the same `table`, such as "world", is in such a block at the same time."""
 
 
 @dataclass(kw_only=True)
@@ -91,8 +91,8 @@ class Probe:
             raise NotCheckedError("needs the database: no database_url was given")
         return self.tables
 
-    def alone(self) -> AbstractContextManager[None]:
-        return self.tables.alone() if self.tables is not None else nullcontext()
+    def alone(self, table: str) -> AbstractContextManager[None]:
+        return self.tables.alone(table) if self.tables is not None else nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)

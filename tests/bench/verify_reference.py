@@ -412,7 +412,7 @@ class Tables:
     def sleeping(self) -> bool:
         return self.site.sleepers > 0
 
-    def alone(self) -> nullcontext[None]:
+    def alone(self, table: str) -> nullcontext[None]:
         return nullcontext()
 
 
