@@ -49,8 +49,8 @@ def verify(
     `omits`: response headers that it need not send; `chunked-request` where it cannot read such bodies; `early-answer` and
     `kept-promise` where it may close a connection too soon. `static` is False where nobody serves /static. `endpoints` (such as
     `io-db` or `/io-db`) narrows the checking down; None means all. With `database_url`, the application's own, what is read and
-    written is compared with the tables; with `static_dir`, files with files; with `data`, the manifest's label, what /whoami names.
-    One request may take `timeout_s`, all together 18 times that.
+    written is compared with the tables, in which rows are changed for a moment; with `static_dir`, files with files; with `data`,
+    the manifest's label, what /whoami names. One request may take `timeout_s`, all together 18 times that.
 
     Whatever the server does becomes a line of the report. Raises BenchError for arguments that make no sense, and where
     `database_url` leads to no such tables.
@@ -153,9 +153,8 @@ def _check_lane(lane: _Lane) -> GaveUpError | None:
     try:
         for endpoint in lane.endpoints:
             _check_endpoint(endpoint, lane)
-        if "updates" in lane.answering:
-            after = (rule for rule in rows.RULES_AFTER_UPDATES if rule.endpoint in lane.answering)
-            _check_each(after, lane.probe, lane.log, alone="world")
+        after = (rule for rule in rows.RULES_AFTER_UPDATES if rule.endpoint in lane.answering)
+        _check_each(after, lane.probe, lane.log, alone="world")
     except GaveUpError as reason:
         return reason
     return None

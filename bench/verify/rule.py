@@ -26,7 +26,7 @@ class AnswerLostError(Exception):
 
 
 class Tables(Protocol):
-    """The application's tables, read past the application."""
+    """The application's tables, past the application."""
 
     def world(self) -> dict[int, int]:
         """All rows: randomnumber by id."""
@@ -36,6 +36,15 @@ class Tables(Protocol):
 
     def items(self) -> dict[int, tuple[str, int]]:
         """All rows: name and quantity by id."""
+
+    def world_changed(self, *, every: int) -> AbstractContextManager[dict[int, int]]:
+        """Meanwhile each row of World whose id `every` divides has another number: that, by id. Put back at the end.
+
+        Only for who is `alone`: caches that other verifiers look at must not be filled with it.
+        """
+
+    def fortunes_changed(self) -> AbstractContextManager[list[tuple[int, str]]]:
+        """Meanwhile each row of Fortune has another message: all rows, (id, message). Put back at the end. Only for who is `alone`."""
 
     def sleeping(self) -> bool:
         """Whether some connection runs `pg_sleep` at this moment."""
