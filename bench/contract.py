@@ -28,4 +28,4 @@ def asked(deployment: Deployment, database_url: str | None) -> dict[str, Any]:
     lacking = stack.app.missing
     if lacking:
         endpoints = frozenset(endpoints or ENDPOINTS) - lacking
-    return {"omits": stack.omits, "endpoints": endpoints, "database_url": database_url}
+    return {"omits": stack.omits, "endpoints": endpoints, "database_url": database_url, "data": stack.data}

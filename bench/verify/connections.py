@@ -72,7 +72,7 @@ def rules(endpoints: frozenset[str]) -> tuple[Rule, ...]:
 
 
 def _of_an_item(step: Step, second: Endpoint, probe: Probe) -> None:
-    with probe.alone():  # whoever verifies beside us must not meet an item that is ours
+    with probe.alone("item"):  # whoever verifies beside us must not meet an item that is ours
         _is_left_usable(replace(step, target=items.create(probe).target), second, probe)
 
 

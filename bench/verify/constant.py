@@ -3,7 +3,7 @@
 from functools import partial
 
 from bench.verify.judge import as_json, expect_body, expect_json, expect_status
-from bench.verify.rule import Probe, Rule, require
+from bench.verify.rule import NotCheckedError, Probe, Rule, require
 
 BODIES = (
     ("healthz", b"ok"),
@@ -42,6 +42,16 @@ def _identifies_itself(probe: Probe) -> None:
         item = value[key]
         filled = item > 0 if isinstance(item, int) else item != ""
         require(type(item) in types and filled, f"{key}: {item!r}")
+
+
+def _names_its_data(probe: Probe) -> None:
+    if probe.data is None:
+        raise NotCheckedError("needs the label of a manifest: no application's was given")
+    answer = probe.get("/whoami")
+    expect_status(answer, 200)
+    value = expect_json(answer)
+    data = value.get("data") if isinstance(value, dict) else None
+    require(data == probe.data, f"{data!r}, in app.toml: {probe.data!r}")
 
 
 UNKNOWN = ("/", "/nope", "/json/", "/plaintext/more", "/JSON", "/static")
@@ -84,6 +94,12 @@ RULES: tuple[Rule, ...] = (
         name="body",
         expected=f"GET /whoami: an object of {', '.join(WHOAMI)}, in this order; python and loop may be null",
         check=_identifies_itself,
+    ),
+    Rule(
+        endpoint="whoami",
+        name="data",
+        expected="GET /whoami: data as app.toml, or its variant, labels it",
+        check=_names_its_data,
     ),
     *(_missing("GET", target) for target in UNKNOWN),
     _missing("POST", "/nope"),

@@ -14,7 +14,7 @@ from bench.verify import bodies, connections, constant, database, files, fortune
 from bench.verify.endpoints import ENDPOINTS, Endpoint, shared_rules
 from bench.verify.judge import extra_fault, header_fault
 from bench.verify.report import Check, Report, Skip, shown
-from bench.verify.rule import AnswerLostError, BrokenError, NotCheckedError, Probe, Rule
+from bench.verify.rule import AnswerLostError, BrokenError, NotCheckedError, Probe, Rule, Tables
 from bench.verify.wire import Answer, GaveUpError, TransportError, Wire
 
 OWN_RULES: tuple[Rule, ...] = (
@@ -28,6 +28,9 @@ OWN_RULES: tuple[Rule, ...] = (
     *items.RULES,
 )
 
+LANES: tuple[tuple[str | None, ...], ...] = ((None, "fortune"), ("world",), ("item",))
+"""Whose endpoints, by table, are asked one after the other. What is in one lane needs no rows of another's, so all lanes go at once."""
+
 
 def verify(
     base_url: str,
@@ -38,6 +41,7 @@ def verify(
     endpoints: Collection[str] | None = None,
     database_url: str | None = None,
     static_dir: Path | None = None,
+    data: str | None = None,
     timeout_s: float = 10.0,
 ) -> Report:
     """Ask a server everything that `apps/CONTRACT.md` says, over TCP or over the socket file `unix`.
@@ -45,8 +49,8 @@ def verify(
     `omits`: response headers that it need not send; `chunked-request` where it cannot read such bodies; `early-answer` and
     `kept-promise` where it may close a connection too soon. `static` is False where nobody serves /static. `endpoints` (such as
     `io-db` or `/io-db`) narrows the checking down; None means all. With `database_url`, the application's own, what is read and
-    written is compared with the tables; with `static_dir`, files with files. One request may take `timeout_s`, all together 18
-    times that.
+    written is compared with the tables, in which rows are changed for a moment; with `static_dir`, files with files; with `data`,
+    the manifest's label, what /whoami names. One request may take `timeout_s`, all together 18 times that.
 
     Whatever the server does becomes a line of the report. Raises BenchError for arguments that make no sense, and where
     `database_url` leads to no such tables.
@@ -58,17 +62,18 @@ def verify(
         log.skip("static", "*", "nothing serves /static here")
     names = frozenset(endpoint.name for endpoint in chosen)
     with ExitStack() as stack:
-        lanes = []
-        for own in (
-            [one for one in chosen if one.beside_others and not one.shares_rows],
-            [one for one in chosen if one.beside_others and one.shares_rows],
-            [one for one in chosen if not one.beside_others],
-        ):
+
+        def lane(own: list[Endpoint], tables: Tables | None) -> _Lane:
             wire = stack.enter_context(Wire(base_url, unix=unix, timeout_s=timeout_s))
+            probe = Probe(wire=wire, tables=tables, static_dir=static_dir, data=data, omits=log.omits, endpoints=names)
+            return _Lane(endpoints=own, probe=probe, log=_Log(omits=log.omits))
+
+        beside = []
+        for about in LANES:
             tables = stack.enter_context(database.opened(database_url, timeout_s=timeout_s)) if database_url else None
-            probe = Probe(wire=wire, tables=tables, static_dir=static_dir, omits=log.omits, endpoints=names)
-            lanes.append(_Lane(endpoints=own, probe=probe, log=_Log(omits=log.omits)))
-        *beside, alone = lanes
+            beside.append(lane([one for one in chosen if one.beside_others and one.table in about], tables))
+        # Asked once the others are through, so that it needs no connection to the database of its own.
+        alone = lane([one for one in chosen if not one.beside_others], beside[0].probe.tables)
         _check_all(beside, alone, log)
     target = f"{base_url} over {unix}" if unix else base_url
     return Report(target=target, checks=tuple(log.checks), skipped=tuple(log.skipped))
@@ -114,7 +119,7 @@ class _Lane:
 
 
 def _check_all(beside: list[_Lane], alone: _Lane, log: _Log) -> None:
-    """The endpoints of each lane at once with those of the other, needing none of its rows: half of the time is waiting. Then `alone`."""
+    """The endpoints of each lane at once with those of the others: most of the time is waiting. Then `alone`."""
     with ThreadPoolExecutor(len(beside)) as pool:
         try:
             gave_up = [reason for reason in pool.map(_check_lane, beside) if reason]
@@ -134,7 +139,7 @@ def _check_all(beside: list[_Lane], alone: _Lane, log: _Log) -> None:
     if not gave_up:
         anywhere = (rule for rule in OWN_RULES if rule.endpoint == "*")
         try:
-            _check_each((*anywhere, *connections.rules(answering)), probe, log, alone=False)
+            _check_each((*anywhere, *connections.rules(answering)), probe, log, alone=None)
             _check_headers("*", probe, log)
         except GaveUpError as reason:
             gave_up.append(reason)
@@ -148,9 +153,8 @@ def _check_lane(lane: _Lane) -> GaveUpError | None:
     try:
         for endpoint in lane.endpoints:
             _check_endpoint(endpoint, lane)
-        if "updates" in lane.answering:
-            after = (rule for rule in rows.RULES_AFTER_UPDATES if rule.endpoint in lane.answering)
-            _check_each(after, lane.probe, lane.log, alone=True)
+        after = (rule for rule in rows.RULES_AFTER_UPDATES if rule.endpoint in lane.answering)
+        _check_each(after, lane.probe, lane.log, alone="world")
     except GaveUpError as reason:
         return reason
     return None
@@ -159,24 +163,24 @@ def _check_lane(lane: _Lane) -> GaveUpError | None:
 def _check_endpoint(endpoint: Endpoint, lane: _Lane) -> None:
     own = (rule for rule in OWN_RULES if rule.endpoint == endpoint.name)
     first, *others = (*shared_rules(endpoint), *own)
-    if _check(first, lane.probe, lane.log, alone=endpoint.shares_rows):
+    if _check(first, lane.probe, lane.log, alone=endpoint.table):
         lane.answering.add(endpoint.name)
-        _check_each(others, lane.probe, lane.log, alone=endpoint.shares_rows)
+        _check_each(others, lane.probe, lane.log, alone=endpoint.table)
     else:
         asked = f"{endpoint.method} {endpoint.target}"
         lane.log.skip(endpoint.name, "*", f"its other rules, since {asked} is not answered 200")
     _check_headers(endpoint.name, lane.probe, lane.log)
 
 
-def _check_each(rules: Iterable[Rule], probe: Probe, log: _Log, *, alone: bool) -> None:
+def _check_each(rules: Iterable[Rule], probe: Probe, log: _Log, *, alone: str | None) -> None:
     for rule in rules:
         _check(rule, probe, log, alone=alone)
 
 
-def _check(rule: Rule, probe: Probe, log: _Log, *, alone: bool) -> bool:
+def _check(rule: Rule, probe: Probe, log: _Log, *, alone: str | None) -> bool:
     """Whether the rule holds, as far as it can be checked. Raises GaveUpError."""
     try:
-        with probe.alone() if alone else nullcontext(), suppress(AnswerLostError):
+        with probe.alone(alone) if alone else nullcontext(), suppress(AnswerLostError):
             rule.check(probe)
     except BrokenError as broken:
         log.fail(rule.endpoint, rule.name, rule.expected, str(broken))

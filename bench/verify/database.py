@@ -1,4 +1,4 @@
-"""Reads the application's tables past the application, to see whether what it says is so."""
+"""The application's tables past the application: read, to see whether what it says is so, and changed for a moment."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,18 @@ import psycopg
 from bench.model import BenchError
 
 LOCK_KEY = 0x666C
-"""First key of the advisory lock by which verifiers of one schema take turns; the second is the schema's own."""
+"""First key of the advisory locks by which verifiers take turns; the second is that of a table of one schema."""
 
 APPLICATION_NAME = "forkloop bench"
 """Marks our connections, so that they are not counted as an application's."""
+
+LOCK_TIMEOUT_S = 2
+"""How long a change of ours waits for a transaction that an application left open: other verifiers wait behind us."""
+
+_TURN = "UPDATE world SET randomnumber = mod(randomnumber + %s - 1, 10000) + 1 WHERE mod(id, %s) = 0"
+"""The numbers, 1 to 10000, go around: on by 1, and by another 9999 back to where they were."""
+
+_REVERSE = "UPDATE fortune SET message = reverse(message)"
 
 
 class PostgresTables:
@@ -32,6 +40,28 @@ class PostgresTables:
         rows = self._connection.execute("SELECT id, name, quantity FROM item").fetchall()
         return {_integer(row[0]): (str(row[1]), _integer(row[2])) for row in rows}
 
+    @contextmanager
+    def world_changed(self, *, every: int) -> Iterator[dict[int, int]]:
+        changed = self._change(f"{_TURN} RETURNING id, randomnumber", (1, every))
+        try:
+            yield {_integer(row[0]): _integer(row[1]) for row in changed}
+        finally:
+            self._change(_TURN, (9999, every))
+
+    @contextmanager
+    def fortunes_changed(self) -> Iterator[list[tuple[int, str]]]:
+        changed = self._change(f"{_REVERSE} RETURNING id, message")
+        try:
+            yield [(_integer(row[0]), str(row[1])) for row in changed]
+        finally:
+            self._change(_REVERSE)
+
+    def _change(self, statement: str, values: tuple[int, ...] = ()) -> list[tuple[object, ...]]:
+        with self._connection.transaction():
+            self._connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            cursor = self._connection.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
     def sleeping(self) -> bool:
         row = self._connection.execute(
             "SELECT count(*) FROM pg_stat_activity"
@@ -40,13 +70,15 @@ class PostgresTables:
         return row is not None and _integer(row[0]) > 0
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, table: str) -> Iterator[None]:
         """Stacks that share a database may be verified side by side: their updates must not disturb a comparison."""
-        self._connection.execute("SELECT pg_advisory_lock(%s, hashtext(current_schema()))", (LOCK_KEY,))
+        self._connection.execute("SELECT pg_advisory_lock(%s, hashtext(current_schema() || %s))", (LOCK_KEY, table))
         try:
             yield
         finally:
-            self._connection.execute("SELECT pg_advisory_unlock(%s, hashtext(current_schema()))", (LOCK_KEY,))
+            self._connection.execute(
+                "SELECT pg_advisory_unlock(%s, hashtext(current_schema() || %s))", (LOCK_KEY, table)
+            )
 
 
 def _integer(value: object) -> int:

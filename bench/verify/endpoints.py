@@ -12,8 +12,8 @@ from bench.verify.rule import Probe, Rule
 class Endpoint:
     """`target` is a request that must be answered 200, `others` are methods that the endpoint defines beside its own.
 
-    The rules of one that `shares_rows` look at what is written, by it or by another. One that is not to be asked `beside_others` has bodies
-    so long that a server which closes kept connections meanwhile would be judged for that.
+    The rules of one with a `table` look at its rows, which it writes, or another endpoint or the verifier. One that is not to be asked
+    `beside_others` has bodies so long that a server which closes kept connections meanwhile would be judged for that.
     """
 
     name: str
@@ -21,7 +21,7 @@ class Endpoint:
     content_type: str | None
     method: str = "GET"
     others: tuple[str, ...] = ()
-    shares_rows: bool = False
+    table: str | None = None
     beside_others: bool = True
 
     def body(self, method: str) -> bytes | None:
@@ -41,12 +41,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(name="blob", target="/blob?bytes=10", content_type=BYTES),
     Endpoint(name="static", target="/static/1kb.bin", content_type=None),
     Endpoint(name="io-db", target="/io-db?ms=1", content_type=JSON),
-    Endpoint(name="fortunes", target="/fortunes", content_type=HTML),
-    Endpoint(name="db", target="/db", content_type=JSON, shares_rows=True),
-    Endpoint(name="queries", target="/queries?queries=2", content_type=JSON, shares_rows=True),
-    Endpoint(name="cached-queries", target="/cached-queries?count=2", content_type=JSON, shares_rows=True),
-    Endpoint(name="api/items", target="/api/items?limit=2", content_type=JSON, others=("POST",), shares_rows=True),
-    Endpoint(name="updates", target="/updates?queries=2", content_type=JSON, shares_rows=True),
+    Endpoint(name="fortunes", target="/fortunes", content_type=HTML, table="fortune"),
+    Endpoint(name="db", target="/db", content_type=JSON, table="world"),
+    Endpoint(name="queries", target="/queries?queries=2", content_type=JSON, table="world"),
+    Endpoint(name="cached-queries", target="/cached-queries?count=2", content_type=JSON, table="world"),
+    Endpoint(name="api/items", target="/api/items?limit=2", content_type=JSON, others=("POST",), table="item"),
+    Endpoint(name="updates", target="/updates?queries=2", content_type=JSON, table="world"),
 )
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -104,6 +104,27 @@ def _page_is_exact(probe: Probe) -> None:
         raise BrokenError(shown(difference(page.encode(), expected.encode())))
 
 
+REQUESTS = 5
+"""Each time after the rows have changed. One of several processes that keep a page may have made it only just now."""
+
+
+def _rows_are_read_anew(probe: Probe) -> None:
+    with probe.database.fortunes_changed() as now:
+        _expect_rows(probe, now)
+    # And once more, now that whoever had no page before has one.
+    _expect_rows(probe, probe.database.fortunes())
+
+
+def _expect_rows(probe: Probe, stored: list[tuple[int, str]]) -> None:
+    for _ in range(REQUESTS):
+        answer = probe.get("/fortunes")
+        expect_status(answer, 200)
+        shown_rows = {id: html.unescape(message) for id, message in ROW.findall(normalised(decoded(answer.body)))}
+        for id, message in stored:
+            got = shown_rows.get(str(id), "no such row")
+            require(got == message, f"id {id}: {got[:60]}, in the table: {message[:60]}")
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         endpoint="fortunes",
@@ -140,5 +161,11 @@ RULES: tuple[Rule, ...] = (
         name="page",
         expected="GET /fortunes: the page of the contract, but for whitespace between tags and how quotes are written",
         check=_page_is_exact,
+    ),
+    Rule(
+        endpoint="fortunes",
+        name="stored",
+        expected="GET /fortunes: every message as it is in the table fortune, after another connection has changed them",
+        check=_rows_are_read_anew,
     ),
 )

@@ -96,6 +96,54 @@ def _expect_stored(row: Row, world: dict[int, int]) -> None:
     require(row.number == stored, f"id {row.id}: {row.number}, in the table: {stored}")
 
 
+AGAIN = 3
+"""Of several processes that remember rows, one may have read them only just now, after they changed; hardly three in a row."""
+
+EVERY = 10
+"""One row in so many is changed before /queries is asked for 3 times 40: that none of these is one, 0.9 ** 120, is 3 in a million."""
+
+
+def _db_row_is_read_anew(probe: Probe) -> None:
+    with probe.database.world_changed(every=1) as now:
+        for _ in range(AGAIN):
+            _expect_stored(_one_row(probe), now)
+
+
+def _query_rows_are_read_anew(probe: Probe) -> None:
+    if probe.tables is None and probe.written:
+        _query_rows_follow_updates(probe)
+        return
+    with probe.database.world_changed(every=EVERY) as now:
+        for _ in range(AGAIN):
+            for row in rows_of(probe.get("/queries?queries=40")):
+                if row.id in now:
+                    _expect_stored(row, now)
+
+
+def _query_rows_follow_updates(probe: Probe) -> None:
+    """What can be told without the database.
+
+    Somebody else may have written a row since /updates did. Where one differs, fresh updates decide: only then are they worth their time.
+    """
+    written, wrong = probe.written, ""
+    for again in range(AGAIN):
+        if again:
+            written = _update(probe)
+        rows = rows_of(probe.get("/queries?queries=500"))
+        old = [row for row in rows if written.get(row.id, row.number) != row.number]
+        if not old:
+            return
+        wrong = f"id {old[0].id}: {old[0].number}, what /updates wrote: {written[old[0].id]}"
+    raise BrokenError(wrong)
+
+
+def _update(probe: Probe) -> dict[int, int]:
+    """The numbers, by id, that 500 rows have now."""
+    new = {row.id: row.number for row in rows_of(probe.get("/updates?queries=500"))}
+    probe.written.update(new)
+    return new
+
+
 def _cached_rows_are_stored(probe: Probe) -> None:
     # A cache that was filled before earlier updates is right to be old: most rows, not all, have to agree.
     world = probe.database.world()
@@ -121,8 +169,7 @@ def _cached_rows_stay(probe: Probe) -> None:
         raise NotCheckedError("needs rows that /updates has changed: /updates was not verified, or failed")
     for again in (False, True):
         if again:
-            changed = rows_of(probe.get("/updates?queries=500"))
-            probe.written.update({row.id: row.number for row in changed})
+            _update(probe)
         for _ in range(CACHE_REQUESTS):
             rows = rows_of(probe.get("/cached-queries?count=500"))
             if any(probe.written.get(row.id, row.number) != row.number for row in rows):
@@ -185,6 +232,18 @@ RULES: tuple[Rule, ...] = (
 )
 
 RULES_AFTER_UPDATES: tuple[Rule, ...] = (
+    Rule(
+        endpoint="db",
+        name="stored",
+        expected="GET /db: randomNumber as it is in the table world, after /updates and another connection have changed rows",
+        check=_db_row_is_read_anew,
+    ),
+    Rule(
+        endpoint="queries",
+        name="stored",
+        expected="GET /queries: every randomNumber as it is in the table world, after /updates and another connection have changed rows",
+        check=_query_rows_are_read_anew,
+    ),
     Rule(
         endpoint="cached-queries",
         name="cached",

@@ -26,7 +26,7 @@ class AnswerLostError(Exception):
 
 
 class Tables(Protocol):
-    """The application's tables, read past the application."""
+    """The application's tables, past the application."""
 
     def world(self) -> dict[int, int]:
         """All rows: randomnumber by id."""
@@ -37,23 +37,34 @@ class Tables(Protocol):
     def items(self) -> dict[int, tuple[str, int]]:
         """All rows: name and quantity by id."""
 
+    def world_changed(self, *, every: int) -> AbstractContextManager[dict[int, int]]:
+        """Meanwhile each row of World whose id `every` divides has another number: that, by id. Put back at the end.
+
+        Only for who is `alone`: caches that other verifiers look at must not be filled with it.
+        """
+
+    def fortunes_changed(self) -> AbstractContextManager[list[tuple[int, str]]]:
+        """Meanwhile each row of Fortune has another message: all rows, (id, message). Put back at the end. Only for who is `alone`."""
+
     def sleeping(self) -> bool:
         """Whether some connection runs `pg_sleep` at this moment."""
 
-    def alone(self) -> AbstractContextManager[None]:
-        """No other verifier of the same tables is in such a block at the same time."""
+    def alone(self, table: str) -> AbstractContextManager[None]:
+        """No other verifier of the same `table`, such as "world", is in such a block at the same time."""
 
 
 @dataclass(kw_only=True)
 class Probe:
     """What rules work with.
 
-    `written` grows: the last number that /updates reported for an id. `answers`: see `once`.
+    `data`: what /whoami has to name as `data`, where that is known. `written` grows: the last number that /updates reported for
+    an id. `answers`: see `once`.
     """
 
     wire: Wire
     tables: Tables | None = None
     static_dir: Path | None = None
+    data: str | None = None
     omits: frozenset[str] = frozenset()
     endpoints: frozenset[str] = frozenset()
     written: dict[int, int] = field(default_factory=dict)
@@ -89,8 +100,8 @@ class Probe:
             raise NotCheckedError("needs the database: no database_url was given")
         return self.tables
 
-    def alone(self) -> AbstractContextManager[None]:
-        return self.tables.alone() if self.tables is not None else nullcontext()
+    def alone(self, table: str) -> AbstractContextManager[None]:
+        return self.tables.alone(table) if self.tables is not None else nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """A deployment is held to what its stack claims: no less than its application's endpoints, no more than its front adds."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def test_all_endpoints_with_a_database(tree: Tree, asked: list[dict[str, Any]]) 
     contract.verify_deployment(deployment(tree, []), "postgresql://x")
     assert asked == [{
         "url": "http://127.0.0.1:8123", "omits": {"server"}, "endpoints": None, "database_url": "postgresql://x",
-        "static_dir": environments.STATIC,
+        "data": "psycopg 3", "static_dir": environments.STATIC,
     }]  # fmt: skip
 
 
@@ -56,3 +57,12 @@ def test_what_an_application_lacks_is_not_asked_for(tree: Tree, asked: list[dict
 
 def test_the_endpoints_are_those_of_the_verifier() -> None:
     assert {endpoint.name for endpoint in ENDPOINTS} == contract.ENDPOINTS
+
+
+def test_whoami_is_held_to_the_label_of_the_variant(tree: Tree, asked: list[dict[str, Any]]) -> None:
+    one = deployment(tree, [])
+    variant = '[variants.raw]\ndescription = "SQL"\ndata = "a cursor"'
+    tree.app("ant", tables=f'{variant}\n\n[interfaces]\nwsgi = "app:application"')
+    planned = plan_stack(tree.stack("ant+raw/plain/direct"), budget())
+    contract.verify_deployment(replace(one, planned=planned), None)
+    assert asked[0]["data"] == "a cursor"

@@ -19,6 +19,7 @@ from bench import database
 from bench.database import connection, content, data, embedded, installation, observe
 from bench.database.url import application_url, masked
 from bench.model import BenchError, Role
+from bench.verify import database as verifier
 
 FOREIGN = "CREATE SCHEMA forkloop; CREATE TABLE forkloop.world (id int, owner text); INSERT INTO forkloop.world VALUES (1, 'ann')"
 
@@ -562,3 +563,36 @@ def test_old_server_is_refused(server: embedded.Embedded, monkeypatch: pytest.Mo
 def test_unknown_settings_are_left_out(server: embedded.Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observe, "RECORDED", ("fsync", "of_the_future"))
     assert database.settings(server.url) == {"fsync": "on", "tls": "off"}
+
+
+# What the verifier changes
+
+
+def test_what_the_verifier_changes_is_seen_by_others_and_put_back(filled: str) -> None:
+    before = database.row_digest(filled)
+    with verifier.opened(filled, timeout_s=5) as tables, verifier.opened(filled, timeout_s=5) as others:
+        world, fortunes = tables.world(), dict(tables.fortunes())
+        with tables.alone("world"), tables.world_changed(every=10) as now:
+            assert set(now) == {id for id in world if id % 10 == 0}
+            assert all(1 <= number <= 10_000 and number != world[id] for id, number in now.items())
+            assert others.world() == world | now
+        with tables.fortunes_changed() as messages:
+            assert sorted(messages) == sorted(others.fortunes())
+            assert all(message != fortunes[id] for id, message in messages)
+        with suppress(KeyError), tables.world_changed(every=1) as now:
+            assert len(now) == 10_000
+            raise KeyError
+    assert database.row_digest(filled) == before
+
+
+def test_the_verifier_does_not_wait_long_for_rows_that_somebody_holds(
+    filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifier, "LOCK_TIMEOUT_S", 0.05)
+    with verifier.opened(filled, timeout_s=5) as tables, psycopg.connect(filled) as holder:
+        holder.execute("UPDATE world SET randomnumber = 1 WHERE id = 7")
+        with pytest.raises(psycopg.errors.LockNotAvailable), tables.world_changed(every=1):
+            pass
+        holder.rollback()
+        with tables.world_changed(every=1) as now:
+            assert len(now) == 10_000

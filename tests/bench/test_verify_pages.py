@@ -85,6 +85,27 @@ class AnotherTitle(Site):
         return page.replace("<title>Fortunes", "<title>Fortune").encode()
 
 
+@breaks("fortunes.stored", MUTATIONS)
+class PageRenderedOnce(Site):
+    page: Response | None = None
+
+    def do_fortunes(self, request):
+        self.page = self.page or super().do_fortunes(request)
+        return self.page
+
+
+@breaks("fortunes.stored", MUTATIONS)
+class PagesRenderedOnceAProcess(Site):
+    """One of three processes answers, each in turn."""
+
+    asked = 0
+
+    def do_fortunes(self, request):
+        self.asked += 1
+        self.pages = getattr(self, "pages", {})
+        return self.pages.setdefault(self.asked % 3, super().do_fortunes(request))
+
+
 @breaks("io.wait", MUTATIONS)
 class TooEarly(Site):
     def wait(self, ms):

@@ -181,6 +181,12 @@ class WithoutFrameworkVersion(Site):
         return super().identity() | {"framework_version": None}
 
 
+@breaks("whoami.data", MUTATIONS)
+class WithAnotherWayToItsData(Site):
+    def identity(self):
+        return super().identity() | {"data": "no memory"}
+
+
 class _KeepAlive(Site):
     """Ends connections its own way after an answer."""
 

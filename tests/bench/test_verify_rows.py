@@ -1,5 +1,7 @@
 """Broken on purpose: the endpoints that read and write World."""
 
+import random
+import re
 from pathlib import Path
 
 import psycopg
@@ -123,6 +125,44 @@ class OneRowIsWrong(Site):
         return self.listed([self.row(*row) for row in rows])
 
 
+@breaks("db.stored", MUTATIONS)
+@breaks("queries.stored", MUTATIONS)
+class RowsFromMemory(Site):
+    """Reads World once, when it is first asked."""
+
+    kept: dict[int, int] | None = None
+
+    def memory(self):
+        self.kept = self.kept or dict(self.world)
+        return self.kept
+
+    def do_db(self, request):
+        id = self.random_id()
+        return self.json(self.row(id, self.memory()[id]))
+
+    def do_queries(self, request):
+        ids = [self.random_id() for _ in range(self.lenient(request, "queries"))]
+        return self.listed([self.row(id, self.memory()[id]) for id in ids])
+
+
+@breaks("db.stored", MUTATIONS)
+@breaks("queries.stored", MUTATIONS)
+class RowsFromTheMemoryOfFive(RowsFromMemory):
+    """One of five processes answers, by chance."""
+
+    def memory(self):
+        self.memories = getattr(self, "memories", {})
+        return self.memories.setdefault(random.randrange(5), dict(self.world))
+
+
+@breaks("db.stored", MUTATIONS)
+@breaks("queries.stored", MUTATIONS)
+class RowsFromMemoryThatUpdatesWriteThrough(RowsFromMemory):
+    def write(self, new):
+        super().write(new)
+        self.memory().update(new)
+
+
 @breaks("cached-queries.stored", MUTATIONS)
 class CacheFromNowhere(Site):
     def do_cached_queries(self, request):
@@ -241,3 +281,55 @@ def test_a_cache_that_was_filled_after_updates_is_asked_after_further_ones(tmp_p
         report = verify(url, endpoints=asked, database_url=database_url, static_dir=tmp_path, timeout_s=5)
     assert report.failures == ()
     assert site.late is not None
+
+
+@pytest.mark.parametrize("site_class", [RowsFromMemory, RowsFromMemoryThatUpdatesWriteThrough])
+def test_rows_from_memory_are_named_with_what_is_in_the_table(site_class, tmp_path, monkeypatch):
+    site = site_class(tmp_path)
+    with serving(site) as url, tables_of(site, monkeypatch) as database_url:
+        report = verify(url, endpoints=["db", "queries", "updates"], database_url=database_url)
+    assert [(failure.endpoint, failure.rule) for failure in report.failures] == [
+        ("db", "stored"),
+        ("queries", "stored"),
+    ]
+    for failure in report.failures:
+        assert failure.expected.endswith("after /updates and another connection have changed rows")
+        assert re.fullmatch(r"id \d+: \d+, in the table: \d+", failure.got)
+
+
+def test_without_a_database_rows_from_memory_are_found_by_what_updates_wrote(tmp_path):
+    with serving(RowsFromMemory(tmp_path)) as url:
+        report = verify(url, endpoints=["db", "queries", "updates"])
+    assert [(failure.endpoint, failure.rule) for failure in report.failures] == [("queries", "stored")]
+    assert re.fullmatch(r"id \d+: \d+, what /updates wrote: \d+", report.failures[0].got)
+
+
+def test_without_a_database_updates_of_others_are_no_failure(tmp_path):
+    class SomebodyElseWrites(Site):
+        updated = disturbed = False
+
+        def do_updates(self, request):
+            self.updated = True
+            return super().do_updates(request)
+
+        def do_queries(self, request):
+            if self.updated and not self.disturbed:
+                self.disturbed = True
+                self.world = {id: self.new_number(number) for id, number in self.world.items()}
+            return super().do_queries(request)
+
+    site = SomebodyElseWrites(tmp_path)
+    with serving(site) as url:
+        report = verify(url, endpoints=["queries", "updates"])
+    assert report.failures == ()
+    assert site.disturbed
+
+
+@pytest.mark.parametrize("site_class", [Site, RowsFromMemory])
+def test_rows_that_the_verifier_changes_are_put_back(site_class, tmp_path, monkeypatch):
+    site = site_class(tmp_path)
+    before = dict(site.world), dict(site.fortunes)
+    with serving(site) as url, tables_of(site, monkeypatch) as database_url:
+        report = verify(url, endpoints=["db", "queries", "fortunes"], database_url=database_url)
+    assert report.passed == (site_class is Site)
+    assert (site.world, site.fortunes) == before

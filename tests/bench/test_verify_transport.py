@@ -21,9 +21,9 @@ def free_port() -> int:
 
 
 def test_a_server_that_is_not_there_ends_it_after_three_requests():
-    """Of those that need no rows, and of those that do: both are asked at once."""
+    """Of each lane, since all are asked at once; that of items has one endpoint only."""
     report = verify(f"http://127.0.0.1:{free_port()}")
-    asked = ("healthz", "plaintext", "json", "db", "queries", "cached-queries", "*")
+    asked = ("healthz", "plaintext", "json", "db", "queries", "cached-queries", "api/items", "*")
     assert [(failure.endpoint, failure.rule) for failure in report.failures] == [(name, "transport") for name in asked]
     assert "cannot connect" in report.failures[0].got
     assert report.failures[-1].got == "gave up after 3 requests in a row without an answer"
@@ -120,7 +120,7 @@ def test_a_server_that_takes_for_ever_is_given_up(site_class, tmp_path):
             report = verify(url, timeout_s=0.15)
         finally:
             site.over.set()
-    assert len(report.failures) == 2 * 3 + 1
+    assert len(report.failures) == 3 + 3 + 1 + 1
     assert {failure.got for failure in report.failures[:3]} == {"no complete answer within 0.15 s"}
 
 
@@ -173,22 +173,22 @@ def test_no_proxy_of_the_environment_is_used(tmp_path, monkeypatch):
         assert verify(url, endpoints=["healthz"]).passed
 
 
-def test_what_needs_no_rows_is_asked_beside_what_does(tmp_path):
+def test_what_needs_no_rows_is_asked_beside_what_does_and_items_beside_world(tmp_path):
     class Meeting(Site):
         def __init__(self, static_dir):
             super().__init__(static_dir)
-            self.both = threading.Barrier(2)
-            self.unmet = {"/plaintext", "/db"}
+            self.all = threading.Barrier(3)
+            self.unmet = {"/plaintext", "/db", "/api/items"}
 
         def answer(self, request):
             if request.path in self.unmet:
                 self.unmet.discard(request.path)
-                self.both.wait(timeout=20)  # or BrokenBarrierError, which is no answer
+                self.all.wait(timeout=20)  # or BrokenBarrierError, which is no answer
             return super().answer(request)
 
     with serving(Meeting(tmp_path)) as url:
-        report = verify(url, endpoints=["plaintext", "db"])
-    assert {check.endpoint for check in report.checks if check.passed} >= {"plaintext", "db"}
+        report = verify(url, endpoints=["plaintext", "db", "api/items"])
+    assert {check.endpoint for check in report.checks if check.passed} >= {"plaintext", "db", "api/items"}
     assert "transport" not in {failure.rule for failure in report.failures}
 
 

@@ -79,6 +79,7 @@ class Site:
         self.random = random.Random(11)
         self.world = {id: self.random.randint(1, 10_000) for id in range(1, 10_001)}
         self.cache: dict[int, int] | None = None
+        self.fortunes = dict(FORTUNES)
         self.items = {id: (f"Item {id}", id) for id in range(1, 25)}
         self.last_item = 24
         self.sleepers = 0
@@ -235,7 +236,7 @@ class Site:
         return Response(body=self.encoded(page), type="text/html; charset=utf-8")
 
     def fortune_rows(self) -> list[tuple[int, str]]:
-        rows = [*FORTUNES.items(), (0, "Additional fortune added at request time.")]
+        rows = [*self.fortunes.items(), (0, "Additional fortune added at request time.")]
         return sorted(rows, key=lambda row: row[1])
 
     def escaped(self, text: str) -> str:
@@ -395,7 +396,7 @@ class Site:
 
 
 class Tables:
-    """What the verifier reads past the application: the site's own memory."""
+    """What the verifier reads and changes past the application: the site's own memory."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -404,15 +405,34 @@ class Tables:
         return dict(self.site.world)
 
     def fortunes(self) -> list[tuple[int, str]]:
-        return list(FORTUNES.items())
+        return list(self.site.fortunes.items())
 
     def items(self) -> dict[int, tuple[str, int]]:
         return self.site.stored_items()
 
+    @contextmanager
+    def world_changed(self, *, every: int) -> Iterator[dict[int, int]]:
+        before = {id: number for id, number in self.site.world.items() if id % every == 0}
+        now = {id: number % 10_000 + 1 for id, number in before.items()}
+        self.site.world.update(now)
+        try:
+            yield now
+        finally:
+            self.site.world.update(before)
+
+    @contextmanager
+    def fortunes_changed(self) -> Iterator[list[tuple[int, str]]]:
+        before = dict(self.site.fortunes)
+        self.site.fortunes.update({id: message[::-1] for id, message in before.items()})
+        try:
+            yield self.fortunes()
+        finally:
+            self.site.fortunes.update(before)
+
     def sleeping(self) -> bool:
         return self.site.sleepers > 0
 
-    def alone(self) -> nullcontext[None]:
+    def alone(self, table: str) -> nullcontext[None]:
         return nullcontext()
 
 
@@ -563,6 +583,7 @@ def assert_reported(
             endpoints=[name for name in (endpoint, *others) if name != "*"],
             database_url=database_url,
             static_dir=static_dir,
+            data="memory",
             timeout_s=5,
         )
     reported = {f"{failure.endpoint}.{failure.rule}" for failure in report.failures}
