@@ -226,6 +226,9 @@ def run(
         result = json.loads(result_path.read_text(encoding="utf-8"))
         if not isinstance(result, dict) or {target.id for target in job.targets} != _answered(result):
             raise ValueError(f"{result_path.name} does not answer for the targets of the job")
+        requests_path = paths["requests_path"]
+        if inside is not None and requests_path and result.get("recorded") == "histograms":
+            inside.fetch([Path(requests_path).with_suffix(".histograms.parquet")])
     except (OSError, ValueError) as error:
         raise LoadFailedError(f"the load generator's answer cannot be used: {error}", log) from None
     finally:
