@@ -92,7 +92,12 @@ class Loaded:
         return account.accounts(deployment, self.snapshots)
 
     def rows(self) -> recorded.Rows:
-        """Every request."""
+        """Every request. Raises BenchError where there were more than are kept one by one: the first ones do not speak for all."""
+        if self.answer["recorded"] != "requests":
+            raise BenchError(
+                f"{self.requests.name}: more requests than are kept one by one, and this experiment takes all of them; "
+                "give it a shorter time in the claim's parameters"
+            )
         return recorded.read(self.requests)
 
 

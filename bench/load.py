@@ -137,7 +137,7 @@ class Inside(Protocol):
 
 @dataclass
 class Deadline:
-    """A moment on the monotonic clock that moves on with every step the generator takes."""
+    """A moment on the monotonic clock. It is set anew when the generator is ready and when it has measured; progress does not move it."""
 
     at: float
 
@@ -182,8 +182,9 @@ def run(
         argv = inside.load_command(job_path)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     spawned = session.spawn(argv, role="generator", cwd=ROOT, env=environment, log=log, cpus=cpus, pipes=True)
-    # Drains, ramps and requests that hang until their timeout come on top of the measured time.
-    allowance_s = 20.0 + 3 * len(job.targets) * (job.measure_s + job.warmup_s) + 2 * job.timeout_s * len(job.targets)
+    # Drains, ramps and requests that hang until their timeout come on top of the measured time. In a duet a target is left out once two
+    # timeouts, or as long as it is loaded, have been waited for it: what makes it more is a third, and the warm-up may have another.
+    allowance_s = 20.0 + len(job.targets) * (3 * (job.measure_s + job.warmup_s) + 4 * job.timeout_s)
     end_deadline_s = END_DEADLINE_S
     if job.beside is not None:
         allowance_s += job.beside.arrival_s + job.timeout_s
@@ -225,6 +226,9 @@ def run(
         result = json.loads(result_path.read_text(encoding="utf-8"))
         if not isinstance(result, dict) or {target.id for target in job.targets} != _answered(result):
             raise ValueError(f"{result_path.name} does not answer for the targets of the job")
+        requests_path = paths["requests_path"]
+        if inside is not None and requests_path and result.get("recorded") == "histograms":
+            inside.fetch([Path(requests_path).with_suffix(".histograms.parquet")])
     except (OSError, ValueError) as error:
         raise LoadFailedError(f"the load generator's answer cannot be used: {error}", log) from None
     finally:

@@ -4,6 +4,7 @@ A stack gets the fewest of `CANDIDATES` with which it does nearly as much as wit
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 CANDIDATES = (8, 32, 64)
 NEARLY = 0.02
@@ -17,6 +18,12 @@ def choose(rates_rps: Mapping[int, float | None]) -> int:
         return min(rates_rps)
     best = max(known.values())
     return min(connections for connections, rate in known.items() if rate >= (1 - NEARLY) * best)
+
+
+def rate(target: Mapping[str, Any]) -> float | None:
+    """The rate of one target in the engine's answer; None where it was left out: what it did until then it cannot keep up."""
+    found: float | None = None if target["left_out"] else target["rps"]
+    return found
 
 
 def target_id(deployment: str, connections: int) -> str:

@@ -25,7 +25,8 @@ def study(
 ) -> None:  # fmt: skip
     """Run and store in `folder`: requests/ and slices/ for each round and length, and slices.json, which names them.
 
-    `seconds` are for each stack, length and round. Raises BenchError.
+    `seconds` are for each stack, length and round. Raises BenchError, also where they give more requests than the engine keeps one by one:
+    slices without rows would look like slices without answers.
     """
     if len(stacks) < 2:
         raise BenchError("a ratio takes two stacks; name two or more")
@@ -63,11 +64,16 @@ def study(
                         measure_s=seconds, slice_s=length_ms / 1000, lead=0.0,
                         targets=[load.Target(id=one.id, endpoint=one.client, connections=connections) for one in deployments],
                     )  # fmt: skip
-                    load.run(
+                    answer = load.run(
                         session, job, folder=folder, name=name, log=folder / "logs" / f"{name}.log",
                         cpus=budget.load_cpus if budget.pinned else (), work=session.scratch,
                         on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
                     )  # fmt: skip
+                    if answer["recorded"] != "requests":
+                        raise BenchError(
+                            f"slices of {length_ms:g} ms: more requests came than are kept one by one, and the ratios are made "
+                            "of all of them; give fewer --seconds, or fewer stacks"
+                        )
                     jobs.append({"name": name, "round": round_, "length_ms": length_ms})
                     described = {
                         "scenario": scenario.name, "connections": connections, "seconds": seconds, "seed": seed, "jobs": jobs,

@@ -84,7 +84,7 @@ def measured(
 ) -> dict[str, Any]:  # fmt: skip
     """The record of a trial from the generator's answer for its target and the accounts kept beside it.
 
-    Without one correct answer, or where it fell silent, it is a failed trial: there is no rate to state. Errors beside correct answers are
+    Without one correct answer, or where it was left out, it is a failed trial: there is no rate to state. Errors beside correct answers are
     kept and flagged. `is_even`: see `Scenario`; without it shares of the workers are kept, and not judged.
     """
     kept = {
@@ -117,7 +117,7 @@ def measured(
     elif answer.get("left_out"):
         record |= {
             "status": "failed",
-            "reason": f"stopped answering after {answer['requests']} requests; {next(iter(answer['problems']), '')}",
+            "reason": f"given up after {answer['requests']} requests; {next(iter(answer['problems']), '')}",
             "rps": None,
         }
     return record

@@ -15,6 +15,10 @@ from loadtests.measured import Measured
 from loadtests.rows import Phase, Window, clock
 
 _PROGRESS_S = 0.5
+PATIENCE = 2.0
+"""For how many timeouts in all the slices of one target of a duet are waited for, or for as long as it is loaded where that is more.
+`bench.load` allows a job the time for it.
+"""
 
 
 class Crew(Protocol):
@@ -52,7 +56,7 @@ class Crew(Protocol):
 
 def conduct(crew: Crew, control: Control) -> Measured:
     """Carry out the crew's job. Blocks the calling greenlet only; `Stopped` thrown into it ends the job with what is recorded."""
-    stopped, crowd, left_out = False, crowd_of(crew.job), set[int]()
+    stopped, crowd, left_out = False, crowd_of(crew.job), dict[int, str]()
     try:
         gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
         crew.begin()
@@ -88,9 +92,9 @@ def conduct(crew: Crew, control: Control) -> Measured:
         if crowd is not None:
             crowd.close()
     measured = crew.finish(stopped=stopped)
-    for target in left_out:
+    for target, why in left_out.items():
         measured.sides[target].left_out = True
-        measured.sides[target].problems.insert(0, f"no answer within {crew.job.timeout_s:g} s: left out from then on")
+        measured.sides[target].problems.insert(0, f"{why}: left out from then on")
     if crowd is not None:
         measured.beside, measured.arrival = crowd.summary(), int(crew.job.warmup_s > 0)
     return measured
@@ -103,19 +107,29 @@ def _gather(crew: Crew, crowd: Crowd) -> None:
     crowd.settle()
 
 
-def _measure(crew: Crew, control: Control, left_out: set[int]) -> None:
-    """Window after window. Whoever falls silent in a duet is `left_out` from then on: to wait for it in each slice would take too long."""
+def _measure(crew: Crew, control: Control, left_out: dict[int, str]) -> None:
+    """Window after window. Whoever falls silent in a duet is `left_out` from then on, with the reason: to wait for it in each slice would
+    take too long. So is who answers, but leaves some requests unanswered in slice after slice: each time all wait for the timeout.
+    """
     job, targets = crew.job, range(len(crew.job.targets))
     if job.mode == "duet":
         assert job.slice_s is not None
         rounds = max(1, round(job.measure_s / job.slice_s))
         times = duet.multiples(job.slice_s, rounds, [crew.turn_s(target) for target in targets])
+        waited_s = [0.0] * len(targets)
         for number, (target, length) in enumerate(duet.visits(len(targets), rounds, job.seed, times)):
             if target in left_out:
                 continue
-            crew.window(target, "measure", number, length * job.slice_s, job.lead)
+            began_s, seconds = clock(), length * job.slice_s
+            crew.window(target, "measure", number, seconds, job.lead)
+            took_s = clock() - began_s
+            if took_s >= job.timeout_s:  # what took less was slow, and not lost
+                waited_s[target] += took_s - seconds
             if crew.silent(target):
-                left_out.add(target)
+                left_out[target] = f"no answer within {job.timeout_s:g} s"
+            elif waited_s[target] > max(job.measure_s, PATIENCE * job.timeout_s):
+                lost = f"some requests in slice after slice had no answer within {job.timeout_s:g} s"
+                left_out[target] = f"{lost}, and to wait for them took {waited_s[target]:.0f} s"
     else:
         for target in targets:
             control.emit("window", target=job.targets[target].id)

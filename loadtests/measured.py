@@ -45,7 +45,7 @@ class Side:
     unanswered_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """Open loop that was stopped: when those arrivals were due that had no answer yet, from the start of their window."""
     left_out: bool = False
-    """duet: it fell silent, and was not loaded any more."""
+    """duet: it fell silent, or left requests unanswered in slice after slice, and was not loaded any more."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -73,7 +73,7 @@ class OpenLoop:
         self._drained.clear()
         self._pool.drive(self)
         self._pool.on_sweep = self._expire
-        alarm = Alarm(lambda: self._arrive(alarm))
+        alarm = Alarm(lambda: self._arrive(alarm, window))
         alarm.set(self._due[0])
         try:
             self._drained.wait()
@@ -101,7 +101,7 @@ class OpenLoop:
         self._due = []
         return False
 
-    def _arrive(self, alarm: Alarm) -> None:
+    def _arrive(self, alarm: Alarm, window: Window) -> None:
         free = self._free
         while self._next < len(self._due) or self._draw():
             intended = self._due[self._next]
@@ -120,6 +120,12 @@ class OpenLoop:
         self._all_came = True
         if not self._unanswered:
             self._drained.set()
+        # What is waited for from now on is the drain, which may take as long as the timeout and costs hardly any CPU.
+        now_s = clock()
+        if now_s >= window.end_s:
+            window.read_cpu(now_s)
+        else:
+            alarm.set(window.end_s)
 
     def _break_off(self) -> None:
         """Note who has no answer: nobody, where the run has come to its end. What is in flight is closed, so that it stays so."""

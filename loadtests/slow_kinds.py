@@ -39,6 +39,11 @@ class Reader(Slow):
         if self.outcome is None:
             self._watcher.start(self._readable)
 
+    def _answered(self) -> None:
+        if not self.hurried:
+            self._settle()  # an answer that comes in one read: in place and at its end at once, and it arrives only once
+        super()._answered()
+
 
 class Dripper(Slow):
     """Sends its request at its rate; in place once it has sent what goes out at once."""

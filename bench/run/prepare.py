@@ -145,7 +145,7 @@ def run_pilot(context: Context, scenario: Scenario, ready: Sequence[Deployment])
         cpus=plan.budget.pins("generator"), work=context.session.scratch,
         on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
     )  # fmt: skip
-    rates = pilot.read([one.id for one in ready], {target["id"]: target["rps"] for target in answer["targets"]})
+    rates = pilot.read([one.id for one in ready], {target["id"]: pilot.rate(target) for target in answer["targets"]})
     said: dict[str, Any] = {}
     for one in ready:
         stack = one.planned.stack.id

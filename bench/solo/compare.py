@@ -170,9 +170,9 @@ def _why_none(a: str, b: str, found: dict[str, Any]) -> str:
     none = [letter for letter in (a, b) if not found["targets"][ord(letter) - ord("A")]["requests"]]
     if none:
         return f"no ratio: {' and '.join(none)} gave no right answer"
-    silent = [letter for letter in (a, b) if found["targets"][ord(letter) - ord("A")]["left_out"]]
-    if silent:
-        return f"no ratio: {' and '.join(silent)} fell silent"
+    out = [letter for letter in (a, b) if found["targets"][ord(letter) - ord("A")]["left_out"]]
+    if out:
+        return f"no ratio: {' and '.join(out)} left out"
     if found["starts"] == 1:
         return "no ratio: it takes two completed starts"
     if found["stopped"]:

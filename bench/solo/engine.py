@@ -24,7 +24,7 @@ def tried(
         session, [place for place, _ in several], mode="duet", connections=0, seconds=TRIED_S, timeout_s=min(timeout_s, TRIED_TIMEOUT_S),
         slice_s=0.1, each=[count for _, count in several], generators=generators,
     )  # fmt: skip
-    rates = [target["rps"] for target in answer["targets"]]
+    rates = [pilot.rate(target) for target in answer["targets"]]
     width = len(pilot.CANDIDATES)
     by_place = [
         dict(zip(pilot.CANDIDATES, rates[start : start + width], strict=True)) for start in range(0, len(rates), width)

@@ -19,7 +19,7 @@ from loadtests.workers.parcel import Parcel
 from loadtests.workers.share import check, share
 
 EXCHANGES = 12
-"""Messages there and back before the job, from which a clock is read; every window adds one."""
+"""Messages there and back before the job, from which a clock is read; every window that is over within 5 s adds one."""
 GUARD_S = 0.002
 """From an order to its start, at least: for the order to arrive and for the worker to be ready."""
 UNCERTAINTIES = 4

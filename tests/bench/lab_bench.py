@@ -114,5 +114,5 @@ def answer(job: load.Job, **of_target: Any) -> dict[str, Any]:
             }
             for one in job.targets
         ],
-        "generator": {"cpu_share": 0.2}, "origin_s": 0.0, "beside": None,
+        "generator": {"cpu_share": 0.2}, "origin_s": 0.0, "beside": None, "recorded": "requests",
     }  # fmt: skip

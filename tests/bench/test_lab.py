@@ -110,6 +110,13 @@ def test_loads_have_names_and_seeds_of_their_own(bench: Bench, arms: tuple[Plann
     assert len({one.seed for one in bench.jobs.values()}) == 3
 
 
+def test_of_requests_that_were_not_all_kept_no_figure_is_made(bench: Bench) -> None:
+    bench.answer = lambda name, job: ({**answer(job), "recorded": "histograms"}, [])
+    loaded = bench.lab.load(job(), name="x")
+    with pytest.raises(BenchError, match=r"x\.parquet: more requests than are kept .* give it a shorter time"):
+        loaded.rows()
+
+
 def test_rows_are_read_by_target_and_phase(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     write_rows(

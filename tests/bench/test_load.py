@@ -130,6 +130,7 @@ class Elsewhere:
 
     def __init__(self, root: Path, heard: Heard, pid: int | None) -> None:
         self.root, self.heard, self.pid = root, heard, pid
+        self.fetched: list[Path] = []
 
     def there(self, path: Path) -> Path:
         return self.root / path.relative_to("/")
@@ -147,6 +148,7 @@ class Elsewhere:
 
     def fetch(self, written: list[Path]) -> None:
         self.heard.calls.append(("fetch", [path.suffix for path in written]))
+        self.fetched += written
         for path in written:
             if self.there(path).exists():
                 self.there(path).rename(path)
@@ -166,6 +168,23 @@ def test_a_generator_elsewhere_is_brought_its_job_and_what_it_wrote_is_fetched(
     assert told == {None}, (
         "a process that nobody here sees has no number here, least of all that of the command that waits for it"
     )
+
+
+def test_histograms_of_requests_that_were_not_kept_are_fetched_as_well(
+    play: Callable[..., dict[str, Any]], heard: Heard, tmp_path: Path
+) -> None:
+    kept = '"generator": {}}'
+    more = PLAYER.replace(kept, '"generator": {}, "recorded": "histograms"}')
+    assert more != PLAYER
+    elsewhere = Elsewhere(tmp_path / "there", heard, None)
+    play(ALL_WELL, before=more, inside=elsewhere)
+    names = ["0-db.parquet", "0-db.parquet", "0-db.result.json", "0-db.histograms.parquet"]
+    assert [path.name for path in elsewhere.fetched] == names
+    assert elsewhere.fetched[-1].parent == tmp_path / "run" / "requests"
+    requests = [{"method": "GET", "path": "/", "headers": {}}]
+    elsewhere.fetched.clear()
+    play(ALL_WELL, before=more, inside=elsewhere, scenario=None, requests=requests)
+    assert [path.suffix for path in elsewhere.fetched] == [".json"], "nothing was to be stored but the result"
 
 
 def test_a_generator_that_is_not_where_it_was_planned_measures_nothing(

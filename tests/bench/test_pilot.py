@@ -20,6 +20,12 @@ def test_the_fewest_that_do_nearly_as_much_are_taken(rates: dict[int, float | No
     assert pilot.choose(rates) == chosen
 
 
+def test_who_was_left_out_has_no_rate_to_choose_by() -> None:
+    assert pilot.rate({"rps": 90.0, "left_out": False}) == 90.0
+    assert pilot.rate({"rps": None, "left_out": False}) is None
+    assert pilot.rate({"rps": 90.0, "left_out": True}) is None, "some good slices, and then none"
+
+
 def test_answers_are_read_back_by_deployment() -> None:
     rates = {pilot.target_id("0-a-0", 8): 5.0, pilot.target_id("0-a-0", 32): None, pilot.target_id("0-b-0", 64): 7.0}
     assert pilot.read(["0-a-0", "0-b-0"], rates) == {

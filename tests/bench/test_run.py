@@ -55,6 +55,8 @@ class FakeLoad:
         self.jobs: list[load.Job] = []
         self.names: list[str] = []
         self.rps: dict[str, float] = {}
+        self.left_out: set[str] = set()
+        """Targets that fall silent after some good slices."""
         self.overhead_s = 1.0
         self.before: Callable[[str], None] = lambda name: None
         """Called with the job's name before anything is answered."""
@@ -78,7 +80,7 @@ class FakeLoad:
         return {
             "id": name, "requests": round(rate * job.measure_s), "errors": {} if rate else {"status": 9}, "bytes": 1,
             "seconds": job.measure_s, "rps": rate, "connections": 32, "window_requests": 1, "slices": 20,
-            "latency_ms": {"p50": 1.0} if job.mode == "open" else None, "late_ms": None,
+            "latency_ms": {"p50": 1.0} if job.mode == "open" else None, "late_ms": None, "left_out": name in self.left_out,
         }  # fmt: skip
 
 
@@ -634,6 +636,17 @@ def test_a_pilot_chooses_connections_once_and_the_run_keeps_them(world: Callable
     header = read_run(one.context.store.folder).header["pilot"]
     assert header["json"][ANT] == {"connections": 32, "rps": {"8": 50.0, "32": 99.0, "64": 100.0}}
     one.check_complete()
+
+
+def test_connections_under_which_a_stack_falls_silent_are_not_chosen(world: Callable[..., World]) -> None:
+    one = world([JSON], pilot_s=0.3)
+    ant = "0-ant--plain--direct-0"
+    one.load.rps |= {f"{ant}|8": 50.0, f"{ant}|32": 99.0, f"{ant}|64": 500.0}
+    one.load.left_out = {f"{ant}|64"}
+    run.run_blocks(one.context)
+    assert one.context.connections[ANT, "json"] == 32
+    header = read_run(one.context.store.folder).header["pilot"]
+    assert header["json"][ANT] == {"connections": 32, "rps": {"8": 50.0, "32": 99.0, "64": None}}
 
 
 def test_a_run_that_is_taken_up_again_has_its_null_server_and_the_pilots_that_were_to_come(

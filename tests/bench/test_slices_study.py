@@ -38,6 +38,8 @@ class World:
     database: Database = field(default_factory=lambda: Database(url="postgresql://there"))
     breaks_at: int | None = None
     """The number of the load that fails."""
+    overflows_at: int | None = None
+    """That of the load with more requests than are kept one by one."""
 
     def study(self, **changes: Any) -> None:
         given: dict[str, Any] = {
@@ -96,7 +98,7 @@ def world(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         if len(made.jobs) - 1 == made.breaks_at:
             raise LoadFailedError("the load generator ended early", how["log"])
         _store(job, folder, name)
-        return {}
+        return {"recorded": "histograms" if len(made.jobs) - 1 == made.overflows_at else "requests"}
 
     monkeypatch.setattr(slices, "Session", lambda: nullcontext(SimpleNamespace(scratch=tmp_path / "scratch")))
     monkeypatch.setattr(slices, "open_site", open_site)
@@ -215,6 +217,15 @@ def test_a_load_that_fails_leaves_those_before_it_to_be_read_and_nothing_running
     assert world.launcher.up == []
     assert [job["name"] for job in world.described()["jobs"]] == [one[1] for one in world.work if one[0] == "load"][:4]
     assert analysis.rates(world.folder)["round"].nunique() == 2
+
+
+def test_a_load_of_which_not_all_requests_are_kept_is_no_part_of_the_study(world: World) -> None:
+    """Slices beyond the kept ones have no rows, and would be read as slices without answers."""
+    world.overflows_at = 2
+    with pytest.raises(BenchError, match=r"slices of \d+ ms: more requests came than are kept .* give fewer --seconds"):
+        world.study()
+    assert world.kinds()[-1] == "stop"
+    assert [job["name"] for job in world.described()["jobs"]] == [one[1] for one in world.work if one[0] == "load"][:2]
 
 
 def test_a_database_that_cannot_be_reached_by_address_is_not_settled(world: World) -> None:

@@ -82,11 +82,11 @@ def test_only_percentiles_that_lateness_can_have_moved_are_kept_from_comparison(
     assert (record["late"], record["flags"]) == (["p99"], ["generator-late"])
 
 
-def test_who_fell_silent_has_no_rate(named: dict[str, Any]) -> None:
+def test_who_was_left_out_has_no_rate(named: dict[str, Any]) -> None:
     why = "no answer within 10 s: left out from then on"
     record = measured(named, answer(errors={"timeout": 32}, left_out=True, problems=[why]))
     assert (record["status"], record["rps"], record["requests"]) == ("failed", None, 120)
-    assert record["reason"] == f"stopped answering after 120 requests; {why}"
+    assert record["reason"] == f"given up after 120 requests; {why}"
 
 
 @pytest.mark.parametrize(

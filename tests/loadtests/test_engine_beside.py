@@ -24,7 +24,10 @@ LARGE = 6_000_000
 
 
 class Pages:
-    """Serves by path, with a thread for each connection, or `alone`: one connection at a time, to its end, as a sync worker does."""
+    """Serves by path, with a thread for each connection, or `alone`: one connection at a time, to its end, as a sync worker does.
+
+    The first who asks for /busy is turned away, the others are never answered.
+    """
 
     def __init__(self, *, alone: bool = False, cut_every: int = 0) -> None:
         self._cut_every = cut_every
@@ -63,6 +66,11 @@ class Pages:
                     sock.sendall(head(LARGE) + bytes(LARGE // 2 if cut else LARGE))
                     if cut:
                         return
+                elif path == "/busy":
+                    if self.paths.count("/busy") > 1:
+                        sock.recv(1)  # until the client goes
+                        return
+                    sock.sendall(head(0, status=b"503 Service Unavailable"))
                 else:
                     sock.sendall(GOOD if not once else GOOD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
                 if once:
@@ -147,6 +155,14 @@ def test_truncated_answers_are_counted(pages: Any, beside: Any) -> None:
     crowd = beside(pages(cut_every=3).port, "readers", 9, path="/large", rate_bytes_s=40_000.0).result["beside"]
     assert crowd["outcomes"] == {"completed": 6, "truncated": 3}
     assert crowd["held_s"]["truncated"]["min"] > 0
+
+
+def test_a_reader_whose_answer_ends_at_once_arrives_once(pages: Any, beside: Any) -> None:
+    """Else it would count for the one who is still on the way as well, and nobody would wait for that one."""
+    crowd = beside(pages().port, "readers", 2, path="/busy", settle_s=0.3, finish_s=0.2).result["beside"]
+    assert crowd["outcomes"] == {"rejected": 1, "unfinished": 1}
+    assert (crowd["connected"], crowd["first_byte"], crowd["settled"]) == (2, 1, 1)
+    assert (crowd["settled_s"], crowd["on_the_way"]) == (None, 1)
 
 
 def test_readers_starve_a_server_of_one_at_a_time_and_no_other(pages: Any, beside: Any) -> None:

@@ -113,6 +113,23 @@ def test_who_falls_silent_is_left_out(serve: Any, load: Any) -> None:
     assert left["problems"] == ["no answer within 0.3 s: left out from then on"]
 
 
+def test_who_leaves_requests_unanswered_in_slice_after_slice_is_left_out(serve: Any, load: Any) -> None:
+    """It answers others, so it is not silent; to wait for the timeout in each of 40 slices would take 40 s."""
+    good, bad = serve(lambda number: [GOOD]), serve(lambda number: [HANG] if number % 50 == 49 else [GOOD])
+    outcome = load(good.port, bad.port, mode="duet", slice_s=0.02, measure_s=0.8, timeout_s=1.0)
+    told, left = outcome.targets
+    assert (told["left_out"], told["slices"], told["errors"], told["problems"]) == (False, 40, {}, [])
+    assert told["rps"] > 0
+    assert left["left_out"] is True
+    assert left["slices"] < 40
+    assert left["requests"] > 0
+    windows = [one for one in outcome.measured.recorder.windows if one.target == 1]
+    waited = sum(one.drained_s - one.start_s >= 1.0 for one in windows)
+    assert 1 <= waited <= 3, "two timeouts, and what is under way then"
+    assert waited <= left["errors"]["timeout"] <= 4 * waited
+    assert left["problems"][0].startswith("some requests in slice after slice had no answer within 1 s, and to wait")
+
+
 def test_a_slow_target_gets_longer_slices_and_no_more_time() -> None:
     assert multiples(0.1, 30, [0.001, 0.01, 0.055, None, 9.0]) == [1, 1, 6, 1, 30]
     assert multiples(0.1, 30, [0.0098, 0.0102, 0.0099]) == [2, 2, 2], "near equals alike, whoever is the slower one"

@@ -128,6 +128,17 @@ def test_what_cannot_be_sent_is_timed_out_and_counted_not_dropped(serve: Any, lo
     assert outcome.first["requests"] == 0
 
 
+def test_the_generators_cpu_is_read_as_the_window_ends_and_not_after_the_drain(serve: Any, load: Any) -> None:
+    """Waiting for one answer until the timeout costs nothing: a share over that time would look like a generator with CPU to spare."""
+    server = serve(lambda number: [GOOD] if number < 49 else [HANG])
+    outcome = load(server.port, mode="open", rate_rps=100.0, measure_s=0.5, timeout_s=2.0)
+    window = outcome.measured.recorder.windows[-1]
+    assert (outcome.first["requests"], outcome.first["errors"]) == (49, {"timeout": 1})
+    assert window.drained_s - window.start_s > 2.0
+    assert window.end_s <= window.cpu_until_s < window.start_s + 1.5
+    assert outcome.first["generator_cpu"] == pytest.approx(window.cpu_s / (window.cpu_until_s - window.start_s))
+
+
 def test_connections_take_turns(serve: Any, load: Any) -> None:
     """So that a server with several workers is loaded as its many clients would, also at a low rate."""
     server = serve(lambda number: [GOOD])
