@@ -41,7 +41,7 @@ class Session:
         self._part, self._parts = part, parts
         self.origin_s = clock()
         self.requests = requests_of(job)
-        self.recorder = Recorder(keep_rows=job.keep_requests)
+        self.recorder = Recorder(keep_rows=job.keep_requests, stages=job.stages)
         allow_files(sum(target.connections for target in job.targets) + 64)
         self.steps = Steps()
         self._journeys = [journey_of(job, request) for request in self.requests]
