@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from loadtests.durations import Histogram
 from loadtests.errors import Fault
 from loadtests.rows import ROW, Window
+from loadtests.stages import Stage
+from loadtests.sums import StageSums, StepSums, right_rows, timed_rows
 
 SPILL_ROWS = 1 << 12
 """Adding up so many takes well under a millisecond: the event loop is not away for longer."""
@@ -38,9 +40,7 @@ class Account:
 
     def add(self, rows: NDArray[np.void], window: Window) -> None:
         """Add `rows`, all of them `window`'s."""
-        right = rows["fault"] == Fault.OK
-        if not window.keeps_late:
-            right &= (rows["end_s"] >= window.counted_s) & (rows["end_s"] < window.end_s)
+        right = right_rows(rows, window)
         self.requests += int(right.sum())
         self.answered += int((rows["status"] > 0).sum())
         self.bytes += int(rows["bytes"][right].sum())
@@ -65,7 +65,7 @@ class Second:
 class Beyond:
     """Takes the rows after number `first`; `accounts` by the number of their window, measuring windows only."""
 
-    def __init__(self, *, first: int) -> None:
+    def __init__(self, *, first: int, stages: Sequence[Stage] = ()) -> None:
         self.first = first
         self.taken = 0
         self.block = np.zeros(SPILL_ROWS, ROW)
@@ -75,6 +75,11 @@ class Beyond:
         self.failing: dict[int, Histogram] = {}
         """By target, how long those took whose latency does not count: Locust's own statistics show them too."""
         self.seconds: list[Second] = []
+        self.stages: dict[int, StageSums] = {}
+        """By target, where the load has stages."""
+        self.steps: dict[int, StepSums] = {}
+        """By target, of a journey."""
+        self._stages = stages
         self._open: dict[int, tuple[int, Histogram]] = {}
         self._right: dict[int, int] = {}
         self._window = 0
@@ -101,6 +106,12 @@ class Beyond:
 
     def _add(self, rows: NDArray[np.void], window: Window) -> None:
         self.accounts.setdefault(self._window, Account()).add(rows, window)
+        if self._stages:
+            if window.target not in self.stages:
+                self.stages[window.target] = StageSums(len(self._stages))
+            self.stages[window.target].add(rows, window, self._stages, latency=window.keeps_late)
+        if rows["step"].max() >= 0:  # of a journey
+            self.steps.setdefault(window.target, StepSums()).add(rows, right_rows(rows, window))
         timed = timed_rows(rows)
         if len(timed) < len(rows):
             failed = rows[(rows["fault"] != Fault.OK) & (rows["fault"] != Fault.TIMEOUT)]
@@ -125,9 +136,3 @@ class Beyond:
             histogram.clear()
         self._open[target], self._right[target] = (second, histogram), 0
         return histogram
-
-
-def timed_rows(rows: NDArray[np.void]) -> NDArray[np.void]:
-    """Those whose latency counts: right answers, and timeouts, without which a stalling server would look fast."""
-    timed: NDArray[np.void] = rows[(rows["fault"] == Fault.OK) | (rows["fault"] == Fault.TIMEOUT)]
-    return timed

@@ -32,9 +32,16 @@ class Load:
     def __init__(self, environment: Environment) -> None:
         options: Any = environment.parsed_options
         request = scenario.resolve(options.scenario, _parameters(options.parameter or []))
+        if request.journey is not None:
+            # Its path alone, sent again and again, would be another load, of which any answer is right.
+            file = f"loadtests/journeys/{request.journey.replace('-', '_')}.py"
+            raise LoadError(f"{request.name} is a journey: locust -f {file}")
         host = environment.host or options.host or ""
         if not host and not options.unix:
             raise LoadError("name a target: --host http://127.0.0.1:PORT, or --unix PATH")
+        for name, value in (("--rate", options.rate), ("--request-timeout", options.request_timeout)):
+            if value is not None and not 0 < value < float("inf"):
+                raise LoadError(f"{name} must be above 0, got {value}")
         self.pool = Pool(
             address=address.from_url(host, options.unix or None),
             request=request,
@@ -42,8 +49,6 @@ class Load:
             recorder=Recorder(),
             timeout_s=options.request_timeout,
         )
-        if options.rate is not None and not 0 < options.rate < float("inf"):
-            raise LoadError(f"--rate must be above 0, got {options.rate}")
         self.loop: ClosedLoop | EndlessLoop = (
             ClosedLoop(self.pool)
             if options.rate is None

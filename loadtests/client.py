@@ -179,17 +179,19 @@ class Client:
             raise LoadError(f"method {method!r}: one of {', '.join(METHODS)}")
         if not path.startswith("/"):
             raise LoadError(f"{path!r}: a path begins with /; the host is Locust's --host, or the job's target")
-        fields = {"Host": self._host, **given}
+        # Names are the same in any case, and each goes out once: what is given counts, but for the length, which is the body's.
+        fields = {"host": ("Host", self._host)}
         if kind:
-            fields.setdefault("Content-Type", kind)
-        if content or method in ("POST", "PUT", "PATCH"):
-            fields["Content-Length"] = str(len(content))
+            fields["content-type"] = ("Content-Type", kind)
         if self.cookies:
-            fields["Cookie"] = "; ".join(f"{key}={value}" for key, value in self.cookies.items())
-        for key, value in fields.items():
+            fields["cookie"] = ("Cookie", "; ".join(f"{key}={value}" for key, value in self.cookies.items()))
+        fields |= {key.lower(): (key, value) for key, value in given.items()}
+        if content or method in ("POST", "PUT", "PATCH"):
+            fields["content-length"] = ("Content-Length", str(len(content)))
+        for key, value in fields.values():
             if re.search(r"[\r\n\0]|[^\0-\xff]", f"{key}{value}"):
                 raise LoadError(f"header {key!r}: {value!r} has a line break or what is not Latin-1")
-        lines = "".join(f"{key}: {value}\r\n" for key, value in fields.items())
+        lines = "".join(f"{key}: {value}\r\n" for key, value in fields.values())
         target = quote(path, safe="/?&=%+,:;@~!$*()[]'")
         return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + content
 

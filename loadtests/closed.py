@@ -105,8 +105,7 @@ class ClosedLoop:
         self._alarm = Alarm(self._ring)
         self._place = {connection: self._part + self._parts * place for place, connection in enumerate(connections)}
         for connection, place in self._place.items():
-            # Thinking users do not all begin with their thought at the same point.
-            first_s = self._pause_s() * self._rng.random() if self._think_s else 0.0
+            first_s = self._first_pause_s() if self._think_s else 0.0
             after_s = max(first_s, place // at_once * gap_s, _joins_s(self._stages, place))
             heapq.heappush(self._due, (window.start_s + after_s, next(self._number), connection))
         self._ring()
@@ -117,6 +116,12 @@ class ClosedLoop:
             if self._think_s and self._think == "exponential"
             else self._think_s
         )
+
+    def _first_pause_s(self) -> float:
+        """What is left of a thought in which a user is found at the start: not all begin theirs then. A constant one has as much left as it
+        has behind it, anything up to the whole; an exponential one has as much left as it ever had, since it knows no age.
+        """
+        return self._pause_s() if self._think == "exponential" else self._think_s * self._rng.random()
 
     def _wait(self, connection: Connection, until_s: float) -> None:
         if self._stages and self._window is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 
 
 class Stopped(Exception):
@@ -71,3 +71,26 @@ def emit(out_fd: int, event: str, **fields: Any) -> None:
         os.write(out_fd, json.dumps({"event": event, **fields}).encode() + b"\n")
     except OSError:
         return
+
+
+def shielded[T](call: Callable[[], T]) -> T:
+    """What `call` returns or raises, run to its end though the calling greenlet be told to stop meanwhile: there is nothing left to cut
+    short. Blocks that greenlet only.
+    """
+    done: Any = AsyncResult()
+
+    def work() -> None:
+        try:
+            done.set(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    gevent.spawn(work)
+    while True:
+        try:
+            result: T = done.get()
+        except Stopped:
+            if isinstance(done.exception, Stopped):
+                raise  # the call's own
+        else:
+            return result

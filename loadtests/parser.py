@@ -38,7 +38,7 @@ class Head:
 
 
 class Heads:
-    """What the heads seen so far meant, for one request of one target. `judge` is asked once for each different head."""
+    """What the heads seen so far meant, for one request of one target. `judge` is asked once for each different head of an answer."""
 
     __slots__ = ("judge", "known")
 
@@ -53,8 +53,10 @@ class Heads:
         if not reading.head_complete:
             raise Malformed("incomplete head")
         head = reading.head()
+        if head.status < 200:  # the answer itself is still to come, or there is none
+            return head, reading
         head = replace(head, fault=self.judge(head))
-        if head.length is not None and head.status >= 200:
+        if head.length is not None:
             if len(self.known) >= REMEMBERED_HEADS:
                 self.known.clear()
             self.known[raw] = head

@@ -7,13 +7,14 @@ counted from the job's start only when handed out.
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtests.beyond import Beyond
 from loadtests.rows import ROW, Phase, Window, clock
+from loadtests.stages import Stage
 
 __all__ = ["BLOCK_ROWS", "ROW", "Phase", "Recorder", "Window", "clock"]
 
@@ -25,11 +26,12 @@ BLOCK_ROWS = 1 << 16
 class Recorder:
     """Rows of `ROW`, in the order in which requests ended, and the windows they belong to.
 
-    After about `keep_rows` rows (in whole blocks) further ones are added up in `beyond`, and their memory is used again.
+    After about `keep_rows` rows (in whole blocks) further ones are added up in `beyond`, for each of the `stages` that windows have too,
+    and their memory is used again.
     """
 
-    def __init__(self, keep_rows: int | None = None) -> None:
-        self._keep_rows = keep_rows
+    def __init__(self, keep_rows: int | None = None, stages: Sequence[Stage] = ()) -> None:
+        self._keep_rows, self._stages = keep_rows, stages
         self.windows: list[Window] = []
         self._blocks: list[NDArray[np.void]] = []
         self._dropped = 0
@@ -61,7 +63,7 @@ class Recorder:
         if self._keep_rows is not None and kept >= self._keep_rows:
             self.settle()
             if self.beyond is None:
-                self.beyond = Beyond(first=kept)
+                self.beyond = Beyond(first=kept, stages=self._stages)
             block = self.beyond.block
         else:
             block = np.zeros(BLOCK_ROWS, ROW)

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from loadtests import parquet
 from loadtests.batches import whole_turns
-from loadtests.beyond import Account, Beyond, timed_rows
+from loadtests.beyond import Account, Beyond
 from loadtests.durations import Durations, Histogram
 from loadtests.errors import FAULT_NAMES, Fault
 from loadtests.job import Job
 from loadtests.measured import Measured
 from loadtests.parquet import numbers, words
 from loadtests.recorder import Window, clock
+from loadtests.sums import StageSums, StepSums, places, timed_rows
 
 ENGINE = "forkloop-load 1"
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999}
@@ -128,7 +129,6 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         seconds = sum(_seconds(window, account.last_end_s) for window, account in mine)
     requests = sum(account.requests for account in accounts)
     faults = sum((account.faults for account in accounts), np.zeros(len(Fault), np.int64))
-    faults[Fault.OK] = 0
     latency = _latency_ms(table, measured, number) if late is not None else None
     offered_s = job.measure_s if not measured.stopped else sum(max(one.end_s - one.start_s, 0.0) for one in windows)
     return {
@@ -137,7 +137,7 @@ def _summary(job: Job, measured: Measured, table: Table, number: int) -> dict[st
         "seconds": seconds,
         "rps": requests / seconds if seconds else None,
         "batches": _batches(job, table, measured, number),
-        "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count},
+        "errors": _errors(faults),
         "problems": side.problems,
         "bytes": sum(account.bytes for account in accounts),
         "connects": side.connecting.count,
@@ -168,7 +168,7 @@ def _beside(job: Job, measured: Measured, table: Table) -> dict[str, Any] | None
     faults = np.bincount(rows["fault"], minlength=len(Fault))
     arrival = {
         "requests": int(faults[Fault.OK]),
-        "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count and fault},
+        "errors": _errors(faults),
         "latency_ms": latency_ms(rows) if job.mode == "open" else None,
     }
     return {**measured.beside, "arrival": arrival}
@@ -194,37 +194,38 @@ def _unsafe(latency: Mapping[str, float | int | None], late: Durations) -> list[
     return found
 
 
-def _stages(job: Job, measured: Measured, table: Table, number: int) -> list[dict[str, Any]] | None:
-    """What was offered and answered stage by stage; None where requests were not kept one by one.
+def _stages(job: Job, measured: Measured, table: Table, number: int) -> list[dict[str, Any]]:
+    """What was offered and answered stage by stage.
 
     In the open loop a request belongs to the stage in which it was due, however late it was answered; in the closed loop to the one in
     which it ended. Rates are of the time that a stage lasted: it may have been cut off, or never have begun.
     """
-    if measured.recorder.beyond is not None:
-        return None
-    is_open = job.mode == "open"
+    beyond, is_open = measured.recorder.beyond, job.mode == "open"
     mine = [window for window in table.windows if window.target == number and window.phase == "measure"]
     rows = table.rows[(table.target == number) & table.measuring]
+    sums, own = StageSums(len(job.stages)), np.zeros(0, np.intp)
+    if mine:
+        own = sums.add(rows, mine[0], job.stages, latency=is_open and beyond is not None)
+    if beyond is not None and number in beyond.stages:
+        sums.absorb(beyond.stages[number].pack())
+    # Those without an answer were due all the same: they are in what was offered.
+    waiting = np.bincount(places(measured.sides[number].unanswered_s, job.stages, 0.0), minlength=len(job.stages))
     found, began_s = [], mine[0].start_s if mine else 0.0
     until_s = math.inf if mine and not measured.stopped else mine[0].end_s if mine else 0.0
-    # Those without an answer were due all the same: they are in what was offered.
-    unanswered_s = measured.sides[number].unanswered_s + began_s
-    for stage in job.stages:
+    for place, stage in enumerate(job.stages):
         lasted_s = min(max(until_s - began_s, 0.0), stage.seconds)
-        at = rows["intended_s"] if is_open else rows["end_s"]
-        inside = rows[(at >= began_s - 1e-9) & (at < began_s + stage.seconds - 1e-9)]
-        right = inside[inside["fault"] == Fault.OK]
-        # What was due in a stage may be answered in a later one: then the stage reached less than it offered.
-        in_time = right[right["end_s"] < began_s + stage.seconds]
-        faults = np.bincount(inside["fault"], minlength=len(Fault))
-        waiting = (unanswered_s >= began_s - 1e-9) & (unanswered_s < began_s + stage.seconds - 1e-9)
-        offered = len(inside) + int(waiting.sum())
+        faults = sums.faults[place]
+        offered = int(faults.sum() + waiting[place])
+        latency = None
+        if is_open:
+            latency = latency_ms(rows[own == place]) if beyond is None else _histogram_ms(sums.latency.get(place))
         found.append({
             "seconds": stage.seconds, "lasted_s": lasted_s, "start": stage.start, "end": stage.end,
-            "offered_rps": offered / lasted_s if is_open and lasted_s else None, "requests": len(right),
-            "rps": len(in_time) / lasted_s if lasted_s else None,
-            "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count and fault},
-            "latency_ms": latency_ms(inside) if is_open else None,
+            "offered_rps": offered / lasted_s if is_open and lasted_s else None, "requests": int(faults[Fault.OK]),
+            # All answered in it: behind a queue, what is answered now was due before, and the server is none the slower for that.
+            "rps": int(sums.answered[place]) / lasted_s if lasted_s else None,
+            "errors": _errors(faults),
+            "latency_ms": latency,
         })  # fmt: skip
         began_s += stage.seconds
     return found
@@ -232,22 +233,26 @@ def _stages(job: Job, measured: Measured, table: Table, number: int) -> list[dic
 
 def _steps(measured: Measured, table: Table, number: int) -> list[dict[str, Any]] | None:
     """A journey's steps, by name: what was right in time, what failed, and how long an answer took; None for one request."""
-    names = measured.steps.names
-    mine = table.target == number
-    if not names or measured.recorder.beyond is not None:
+    names, beyond = measured.steps.names, measured.recorder.beyond
+    if not names:
         return None
+    mine, sums = table.measuring & (table.target == number), StepSums()
+    sums.add(table.rows[mine], table.correct[mine])
+    if beyond is not None and number in beyond.steps:
+        sums.absorb(beyond.steps[number].pack())
     found = []
     for step, name in enumerate(names):
-        rows = table.rows[mine & table.measuring & (table.rows["step"] == step)]
-        faults = np.bincount(rows["fault"], minlength=len(Fault))
-        right = table.correct & mine & (table.rows["step"] == step)
-        took_ms = (table.rows["end_s"][right] - table.rows["start_s"][right]) * 1000
+        requests = int(sums.requests[step])
         found.append({
-            "name": name, "method": measured.steps.methods[step], "requests": int(right.sum()),
-            "errors": {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if count and fault},
-            "mean_ms": float(took_ms.mean()) if len(took_ms) else None,
+            "name": name, "method": measured.steps.methods[step], "requests": requests, "errors": _errors(sums.faults[step]),
+            "mean_ms": float(sums.took_s[step]) / requests * 1000 if requests else None,
         })  # fmt: skip
     return found
+
+
+def _errors(faults: NDArray[np.int64]) -> dict[str, int]:
+    """From kind to count, where `faults` has counts by `Fault`; right answers are none."""
+    return {FAULT_NAMES[fault - 1]: int(count) for fault, count in enumerate(faults) if fault and count}
 
 
 def _latency_ms(table: Table, measured: Measured, number: int) -> dict[str, float | int | None]:
@@ -258,11 +263,18 @@ def _latency_ms(table: Table, measured: Measured, number: int) -> dict[str, floa
     histogram, timed = Histogram(), timed_rows(rows)
     histogram.absorb(beyond.latency[number].pack())
     histogram.add(timed["end_s"] - timed["intended_s"])
+    return _histogram_ms(histogram)
+
+
+def _histogram_ms(histogram: Histogram | None) -> dict[str, float | int | None]:
+    """As `latency_ms`, of what was not kept one by one."""
+    total = histogram.total if histogram is not None else 0
+    if histogram is None or not total:
+        return {**dict.fromkeys(PERCENTILES), "max": None, "samples": 0}
     found: dict[str, float | int | None] = {
-        name: histogram.percentile_s(p) * 1000 if _enough(histogram.total, p) else None
-        for name, p in PERCENTILES.items()
+        name: histogram.percentile_s(p) * 1000 if _enough(total, p) else None for name, p in PERCENTILES.items()
     }
-    return {**found, "max": histogram.percentile_s(1.0) * 1000, "samples": histogram.total}
+    return {**found, "max": histogram.percentile_s(1.0) * 1000, "samples": total}
 
 
 def _enough(samples: int, p: float) -> bool:

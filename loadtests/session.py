@@ -1,6 +1,6 @@
 """One process's work for a job: its connections, and one window after another in which a target is loaded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,21 +33,24 @@ Loop = ClosedLoop | OpenLoop | Troupe
 class Session:
     """One job in one process, or the share `part` (from 0) of `parts` of one: then the job's connections are this part's already.
 
-    The constructor finds what is wrong with the job (LoadError) before anything is sent. See `Crew` for what `run` calls.
+    The constructor finds what is wrong with the job (LoadError) before anything is sent. `may_try`: see `address.resolve`; for what `run`
+    calls see `Crew`.
     """
 
-    def __init__(self, job: Job, *, part: int = 0, parts: int = 1) -> None:
+    def __init__(
+        self, job: Job, *, part: int = 0, parts: int = 1, may_try: Callable[[str, str], bool] | None = None
+    ) -> None:
         self.job = job
         self._part, self._parts = part, parts
         self.origin_s = clock()
         self.requests = requests_of(job)
-        self.recorder = Recorder(keep_rows=job.keep_requests)
+        self.recorder = Recorder(keep_rows=job.keep_requests, stages=job.stages)
         allow_files(sum(target.connections for target in job.targets) + 64)
         self.steps = Steps()
         self._journeys = [journey_of(job, request) for request in self.requests]
         self.pools = [
             Pool(
-                address=address.resolve(target.host or "", target.port or 0, target.unix),
+                address=address.resolve(target.host or "", target.port or 0, target.unix, may_try=may_try),
                 request=request,
                 connections=target.connections,
                 recorder=self.recorder,

@@ -30,9 +30,11 @@ def parse(url: str, *, unix: Path | None = None, allowed: Collection[str] = ()) 
     """
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        host, port = parts.hostname, parts.port or 80
+        host, port = parts.hostname, 80 if parts.port is None else parts.port
+        if port == 0:  # nobody can listen there, and it is not to mean 80
+            raise ValueError
     except ValueError:
-        raise BenchError(f"{url}: the port is not a number from 0 to 65535") from None
+        raise BenchError(f"{url}: the port is not a number from 1 to 65535") from None
     if parts.scheme == "https":
         raise BenchError(f"{url}: TLS is not supported; give an http:// address")
     if parts.scheme != "http" or not host or parts.username is not None:

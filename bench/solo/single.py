@@ -184,7 +184,7 @@ def _worker_line(worker: dict[str, Any]) -> str:
 
 
 def _stage(stage: dict[str, Any]) -> str:
-    """One line: what was asked for, what was answered in time."""
+    """One line: what was asked for, what was answered within it."""
     asked = f"{stage['start']:g}" if stage["start"] == stage["end"] else f"{stage['start']:g} to {stage['end']:g}"
     latency = stage["latency_ms"] or {}
     shown = "".join(f"  {key} {_ms(latency[key])}" for key in ("p50", "p99") if latency)

@@ -30,6 +30,7 @@ PARTS: tuple[tuple[str, str, str], ...] = (
     ("record the request", "Recorder.", ""),
     ("record the request", "Beyond.", ""),
     ("record the request", "Account.", ""),
+    ("record the request", "right_rows", ""),
     ("decide what is next", "ClosedLoop.", ""),
     ("the connection's own steps", "Connection.", ""),
 )

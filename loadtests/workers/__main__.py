@@ -22,8 +22,25 @@ _LOOK_EVERY_S = 0.25
 _PAUSE_S = 1.0
 """Between two jobs: the leader that has just ended gives its port back meanwhile."""
 _GOODBYE_S = 0.3
+_ENDING_S = 5.0
+"""For the greenlets of a runner that found no leader to end."""
 _SERVED: list[Any] = []
 """The runner that is connected to a leader, if one is."""
+
+
+class _Runner(runners.WorkerRunner):
+    """Locust's, of which nothing is left where it finds no leader: socket, ZeroMQ's threads, and who waits for messages."""
+
+    def __init__(self, environment: Environment, master_host: str, master_port: int) -> None:
+        """Raises ConnectionError where nobody answers who is a leader."""
+        try:
+            super().__init__(environment, master_host, master_port)
+        except ConnectionError:
+            self.greenlet.kill(
+                timeout=_ENDING_S
+            )  # first of all, since they would go on reading from a socket that is closed
+            self.client.socket.context.destroy(linger=0)
+            raise
 
 
 def main() -> None:
@@ -39,16 +56,27 @@ def main() -> None:
     if options.leash:
         watcher: Any = gevent.get_hub().loop.io(0, 1)
         watcher.start(lambda: os._exit(0))  # the leader is gone: nobody is left to answer to
-    while True:
-        if not _leader_is_up(options.master, options.port, options.patience):
-            print(f"no leader at {options.master}:{options.port} within {options.patience:g} s", file=sys.stderr)
-            sys.exit(1)
+    sys.exit(_work(options))
+
+
+def _work(options: argparse.Namespace) -> int:
+    """Serve one leader after the other; returns an exit code. The patience is with the search for each anew."""
+    deadline, met = time.monotonic() + options.patience, ""
+    while _leader_is_up(options.master, options.port, deadline):
         served = _serve(options)
-        if options.once and served:
-            sys.exit(0)
-        if served:
-            print("it is over; looking for the next one", flush=True)
+        if served is None:
+            met = "; somebody else listens there"
+            if time.monotonic() > deadline:
+                break
+        else:
+            if options.once and served:
+                return 0
+            if served:
+                print("it is over; looking for the next one", flush=True)
+            deadline, met = time.monotonic() + options.patience, ""
         gevent.sleep(_PAUSE_S)
+    print(f"no leader at {options.master}:{options.port} within {options.patience:g} s{met}", file=sys.stderr)
+    return 1
 
 
 def _options() -> argparse.Namespace:
@@ -66,8 +94,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _leader_is_up(host: str, port: int, patience_s: float) -> bool:
-    deadline = time.monotonic() + patience_s
+def _leader_is_up(host: str, port: int, deadline: float) -> bool:
+    """Whether somebody listens there before `deadline`, on time.monotonic(): a leader, or not."""
     while True:
         try:
             family, kind, _, _, place = gevent.socket.getaddrinfo(host, port, type=gevent.socket.SOCK_STREAM)[0]
@@ -89,13 +117,14 @@ def _say_goodbye() -> None:
     os._exit(0)
 
 
-def _serve(options: argparse.Namespace) -> bool:
-    """One leader, from hello to its goodbye or its silence; whether it gave a job."""
+def _serve(options: argparse.Namespace) -> bool | None:
+    """One leader, from hello to its goodbye or its silence; whether it gave a job, or None where who listens there is no leader."""
     environment = Environment(user_classes=[])
     try:
-        runner: Any = environment.create_worker_runner(options.master, options.port)
-    except ConnectionError:  # somebody listens there who is no leader
-        return False
+        runner: Any = _Runner(environment, options.master, options.port)
+    except ConnectionError:
+        return None
+    environment.runner = runner
     hand = Hand(lambda answer: runner.send_message(ANSWER, answer), None if options.any_host else options.allow_host)
     jobs = []
 

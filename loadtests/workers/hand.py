@@ -78,7 +78,10 @@ class Hand:
     def _job(self, job: object, part: int, parts: int) -> dict[str, Any]:
         self.close()
         gc.unfreeze()
-        session = Session(job_file.parse(job, "the leader's job", parts=parts), part=part, parts=parts)
+        session = Session(
+            job_file.parse(job, "the leader's job", parts=parts), part=part, parts=parts,
+            may_try=self._may_load,  # not even to see whether it accepts a connection
+        )  # fmt: skip
         try:
             self._refuse_strangers(session)
         except LoadError:
@@ -132,13 +135,20 @@ class Hand:
 
     def _refuse_strangers(self, session: Session) -> None:
         """A leader, or who passes for one, must not be able to make this machine attack others, or its own private sockets."""
-        if self._allowed is None:
-            return
         for target, pool in zip(session.job.targets, session.pools, strict=True):
             place = pool.address.sockaddr
-            found = place if isinstance(place, str) else str(place[0])
-            loopback = not isinstance(place, str) and ipaddress.ip_address(found.split("%")[0]).is_loopback
-            if not loopback and found not in self._allowed and target.host not in self._allowed:
+            if isinstance(place, str):
+                found, allowed = place, self._allowed is None or place in self._allowed
+            else:
+                found = str(place[0])
+                allowed = self._may_load(target.host or "", found)
+            if not allowed:
                 raise LoadError(
                     f"worker {socket.gethostname()} may not load {found}; start it with --allow-host {found}"
                 )
+
+    def _may_load(self, host: str, found: str) -> bool:
+        """Whether that holds for `found`, an address of `host`'s."""
+        if self._allowed is None or found in self._allowed or host in self._allowed:
+            return True
+        return ipaddress.ip_address(found.split("%")[0]).is_loopback

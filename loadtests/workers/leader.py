@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtests.asked import journey_of, requests_of
 from loadtests.conduct import conduct, done_and_rates
-from loadtests.control import Control, Stopped
+from loadtests.control import Control, Stopped, shielded
 from loadtests.errors import LoadError
 from loadtests.job import Job, Workers
 from loadtests.measured import Measured
@@ -130,7 +130,12 @@ class Leader:
             self._master.close()
 
     def finish(self, *, stopped: bool) -> Measured:
-        """See `Crew`. Raises Stopped where nothing had begun."""
+        """See `Crew`. Raises Stopped where nothing had begun. Who is told to stop while the records are fetched gets them all the same:
+        what was measured is not to be lost for the last step.
+        """
+        return shielded(lambda: self._finish(stopped))
+
+    def _finish(self, stopped: bool) -> Measured:
         try:
             if self._master is None or not self._windows:
                 raise Stopped

@@ -12,6 +12,7 @@ from loadtests.durations import Durations, Histogram
 from loadtests.measured import Side
 from loadtests.rows import ROW, Window
 from loadtests.steps import Steps
+from loadtests.sums import StageSums, StepSums
 from loadtests.workers.parcel import Parcel
 
 MOST_PROBLEMS = 10
@@ -54,12 +55,22 @@ class Gathered:
 
 
 def steps(parcels: Sequence[Parcel]) -> Steps:
-    """One numbering for all; rows are changed to it."""
+    """One numbering for all; rows and sums are changed to it."""
     merged = Steps()
     for parcel in parcels:
         numbers = np.array([*(merged.number(method, name) for method, name in parcel.steps), -1], np.int16)
         parcel.rows["step"] = numbers[parcel.rows["step"]]
+        if parcel.beyond is not None:
+            parcel.beyond.steps = {
+                target: _renumbered(sums, numbers[:-1]) for target, sums in parcel.beyond.steps.items()
+            }
     return merged
+
+
+def _renumbered(sums: StepSums, numbers: NDArray[np.int16]) -> StepSums:
+    renumbered = StepSums()
+    renumbered.absorb(sums.pack(), numbers.tolist())
+    return renumbered
 
 
 def side(parcels: Sequence[Parcel], number: int) -> Side:
@@ -137,6 +148,10 @@ def _beyond(planned: Sequence[Window], parcels: Sequence[Parcel]) -> Beyond | No
         for own, into_ in ((parcel.beyond.latency, merged.latency), (parcel.beyond.failing, merged.failing)):
             for target, histogram in own.items():
                 into_.setdefault(target, Histogram()).absorb(histogram.pack())
+        for target, stage_sums in parcel.beyond.stages.items():
+            merged.stages.setdefault(target, StageSums(len(stage_sums.answered))).absorb(stage_sums.pack())
+        for target, step_sums in parcel.beyond.steps.items():
+            merged.steps.setdefault(target, StepSums()).absorb(step_sums.pack())
         for second in parcel.beyond.seconds:
             ahead_s = _ahead_s(planned, parcel, second.target)
             merged.seconds.append(replace(second, second=second.second - ahead_s))

@@ -13,6 +13,7 @@ from loadtests.durations import Histogram
 from loadtests.errors import Fault
 from loadtests.measured import Measured
 from loadtests.rows import ROW, Window
+from loadtests.sums import StageSums, StepSums
 
 PIECE_ROWS = 1 << 16
 """3 MiB before compression: no message keeps an event loop for long."""
@@ -104,6 +105,8 @@ def _pack_beyond(beyond: Beyond) -> dict[str, Any]:
         "latency": [[target, histogram.pack()] for target, histogram in beyond.latency.items()],
         "failing": [[target, histogram.pack()] for target, histogram in beyond.failing.items()],
         "seconds": [[one.target, one.second, one.count, one.histogram, one.right] for one in beyond.seconds],
+        "stages": [[target, len(sums.answered), sums.pack()] for target, sums in beyond.stages.items()],
+        "steps": [[target, sums.pack()] for target, sums in beyond.steps.items()],
     }
 
 
@@ -119,4 +122,8 @@ def _unpack_beyond(told: Mapping[str, Any]) -> Beyond:
         for target, packed in told[name]:
             getattr(beyond, name).setdefault(int(target), Histogram()).absorb(packed)
     beyond.seconds = [Second(*one) for one in told["seconds"]]
+    for target, count, packed in told["stages"]:
+        beyond.stages.setdefault(int(target), StageSums(int(count))).absorb(packed)
+    for target, packed in told["steps"]:
+        beyond.steps.setdefault(int(target), StepSums()).absorb(packed)
     return beyond

@@ -5,7 +5,7 @@ They are Locust's custom messages, packed with msgpack: numbers, texts, bytes, l
 
 ORDER, ANSWER = "forkloop-order", "forkloop-answer"
 """From the leader, and from a worker. The answer 0 is the worker's first word: who it is."""
-VERSION = 3
+VERSION = 4
 """Of these messages: leader and workers must have the same."""
 TOKEN = "FORKLOOP_WORKER"
 """Environment variable by which the leader knows the workers that it has started itself."""

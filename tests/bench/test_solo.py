@@ -55,6 +55,7 @@ def url() -> Iterator[str]:
         ("ftp://127.0.0.1/", "expected http://"),
         ("http://", "expected http://"),
         ("http://127.0.0.1:99999/", "the port is not a number"),
+        ("http://127.0.0.1:0/", "the port is not a number from 1 to 65535"),
         ("http://127.0.0.1/a b", "percent-encode"),
         ("http://no-such-host.invalid/", "does not resolve"),
         (

@@ -1,6 +1,7 @@
 """Runs jobs on the engine within the test's process: gevent's event loop here, the servers in threads."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,17 @@ def load(tmp_path: Path) -> Callable[..., Outcome]:
         return Outcome(job, measured, json.loads(job.result_path.read_text()), control)
 
     return run
+
+
+@pytest.fixture
+def known_as(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Gives a name these addresses, in that order; all others are found as ever."""
+    ask = socket.getaddrinfo
+
+    def give(name: str, *addresses: str) -> None:
+        def known(host: str, *how: Any, **more: Any) -> Any:
+            return [one for each in (addresses if host == name else [host]) for one in ask(each, *how, **more)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", known)
+
+    return give

@@ -3,7 +3,8 @@
 import gc
 import sys
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,10 +13,19 @@ from hdrh.histogram import HdrHistogram
 from locust.stats import RequestStats
 from scripted_servers import GOOD, head
 
-from loadtests import beyond, recorder
+from loadtests import beyond, recorder, results
+from loadtests.asked import requests_of
+from loadtests.durations import Durations
 from loadtests.errors import Fault
+from loadtests.job import Job, Target
+from loadtests.measured import Measured, Side
 from loadtests.results import _most_s
+from loadtests.rows import ROW
+from loadtests.scenario import resolve
+from loadtests.stages import Stage
 from loadtests.stats_feed import feed, feed_beyond
+from loadtests.steps import Steps
+from loadtests.sums import StageSums, StepSums
 
 
 @pytest.fixture
@@ -132,3 +142,107 @@ def test_few_requests_are_kept_one_by_one(serve: Any, load: Any) -> None:
     account = outcome.table.accounts[0]
     assert account.requests == outcome.table.correct.sum()
     assert np.array_equal(account.faults, [len(outcome.table.rows), *[0] * 7])
+
+
+STAGES = (Stage(seconds=1.0, start=1200.0, end=1200.0), Stage(seconds=1.0, start=100.0, end=100.0))
+
+
+def stages_of(mode: Literal["open", "closed"], keep_rows: int | None) -> list[dict[str, Any]]:
+    """Of a server that answers 400 requests a second, every tenth wrong, where 1,200 are due in one second and 100 in the next."""
+    kept = recorder.Recorder(keep_rows=keep_rows, stages=STAGES)
+    kept.open(target=0, phase="measure", slice=0, start_s=5.0, seconds=2.0, keeps_late=mode == "open")
+    for number in range(1300):
+        due_s = 5.0 + (number / 1200 if number < 1200 else 1 + (number - 1200) / 100)
+        end_s = 5.0 + (number + 0.5) / 400
+        fault = Fault.OK if number % 10 else Fault.STATUS
+        kept.add(due_s, end_s - 0.001, end_s, end_s, 13, 200 if number % 10 else 500, int(fault))
+    job = Job(
+        version=1, mode=mode, scenario="plaintext", measure_s=2.0, stages=STAGES, requests_path=None, slices_path=None,
+        result_path=Path("none"), targets=(Target(id="t", host="127.0.0.1", port=1, connections=1),),
+    )  # fmt: skip
+    side = Side(connecting=Durations(), problems=[])
+    measured = Measured(
+        request=requests_of(job)[0], recorder=kept, origin_s=5.0, sides=[side], generator={}, steps=Steps()
+    )
+    return results._stages(job, measured, results.Table(measured), 0)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("keep_rows", [None, 200])
+def test_behind_a_queue_a_stage_has_the_rate_of_all_that_was_answered_in_it(keep_rows: int | None) -> None:
+    """No request that is due in the second stage is answered within it, while the server is as busy as it can be. In the closed loop
+    requests belong to the stage in which they ended.
+    """
+    first, second = stages_of("open", keep_rows)
+    assert (first["offered_rps"], first["requests"], first["errors"]) == (1200.0, 1080, {"status": 120})
+    assert (second["offered_rps"], second["requests"], second["errors"]) == (100.0, 90, {"status": 10})
+    assert (first["latency_ms"]["samples"], second["latency_ms"]["samples"]) == (1080, 90)
+    assert (first["rps"], second["rps"]) == (360.0, 360.0)
+    for stage in stages_of("closed", keep_rows):
+        assert (stage["requests"], stage["rps"], stage["errors"]) == (360, 360.0, {"status": 40})
+        assert (stage["offered_rps"], stage["latency_ms"]) == (None, None)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_beyond_what_is_kept_a_stages_latency_is_the_same_to_three_digits() -> None:
+    for exact, counted in zip(stages_of("open", None), stages_of("open", 200), strict=True):
+        assert exact["latency_ms"]["p50"] > 0
+        for name, value in exact["latency_ms"].items():
+            assert counted["latency_ms"][name] == (value and pytest.approx(value, rel=0.002))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_beyond_what_is_kept_stages_are_told_apart_and_one_without_requests_is_empty(serve: Any, load: Any) -> None:
+    server = serve(lambda number: [GOOD])
+    rates = ((0.2, 400.0, 400.0), (0.05, 0.0, 0.0), (0.2, 400.0, 1200.0))
+    stages = tuple(Stage(seconds=seconds, start=start, end=end) for seconds, start, end in rates)
+    outcome = load(server.port, mode="open", stages=stages, measure_s=0.45, keep_requests=100)
+    assert outcome.result["recorded"] == "histograms"
+    told = outcome.first["stages"]
+    assert [one["requests"] for one in told] == [one["latency_ms"]["samples"] for one in told] == [80, 0, 160]
+    assert (told[1]["offered_rps"], told[1]["latency_ms"]["p50"]) == (0.0, None)
+    assert outcome.first["requests"] == server.requests == 240
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_beyond_what_is_kept_a_journeys_steps_are_told_apart() -> None:
+    """Two slices of 5 s, the first second of each uncounted, and what ends after them a drain."""
+    ends = [(number + 0.5) / 100 for number in range(1200)]
+
+    def steps_of(keep_rows: int | None) -> Any:
+        kept, steps = recorder.Recorder(keep_rows=keep_rows), Steps()
+        for name in ("list", "open", "edit"):
+            steps.number("GET", name)
+        for number, end_s in enumerate(ends):
+            if number in (0, 600):
+                start_s = 6.0 * (number > 0)
+                kept.open(target=0, phase="measure", slice=number, start_s=start_s, seconds=5.0, lead_s=1.0)
+            fault = Fault.OK if number % 7 else Fault.STATUS
+            kept.add(end_s - 0.02, end_s - 0.02, end_s, end_s, 13, 200, int(fault), number % 3)
+        measured = Measured(
+            request=resolve("plaintext"), recorder=kept, origin_s=0.0, sides=[], generator={}, steps=steps
+        )
+        return results._steps(measured, results.Table(measured), 0)
+
+    counted = [number for number, end_s in enumerate(ends) if 1 <= end_s % 6 < 5]
+    for keep_rows in (None, 200):
+        assert steps_of(keep_rows) == [
+            {
+                "name": name, "method": "GET", "requests": sum(1 for number in counted if number % 3 == step and number % 7),
+                "errors": {"status": sum(1 for number in range(1200) if number % 3 == step and not number % 7)},
+                "mean_ms": pytest.approx(20.0),
+            }
+            for step, name in enumerate(("list", "open", "edit"))
+        ]  # fmt: skip
+
+
+def test_who_takes_no_step_is_in_none() -> None:
+    sums, rows = StepSums(), np.zeros(3, ROW)
+    rows["step"] = [-1, 0, 1]
+    sums.add(rows, np.ones(3, bool))
+    assert sums.requests[:3].tolist() == [1, 1, 0]
+
+
+def test_sums_of_other_stages_are_refused() -> None:
+    with pytest.raises(ValueError, match="reshape"):
+        StageSums(2).absorb(StageSums(1).pack())

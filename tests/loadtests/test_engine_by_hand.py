@@ -31,6 +31,10 @@ def environment(host: str | None, **options: Any) -> Environment:
         ("http://127.0.0.1:1", {"scenario": "queries", "parameter": ["n=3"]}, "no parameter 'n'"),
         ("http://127.0.0.1:1", {"scenario": "queries", "parameter": ["queries"]}, "expected NAME=VALUE"),
         ("http://127.0.0.1:1", {"rate": 0.0}, "--rate must be above 0"),
+        ("http://127.0.0.1:1", {"request_timeout": 0.0}, "--request-timeout must be above 0, got 0"),
+        ("http://127.0.0.1:1", {"request_timeout": -1.0}, "--request-timeout must be above 0"),
+        ("http://127.0.0.1:1", {"request_timeout": float("nan")}, "--request-timeout must be above 0"),
+        ("http://127.0.0.1:1", {"scenario": "items"}, "items is a journey: locust -f loadtests/journeys/items.py"),
     ],
 )
 def test_mistakes_are_one_clear_line(host: str | None, options: dict[str, Any], says: str) -> None:

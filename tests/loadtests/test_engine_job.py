@@ -3,6 +3,7 @@
 import json
 import resource
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,8 @@ def test_a_stage_that_is_cut_has_the_rate_of_the_time_it_lasted_and_one_never_re
     assert (first["lasted_s"], first["offered_rps"]) == (0.1, pytest.approx(200.0))
     assert second["lasted_s"] < 50.0
     assert second["offered_rps"] == pytest.approx(200.0, rel=0.1), "those without an answer included"
-    assert second["rps"] == pytest.approx(40 / second["lasted_s"])
+    # Those of the first that are answered late count for the second, in which they were answered.
+    assert first["rps"] * 0.1 + second["rps"] * second["lasted_s"] == pytest.approx(60)
     assert (third["lasted_s"], third["offered_rps"], third["rps"]) == (0.0, None, None)
 
 
@@ -197,12 +199,34 @@ def test_addresses() -> None:
     assert address.resolve("::1", 80).host == "[::1]:80"
 
 
+def test_a_name_of_several_addresses_is_the_first_one_that_accepts(
+    tmp_path: Path, serve: Any, known_as: Callable[..., None]
+) -> None:
+    """`localhost` may be ::1 first, and the server listen on 127.0.0.1 alone. The request says the name all the same."""
+    server = serve(lambda number: [GOOD])
+    known_as("localhost", "::1", "127.0.0.1")
+    found = address.from_url(f"http://localhost:{server.port}")
+    assert found == address.Address(
+        family=socket.AF_INET, sockaddr=("127.0.0.1", server.port), host=f"localhost:{server.port}"
+    )
+    job_there = read(tmp_path, targets=[{**TARGET, "host": "localhost", "port": server.port}], measure_s=0.2)
+    measured = Session(job_there).run(Stopping("never"))  # type: ignore[arg-type]
+    results.write(job_there, measured, results.Table(measured))
+    (target,) = json.loads(job_there.result_path.read_text())["targets"]
+    assert target["errors"] == {}
+    assert target["window_requests"] == server.requests > 0
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert address.resolve("localhost", port).sockaddr[0] == "::1", "where none accepts, the first: the load says why"
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [
         ("https://127.0.0.1", "TLS is not supported"),
         ("ftp://127.0.0.1", "expected http://"),
         ("http://127.0.0.1:99999", "the port is not a number"),
+        ("http://127.0.0.1:0", "the port is not a number from 1 to 65535"),
         ("http://127.0.0.1/db", "the path comes from the scenario"),
         ("http://", "expected http://"),
         ("http://[::1", "expected http://"),

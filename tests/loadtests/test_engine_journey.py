@@ -70,6 +70,18 @@ def test_bodies_and_headers_go_out_as_given(user: Any) -> None:
     assert client._steps.names == ["/a", "/a", "/a b?q=\u00fc&x=1", "/a?x=y%2Fz"]
 
 
+def test_a_header_goes_out_once_however_its_name_is_written(user: Any) -> None:
+    """What the user gives counts, a cookie of their own too, as with `requests`; the length is the body's."""
+    client, _ = user([reply(b"200 OK")])
+    client.cookies["session"] = "jar"
+    own = {"content-type": "text/x", "HOST": "other", "cookie": "own=1", "content-length": "9"}
+    sent = client._encode("POST", "/", (b"{}", "application/json"), own)
+    lines = sent.removesuffix(b"\r\n\r\n{}").split(b"\r\n")[1:]
+    assert sorted(lines) == [b"Content-Length: 2", b"HOST: other", b"content-type: text/x", b"cookie: own=1"]
+    sent = client._encode("GET", "/", (b"", ""), {})
+    assert sent.endswith(b"\r\nCookie: session=jar\r\n\r\n")
+
+
 def test_cookies_are_kept_sent_and_dropped(user: Any) -> None:
     client, _ = user(
         [reply(b"200 OK", extra=b"Set-Cookie: session=abc; Path=/; HttpOnly\r\nSet-Cookie: theme=dark\r\n")],

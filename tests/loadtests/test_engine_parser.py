@@ -189,6 +189,18 @@ def test_a_head_is_judged_once_and_the_memory_is_bounded() -> None:
         assert response.head.fault is Fault.STATUS
 
 
+@pytest.mark.parametrize(("name", "statuses"), [("interim first", [200]), ("continue first", [200]), ("upgrade", [])])
+def test_what_comes_before_the_answer_is_not_judged(name: str, statuses: list[int]) -> None:
+    judged: list[int] = []
+
+    def judge(found: Head) -> Fault:
+        judged.append(found.status)
+        return Fault.OK
+
+    read([RESPONSES[name]], Heads(judge))
+    assert judged == statuses
+
+
 def test_a_body_is_skimmed_once_enough_of_it_is_held() -> None:
     response = Response(Heads())
     response.begin(keep=True)

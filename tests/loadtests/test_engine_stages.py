@@ -12,7 +12,7 @@ from scripted_servers import GOOD, HANG
 from loadtests import closed
 from loadtests import job as job_file
 from loadtests import stages as engine_stages
-from loadtests.closed import _joins_s
+from loadtests.closed import ClosedLoop, _joins_s
 from loadtests.durations import Durations
 from loadtests.errors import LoadError
 from loadtests.results import _late, _unsafe
@@ -149,6 +149,15 @@ def test_who_thinks_sends_less(think: str, serve: Any, load: Any) -> None:
     assert (rows["end_s"] - rows["intended_s"]).max() < 0.6, "the thought is no latency"
     again = load(server.port, mode="closed", measure_s=0.3, connections=8)
     assert again.first["requests"] > 2 * outcome.first["requests"]
+
+
+@pytest.mark.parametrize(("think", "mean", "shorter"), [("constant", 0.5, 1.0), ("exponential", 1.0, 0.632)])
+def test_users_begin_somewhere_within_a_thought(think: Any, mean: float, shorter: float) -> None:
+    """What is left of one of 1 s: even up to that of a constant one, and of an exponential one as much as of a new one."""
+    loop = ClosedLoop(None, think_s=1.0, think=think, seed=5)  # type: ignore[arg-type]
+    left_s = np.array([loop._first_pause_s() for _ in range(10_000)])
+    assert left_s.mean() == pytest.approx(mean, rel=0.03)
+    assert (left_s < 1.0).mean() == pytest.approx(shorter, rel=0.03)
 
 
 def test_a_crowd_of_connections_opens_by_and_by(serve: Any, load: Any) -> None:

@@ -1,5 +1,6 @@
 """Several workers load as one: same totals, same order, slices that overlap only where they should; and none is missed in silence."""
 
+import gc
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -19,18 +21,23 @@ import msgpack
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from locust import runners
+from locust.env import Environment
 from scripted_servers import GOOD, HANG, head
 
 from bench.launch import free_port
-from loadtests import duet, recorder, results
+from loadtests import address, by_job, duet, recorder, results
 from loadtests import job as job_file
 from loadtests.asked import requests_of
-from loadtests.control import Stopped
-from loadtests.errors import LoadError
+from loadtests.control import Stopped, shielded
+from loadtests.durations import Durations
+from loadtests.errors import Fault, LoadError
 from loadtests.job import Job, Target, Workers
-from loadtests.measured import Measured
+from loadtests.measured import Measured, Side
 from loadtests.rows import ROW, Window, clock
 from loadtests.stages import Stage
+from loadtests.steps import Steps
+from loadtests.workers import __main__ as worker_module
 from loadtests.workers import master as master_module
 from loadtests.workers import merge, parcel
 from loadtests.workers.hand import Hand
@@ -204,6 +211,49 @@ def test_what_is_not_kept_one_by_one_adds_up_too(serve: Any, monkeypatch: pytest
     assert all(-1 <= second <= 1 for second in histograms["second_s"].to_pylist()), "on one clock"
 
 
+def test_stages_and_steps_that_were_not_kept_add_up_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """200 requests of each of two workers, one clock 100 s ahead; a fifth of one worker's are wrong, and each numbers the steps its way."""
+    monkeypatch.setattr(recorder, "BLOCK_ROWS", 16)
+    stages = tuple(Stage(seconds=1.0, start=count, end=count) for count in (1.0, 2.0))
+    job = Job(
+        version=1, mode="closed", scenario="plaintext", measure_s=2.0, stages=stages, requests_path=None, slices_path=None,
+        result_path=tmp_path / "r", targets=(Target(id="t", host="127.0.0.1", port=1, connections=2),),
+    )  # fmt: skip
+    parcels = []
+    for number, names in enumerate((("list", "open"), ("open", "list"))):
+        kept, steps, start_s = recorder.Recorder(keep_rows=16, stages=stages), Steps(), 5.0 + 100.0 * number
+        for name in names:
+            steps.number("GET", name)
+        kept.open(target=0, phase="measure", slice=0, start_s=start_s, seconds=2.0)
+        for each in range(200):
+            end_s, wrong = start_s + (each + 0.5) / 100, number == 0 and each % 10 == 0
+            kept.add(
+                end_s - 0.01, end_s - 0.01, end_s, end_s, 13, 200, int(Fault.STATUS if wrong else Fault.OK), each % 2
+            )
+        own = Measured(
+            request=requests_of(job)[0], recorder=kept, origin_s=start_s, sides=[Side(connecting=Durations(), problems=[])],
+            generator={"cpu_share": None, "loop_lag_ms": None}, steps=steps,
+        )  # fmt: skip
+        told = over_the_wire(parcel.account(own))
+        parcels.append(parcel.unpack(told, [parcel.piece(kept.since(0), 0)]))
+    steps = merge.steps(parcels)
+    gathered = merge.Gathered([Window(0, "measure", 0, -1, 0, 5.0, 7.0, 5.0)], parcels)
+    measured = Measured(
+        request=requests_of(job)[0], recorder=gathered, origin_s=5.0, sides=[merge.side(parcels, 0)], steps=steps,
+        generator=merge.generator(parcels), worker=gathered.worker,
+    )  # fmt: skip
+    table = results.Table(measured)
+    assert len(table.rows) == 2 * 16
+    found = results._stages(job, measured, table, 0)
+    assert [(one["requests"], one["rps"], one["errors"]) for one in found] == [(190, 190.0, {"status": 10})] * 2
+    taken = {one.pop("name"): one for one in results._steps(measured, table, 0) or []}
+    about = {"method": "GET", "mean_ms": pytest.approx(10.0)}
+    assert taken == {
+        "list": {**about, "requests": 180, "errors": {"status": 20}},
+        "open": {**about, "requests": 200, "errors": {}},
+    }
+
+
 def over_the_wire(told: Any) -> Any:
     return msgpack.loads(msgpack.dumps(told), strict_map_key=False)
 
@@ -301,10 +351,15 @@ def test_a_job_that_is_stopped_keeps_what_all_workers_have(serve: Any, load: Any
     server = serve(lambda number: [GOOD])
     me = gevent.getcurrent()
 
+    def stop_soon() -> None:
+        until(lambda: server.requests, nap=gevent.sleep)  # on a busy machine it may be long until anything begins
+        gevent.sleep(0.3)
+        me.throw(Stopped)
+
     class Impatient(Silent):
         def wait(self, word: str) -> None:
             if word == "go":
-                gevent.spawn_later(0.3, lambda: me.throw(Stopped))
+                gevent.spawn(stop_soon)
 
     outcome = load(server.port, workers=TWO, measure_s=30.0, control=Impatient())
     assert outcome.result["stopped"] is True
@@ -317,15 +372,81 @@ def test_a_job_that_is_stopped_keeps_what_all_workers_have(serve: Any, load: Any
 def test_a_rate_that_is_stopped_tells_the_unanswered_of_all_workers(serve: Any, load: Any) -> None:
     server, me = serve(lambda number: [HANG]), gevent.getcurrent()
 
+    def stop_soon() -> None:
+        until(lambda: server.requests, nap=gevent.sleep)
+        gevent.sleep(0.3)
+        me.throw(Stopped)
+
     class Impatient(Silent):
         def wait(self, word: str) -> None:
             if word == "go":
-                gevent.spawn_later(0.3, lambda: me.throw(Stopped))
+                gevent.spawn(stop_soon)
 
     keys = {"mode": "open", "rate_rps": 200.0, "arrivals": "constant", "measure_s": 30.0}
     outcome = load(server.port, workers=TWO, control=Impatient(), **keys)
     assert outcome.first["offered_rps"] == pytest.approx(200.0, rel=0.2)
     assert outcome.first["unanswered"] == pytest.approx(200.0 * outcome.first["seconds"], rel=0.2)
+
+
+def test_what_is_told_to_stop_while_records_are_fetched_is_not_lost(
+    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does it: the process is told to stop when all is measured, and what was measured is on its way."""
+    server = serve(lambda number: [GOOD])
+    job = {
+        "version": 1, "mode": "closed", "scenario": "plaintext", "measure_s": 0.2, "requests_path": str(tmp_path / "requests.parquet"),
+        "slices_path": None, "result_path": str(tmp_path / "result.json"), "workers": {"cpus": list(TWO.cpus)},
+        "targets": [{"id": "t", "host": "127.0.0.1", "port": server.port, "connections": 4}],
+    }  # fmt: skip
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    said: list[str] = []
+
+    class Heard(Silent):
+        def __init__(self, **how: Any) -> None: ...
+
+        def emit(self, event: str, **fields: Any) -> None:
+            said.append(f"{event} {fields}" if event == "done" else event)
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(by_job, "take_stdout", lambda: -1)
+    monkeypatch.setattr(by_job, "Control", Heard)
+    monkeypatch.setattr(gevent, "signal_handler", lambda *how: None)
+    run = by_job.JobRun(tmp_path / "job.json")
+    fetch, fetched = Leader._fetch, []
+
+    def slowly(self: Leader, *asked: Any) -> Any:
+        run.stop()
+        gevent.sleep(0.2)
+        fetched.append(fetch(self, *asked))
+        return fetched[-1]
+
+    monkeypatch.setattr(Leader, "_fetch", slowly)
+    try:
+        gevent.spawn(run.run, Environment(user_classes=[])).get(timeout=60)
+    finally:
+        gc.unfreeze()
+    assert len(fetched) == 2
+    assert said[-1] == "done {'stopped': False}", "it came too late to cut anything short"
+    (target,) = json.loads((tmp_path / "result.json").read_text())["targets"]
+    assert target["window_requests"] == server.requests > 0
+    assert pq.read_table(tmp_path / "requests.parquet").num_rows == server.requests
+    assert children() == []
+
+
+def test_a_shielded_call_ends_as_it_would_have() -> None:
+    def call(outcome: Any) -> Any:
+        gevent.sleep(0.05)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    for outcome in (7, LoadError("wrong"), Stopped()):
+        running = gevent.spawn(lambda outcome=outcome: shielded(lambda: call(outcome)))
+        gevent.sleep(0.01)
+        running.kill(Stopped, block=False)
+        running.join()
+        assert (running.value if outcome == 7 else running.exception) is outcome
 
 
 def test_timeouts_are_waited_for(serve: Any, load: Any) -> None:
@@ -376,6 +497,41 @@ def test_a_worker_refuses_strangers_and_sockets_that_it_was_not_told_of(load: An
         hand.close()
 
 
+def test_a_worker_does_not_even_try_whether_a_stranger_accepts_connections(
+    known_as: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A name may have several addresses, of which only some may be loaded."""
+    told: list[dict[str, Any]] = []
+    tried: list[str] = []
+
+    def accepts(family: Any, place: Any) -> bool:
+        tried.append(place[0])
+        return bool(place[0] == "127.0.0.1")
+
+    monkeypatch.setattr(address, "_accepts", accepts)
+    job = Job(
+        version=1, mode="closed", scenario="plaintext", targets=(Target(id="x", host="mixed.example", port=80, connections=1),),
+        measure_s=0.1, requests_path=None, slices_path=None, result_path=tmp_path / "r",
+    )  # fmt: skip
+    stranger, other, own = "192.0.2.1", "192.0.2.2", "127.0.0.1"
+    for allowed, addresses, asked, refused in [
+        ([], [stranger, own], [own], None), (["mixed.example"], [stranger, own], [stranger, own], None),
+        (None, [stranger, own], [stranger, own], None), ([other], [stranger, other], [other], stranger),
+        ([], [stranger, other], [], stranger),
+    ]:  # fmt: skip
+        told.clear()
+        tried.clear()
+        known_as("mixed.example", *addresses)
+        hand = Hand(told.append, allowed)  # type: ignore[arg-type]
+        hand.order({"id": 7, "do": "job", "job": over_the_wire(share(job, 0, 1)), "part": 0, "parts": 1})
+        until(lambda: told, nap=gevent.sleep)
+        assert tried == asked
+        assert told[0].get("error", "").partition("; ")[2] == (
+            f"start it with --allow-host {refused}" if refused else ""
+        )
+        hand.close()
+
+
 def test_who_waits_in_vain_is_told_what_to_start(load: Any) -> None:
     port = free_port()
     with pytest.raises(LoadError, match=rf"0 of 1 workers came within 0\.5 s; start them: bench load-worker .*{port}"):
@@ -388,6 +544,41 @@ def test_a_worker_without_a_leader_gives_up(helper: Any) -> None:
     process = helper(free_port(), "--patience", "0.2")
     assert process.wait(20) == 1
     assert b"no leader at 127.0.0.1" in process.stderr.read()
+
+
+def test_patience_ends_where_somebody_else_listens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[bool | None] = []
+
+    def serve_next(options: Any) -> bool | None:
+        served.append(then.pop(0) if then else None)
+        return served[-1]
+
+    monkeypatch.setattr(worker_module, "_serve", serve_next)
+    monkeypatch.setattr(worker_module, "_PAUSE_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        options: Any = SimpleNamespace(master="127.0.0.1", port=stranger.getsockname()[1], patience=0.2, once=True)
+        then = [None, False]
+        assert worker_module._work(options) == 1
+        assert served[:2] == [None, False], "a leader that left begins it anew"
+        assert set(served[2:]) == {None}
+        assert "within 0.2 s; somebody else listens there" in capsys.readouterr().err
+        then = [None, True]
+        options.patience = 600.0
+        assert worker_module._work(options) == 0
+
+
+def test_nothing_is_left_of_a_search_that_found_no_leader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(runners, "CONNECT_RETRY_COUNT", 0)
+    threads = []
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        options: Any = SimpleNamespace(master="127.0.0.1", port=stranger.getsockname()[1])
+        for _ in range(4):
+            assert worker_module._serve(options) is None
+            threads.append(len(list(Path("/proc/self/task").iterdir())))
+    assert threads[-1] <= threads[0], "each of ZeroMQ's contexts has two"
 
 
 def test_workers_end_with_a_leader_that_was_killed(serve: Any, tmp_path: Path) -> None:
