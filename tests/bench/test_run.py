@@ -640,7 +640,7 @@ def test_a_pilot_chooses_connections_once_and_the_run_keeps_them(world: Callable
 
 def test_connections_under_which_a_stack_falls_silent_are_not_chosen(world: Callable[..., World]) -> None:
     one = world([JSON], pilot_s=0.3)
-    ant = "0-ant--plain--direct-0"
+    ant = "0v-ant--plain--direct-0"
     one.load.rps |= {f"{ant}|8": 50.0, f"{ant}|32": 99.0, f"{ant}|64": 500.0}
     one.load.left_out = {f"{ant}|64"}
     run.run_blocks(one.context)
