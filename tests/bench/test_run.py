@@ -299,7 +299,7 @@ def test_an_open_loop_too_slow_for_a_median_is_skipped_and_says_so(world: Callab
 
 
 def test_blocks_that_would_end_too_late_are_loaded_for_less_and_that_is_noted(world: Callable[..., World]) -> None:
-    one = world([JSON, DB], blocks=3, budget_s=118.0)
+    one = world([JSON, DB], blocks=3, budget_s=110.5)
     one.load.overhead_s = 5.0
 
     def verify(name: str) -> None:
