@@ -193,7 +193,7 @@ def test_a_stack_becomes_ready_and_stopping_leaves_nothing(
         assert probe_socket.connect_ex(("127.0.0.1", deployment.client.port)) != 0
 
 
-def test_stacks_and_copies_start_side_by_side_on_ports_of_their_own(world: Tree, native: Launch) -> None:
+def test_stacks_and_copies_run_side_by_side_on_ports_of_their_own(world: Tree, native: Launch) -> None:
     ant, bee = app(world, WELL), app(world, WELL, "bee")
     launcher = native()
     deployments = launcher.start([(ant, 0), (ant, 1), (bee, 0)], block=2)
@@ -315,7 +315,7 @@ def test_the_next_is_started_when_the_one_before_is_ready_or_hangs(
     world: Tree, native: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "ALONE_S", 0.3)
-    monkeypatch.setattr(launch, "READY_DEADLINE_S", 2.0)
+    monkeypatch.setattr(launch, "READY_DEADLINE_S", 1.0)
     launcher, planned = native(), app(world, f"time.sleep(0.1)\n{WELL}")
     first, second = launcher.start([(planned, 0), (planned, 1)], block=0)
     ready = first.spawned[0].began + (first.startup_s or 0.0)
@@ -324,9 +324,9 @@ def test_the_next_is_started_when_the_one_before_is_ready_or_hangs(
     launcher.stop([first, second])
     (planned.stack.app.folder / "app.py").write_text("import time\ntime.sleep(1000)\n")
     first, second = launcher.start([(planned, 0), (planned, 1)], block=1)
-    assert second.spawned[0].began - first.spawned[0].began < 2.0, "it does not wait for one that hangs"
+    assert second.spawned[0].began - first.spawned[0].began < 1.0, "it does not wait for one that hangs"
     assert [one.failure and one.failure.reason.partition(":")[0] for one in (first, second)] == [
-        "not ready within 2 s"
+        "not ready within 1 s"
     ] * 2
     launcher.stop([first, second])
 
