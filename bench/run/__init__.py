@@ -150,7 +150,8 @@ def run_block(context: Context, block: int, group: int, cells: Sequence[Cell]) -
     restore(context)
     unfit: dict[str, Failed] = {}
     if first := unprepared(context, stacks):
-        context.progress.say(f"holding {len(first)} stacks to the contract, each deployed for that alone")
+        several = "s" if len(first) > 1 else ""
+        context.progress.say(f"trying {len(first)} stack{several} before anything is measured: contract, connections")
         deployments = context.launcher.start([(planned, 0) for planned in first], block=block, mark=f"v{mark}")
         try:
             unfit = prepare(context, deployments)

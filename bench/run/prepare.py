@@ -77,18 +77,18 @@ def _to_pilot(context: Context, planned: PlannedStack) -> list[Scenario]:
     plan, stack = context.plan, planned.stack.id
     if plan.profile.pilot_s is None:
         return []
-    begun = {
-        one["scenario"] for one in context.trials
-        if one["stack"] == stack and one["view"] == "capacity" and one["status"] == "measured"
-    }  # fmt: skip
-    return [
+    left = [
         one for one in plan.scenarios
         if plan.is_piloted(one)
         and f"{stack} {one.name}" not in plan.skipped
         and (stack, one.name) not in context.tried | context.connections.keys()
-        and one.name not in begun
         and not (context.database.failure and one.needs & DATABASE_ENDPOINTS)
     ]  # fmt: skip
+    begun = {
+        one["scenario"] for one in (context.trials if left else ())
+        if one["stack"] == stack and one["view"] == "capacity" and one["status"] == "measured"
+    }  # fmt: skip
+    return [one for one in left if one.name not in begun]
 
 
 def prepare_load(context: Context, deployments: Sequence[Deployment]) -> None:
