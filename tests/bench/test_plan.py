@@ -43,13 +43,13 @@ def real() -> catalog.Catalog:
         ("tornado/fork/nginx", 3, 3, 1, 4),
         ("aiohttp/gunicorn-aiohttp/nginx", 1, 2, 1, 3),
         ("twisted/twisted-multi/nginx", 3, 3, 1, 3),
-        ("flask/twisted-wsgi/direct", 4, 1, 16, 1),
+        ("flask/twisted-wsgi/direct", 4, 1, 128, 1),
         ("django-async/uvicorn/nginx", 1, 1, 1, 1),
         ("django-async/uvicorn/nginx", 4, 4, 1, 6),
         ("django/gunicorn-asgi/nginx", 4, 4, 1, 5),
         ("flask/hypercorn/direct", 1, 1, 1, 3),
         ("flask/granian-asgi/direct", 1, 1, 1, 2),
-        ("flask/granian-wsgi/direct", 2, 2, 16, 3),
+        ("flask/granian-wsgi/direct", 2, 2, 32, 3),
     ],
 )  # fmt: skip
 def test_worker_rules(real: catalog.Catalog, name: str, cpus: int, workers: int, threads: int, processes: int) -> None:

@@ -110,7 +110,7 @@ def granian(
 
 UDS, PORT = "--uds=/run/s/app-0.sock", "--port=20001"
 DIES, LIVES = "--no-respawn-failed-workers", "--respawn-failed-workers"
-POOL = ("--blocking-threads=16", "--blocking-threads-idle-timeout=600")
+POOL = ("--blocking-threads=32", "--blocking-threads-idle-timeout=600")
 EXPECTED: dict[str, list[list[str]]] = {
     "flask/gunicorn-sync/direct": [gunicorn("127.0.0.1:20001", FLASK, *SYNC)],
     "flask/gunicorn-sync/nginx": [gunicorn(SOCKET, FLASK, *SYNC)],
