@@ -3,13 +3,15 @@
 import pandas as pd
 
 from analysis.charts import _axis
+from analysis.charts._absent import LETTER, because
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Chart, Sheet
-from analysis.charts._frames import of_stacks
+from analysis.charts._frames import of_stacks, table, without
 from analysis.charts._rows import Estimate, Panel, Row, about, panel, rows, values
-from analysis.charts._scene import Scene, Words
+from analysis.charts._scene import About, Scene, Words
 from analysis.evidence import Evidence
 from analysis.numbers import estimate
+from analysis.outside import shortened
 from analysis.words import say
 
 PERCENTILES = ("p50_ms", "p90_ms", "p99_ms")
@@ -17,14 +19,19 @@ OPEN_LOOP = "latency"
 
 
 def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
-    """The percentiles in every open-loop view of the scenario, the equal rate first."""
+    """The percentiles in every open-loop view of the scenario, the equal rate first; where a stack has them in some only, the reason."""
     views = {cell["view"] for cell in evidence.cells if cell["scenario"] == scenario and cell["view"] != "capacity"}
-    ordered = sorted(views, key=lambda view: (view != OPEN_LOOP, len(view), view))
-    return (
-        of_stacks(evidence, scenario, ordered, PERCENTILES)
-        if ordered
-        else of_stacks(evidence, scenario, ["latency"], PERCENTILES)
-    )
+    ordered = sorted(views, key=lambda view: (view != OPEN_LOOP, len(view), view)) or [OPEN_LOOP]
+    found = of_stacks(evidence, scenario, ordered, PERCENTILES)
+    drawn = set(zip(found["stack"], found["view"], strict=True))
+    partly = [stack for stack in evidence.stacks if any((stack["stack"], view) in drawn for view in ordered)]
+    missing = [
+        without(evidence, scenario, view, stack) | {"view": view}
+        for stack in partly
+        for view in ordered
+        if (stack["stack"], view) not in drawn
+    ]
+    return table([*found.to_dict("records"), *missing])
 
 
 def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
@@ -45,6 +52,7 @@ def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:
         for at, row in enumerate(stacks):
             if view in row.views:
                 _dumbbell(picture, axis, picture.rail(at), row, view)
+        _not_drawn(picture, axis, frame[frame["metric"].isna() & (frame["view"] == view)])
     return picture.scene()
 
 
@@ -70,6 +78,16 @@ def _dumbbell(picture: Panel, axis: Axis, y: float, row: Row, view: str) -> None
         if metric in marks:
             picture.spread(axis, y, row, Estimate(**vars(marks[metric]) | {"replicates": ()}))
     picture.point(axis, y, row, marks["p50_ms"], "ms p50", view=view, size=9)
+
+
+def _not_drawn(picture: Panel, axis: Axis, missing: pd.DataFrame) -> None:
+    """Below the rails of one load, why they are empty."""
+    draw = picture.drawing
+    places = {row.stack: picture.rail(at) for at, row in enumerate(picture.stacks)}
+    letters = int((axis.end - axis.start) / (draw.small * LETTER))
+    for stack, status, reason in zip(missing["stack"], missing["status"], missing["reason"], strict=True):
+        why = say("charts.without", why=because(status, shortened(reason, max(letters - 12, 12))))
+        draw.text(axis.start, places[stack] + 9, why, ink="muted", about=About(stack=stack))
 
 
 def _words(row: Row) -> str:

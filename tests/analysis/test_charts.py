@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from made_runs import unmeasured
 
 from analysis import charts, pictures
 from analysis.charts import FRAME_COLUMNS, Chart, Scene, Sheet, discover
@@ -238,6 +239,26 @@ def test_each_load_has_a_panel_of_its_own(make_run: Callable[..., Any]) -> None:
     places = [point.at[0] for point in symbols(scene)]
     assert len(places) == 8
     assert max(places[:4]) < min(places[4:]), "the first load's panel ends before the second's begins"
+
+
+@pytest.mark.parametrize("missed", ["latency", "latency-80"])
+def test_a_load_at_which_a_stack_was_skipped_says_so_on_its_rail(make_run: Callable[..., Any], missed: str) -> None:
+    run = make_run(scenarios=["db"], stacks=["aiohttp/multi/nginx", "flask/gunicorn-sync/nginx"])
+    run.header["plan"]["views"]["db"].append("latency-80")
+    run.trials += [
+        t | {"view": "latency-80", "trial_id": f"{t['trial_id']}-80"} for t in run.trials if t["view"] == "latency"
+    ]
+    run.replace("flask/gunicorn-sync/nginx", "db", missed, lambda t: unmeasured(t, "skipped", "too slow for it"))
+    chart = CHARTS["latency"]
+    frame = frame_of(run.write(), chart, "db")
+    for sheet in (WIDE, NARROW):
+        scene = chart.draw(frame, sheet)
+        (said,) = [one for one in scene.shapes if isinstance(one, Text) and "too slow" in plain(one.words, "en")]
+        others = [point.at[0] for point in symbols(scene)]
+        assert len(others) == 3
+        assert said.about is not None
+        assert said.about.stack == "flask/gunicorn-sync/nginx"
+        assert (said.at[0] < min(others[1:])) == (missed == "latency"), "in the panel of that load"
 
 
 @pytest.mark.parametrize(("missed", "hollow"), [("latency", [0, 1, 0, 0]), ("latency-80", [0, 0, 0, 1])])
