@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench import account, ceiling, estimate, load, record, trial
+from bench import account, ceiling, estimate, load, pilot, record, trial
 from bench.ceiling import Ceiling
 from bench.contract import DATABASE_ENDPOINTS
 from bench.database import data
@@ -130,7 +130,7 @@ def run_job(
                 account.accounts, deployment, snapshots, now, idle=context.idle, loaded_s=measure_s
             ),
             slice_s=None if rates else slice_s, rate_rps=rates.get(deployment.id), started=started, offset_s=offset_s,
-            ceiling_rps=(by_id.get(ceiling.ID) or {}).get("rps"), budget=plan.budget,
+            ceiling_rps=pilot.rate(by_id[ceiling.ID]) if ceiling.ID in by_id else None, budget=plan.budget,
             is_even=scenario.is_even,
         )  # fmt: skip
         if ended:
