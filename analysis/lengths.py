@@ -1,7 +1,8 @@
-"""Whether ratios between stacks depend on how long a slice is: the same deployments in short slices and in long windows.
+"""Whether ratios between stacks depend on how long a slice is: the same deployments in slices of the length in use, and in longer ones.
 
-Copies of one stack cannot show what slicing does to *unlike* stacks (cold caches, drains). Here the ratio of two in slices of each length
-is held against that in the longest ones of the same rounds, by the estimator in use; the interval is Student's t over rounds.
+Copies of one stack cannot show what slicing does to *unlike* stacks (cold caches, drains). Here the ratio of two in the shortest slices,
+those in use, is held against that in slices of each other length in the same rounds, by the estimator in use; the interval is Student's t
+over rounds.
 """
 
 import math
@@ -26,13 +27,14 @@ Answer = Literal["agree", "differ", "unresolved"]
 
 @dataclass(frozen=True, kw_only=True)
 class Bias:
-    """The ratio of `stack` to `other` in slices of `length_ms`, over that in slices of `longest_ms`: 1 is none."""
+    """The ratio of `stack` to `other` in slices of `used_ms`, over that in slices of `length_ms`: 1 is none."""
 
     stack: str
     other: str
+    used_ms: float
     length_ms: float
-    longest_ms: float
     ratio: float
+    """In slices of `length_ms`."""
     bias: float
     low: float
     high: float
@@ -49,20 +51,20 @@ class Bias:
 
 
 def biases(table: pd.DataFrame) -> list[Bias]:
-    """Of every length but the longest, and every stack but the first. `table`: see `slices.rates`."""
+    """Of the shortest length against every other, and every stack but the first. `table`: see `slices.rates`."""
     used = table[table["estimator"] == IN_USE]
-    other, longest = str(used["stack"].iloc[0]), float(used["length_ms"].max())
+    other, shortest = str(used["stack"].iloc[0]), float(used["length_ms"].min())
     wide = used.pivot_table(index=["length_ms", "round"], columns="stack", values="rate_rps")
     logs = wide.drop(columns=other).div(wide[other], axis=0).map(math.log)
     found = []
-    for length_ms in sorted(set(used["length_ms"]) - {longest}):
+    for length_ms in sorted(set(used["length_ms"]) - {shortest}):
         for stack in logs.columns:
             own = logs.xs(length_ms)[stack]
-            differences = (own - logs.xs(longest)[stack]).dropna()
+            differences = (logs.xs(shortest)[stack] - own).dropna()
             middle, half = float(differences.mean()), slices.half_width(differences)
             bias, low, high = np.exp([middle, middle - half, middle + half])
             found.append(Bias(
-                stack=str(stack), other=other, length_ms=float(length_ms), longest_ms=longest, ratio=float(np.exp(own.mean())),
+                stack=str(stack), other=other, used_ms=shortest, length_ms=float(length_ms), ratio=float(np.exp(own.mean())),
                 bias=float(bias), low=float(low), high=float(high), rounds=len(differences),
             ))  # fmt: skip
     return found
@@ -72,19 +74,22 @@ def report(folders: Sequence[Path]) -> tuple[str, bool]:
     """What `python -m analysis lengths` prints, and whether every pair was shown to agree. Raises BenchError where a folder holds no study
     of two lengths.
     """
-    lines, answers = [f"ratios in short slices against long windows; a bias of {ALLOWED:.1%} is allowed"], []
+    lines, answers = (
+        [f"ratios in slices of the length in use against longer ones; a bias of {ALLOWED:.1%} is allowed"],
+        [],
+    )
     for folder in folders:
         found = biases(slices.rates(folder))
         if not found:
             raise BenchError(f"{folder}: holds no two lengths of two stacks, so nothing can be compared")
         lines += [
             "",
-            f"{found[0].stack} / {found[0].other}, windows of {found[0].longest_ms:g} ms, {found[0].rounds} rounds",
+            f"{found[0].stack} / {found[0].other}, slices of {found[0].used_ms:g} ms, {found[0].rounds} rounds",
         ]
-        lines.append("  slice ms    ratio     bias  95% interval        answer")
+        lines.append("   against    ratio     bias  95% interval        answer")
         for one in found:
             lines.append(
-                f"  {one.length_ms:>8g} {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  [{one.low - 1:+.2%}, {one.high - 1:+.2%}]  {one.answer}"
+                f"  {one.length_ms:>5g} ms {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  [{one.low - 1:+.2%}, {one.high - 1:+.2%}]  {one.answer}"
             )
             answers.append(one.answer)
     counts = {answer: answers.count(answer) for answer in ("agree", "differ", "unresolved")}

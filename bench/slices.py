@@ -1,13 +1,13 @@
 """`bench slices`: what the length of slices does to the ratios between stacks, on this machine.
 
-The same deployments are loaded in slices of several lengths, in turn and in an order drawn anew for each round, without a lead and
-without a warm-up (so that no slice is made longer for a slow one). Every request is stored, so that estimators can be compared
-afterwards from the same records (`python -m analysis slices FOLDER`).
+The same deployments are loaded in slices of several lengths, in turn and in an order drawn anew for each round, without a lead and,
+unless asked for, without a warm-up (so that no slice is made longer for a slow one). Every request is stored, so that estimators can be
+compared afterwards from the same records (`python -m analysis slices FOLDER`).
 """
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench import load
@@ -20,18 +20,21 @@ from bench.site import open_site
 
 
 def study(
-    stacks: Sequence[Stack], scenario: Scenario, *, lengths_ms: Sequence[float], rounds: int, seconds: float, connections: int,
-    seed: int, folder: Path, say: Callable[[str], None],
+    stacks: Sequence[Stack], scenario: Scenario, *, lengths: Mapping[float, float], rounds: int, connections: int, seed: int,
+    folder: Path, say: Callable[[str], None], warmup_s: float = 0.0,
 ) -> None:  # fmt: skip
     """Run and store in `folder`: requests/ and slices/ for each round and length, and slices.json, which names them.
 
-    `seconds` are for each stack, length and round. Raises BenchError, also where they give more requests than the engine keeps one by one:
-    slices without rows would look like slices without answers.
+    `lengths`: from the length of a slice in ms to the seconds for each stack and round in such slices. With `warmup_s` the engine
+    knows how long a turn takes, and loads a slow stack for several slices at once, as in a run. Raises BenchError, also where there are
+    more requests than the engine keeps one by one: slices without rows would look like slices without answers.
     """
     if len(stacks) < 2:
         raise BenchError("a ratio takes two stacks; name two or more")
-    lengths_ms = sorted(set(lengths_ms))
-    if not lengths_ms or not lengths_ms[0] > 0 or rounds < 1 or not seconds * 1000 >= lengths_ms[-1] or connections < 1:
+    possible = bool(lengths) and all(
+        length_ms > 0 and each_s * 1000 >= length_ms for length_ms, each_s in lengths.items()
+    )
+    if not possible or rounds < 1 or connections < 1:
         raise BenchError(
             "--lengths-ms must be above 0 and --seconds no shorter than the longest; --rounds and --connections 1 or more"
         )
@@ -54,14 +57,14 @@ def study(
             if broken is not None and broken.failure is not None:
                 raise BenchError(f"{broken.planned.stack.id} does not run: {broken.failure.reason}")
             for round_ in range(rounds):
-                for length_ms in rng.sample(list(lengths_ms), len(lengths_ms)):
+                for length_ms in rng.sample(sorted(lengths), len(lengths)):
                     name = f"{round_}-{length_ms:g}"
                     say(f"round {round_ + 1} of {rounds}: slices of {length_ms:g} ms")
                     if database.url:
                         data.settle(database.url)
                     job = load.Job(
-                        scenario=scenario.name, mode="duet", seed=rng.randrange(10**6), warmup_s=0.0,
-                        measure_s=seconds, slice_s=length_ms / 1000, lead=0.0,
+                        scenario=scenario.name, mode="duet", seed=rng.randrange(10**6), warmup_s=warmup_s,
+                        measure_s=lengths[length_ms], slice_s=length_ms / 1000, lead=0.0,
                         targets=[load.Target(id=one.id, endpoint=one.client, connections=connections) for one in deployments],
                     )  # fmt: skip
                     answer = load.run(
@@ -76,7 +79,8 @@ def study(
                         )
                     jobs.append({"name": name, "round": round_, "length_ms": length_ms})
                     described = {
-                        "scenario": scenario.name, "connections": connections, "seconds": seconds, "seed": seed, "jobs": jobs,
+                        "scenario": scenario.name, "connections": connections, "seed": seed, "jobs": jobs,
+                        "seconds": {f"{one:g}": each_s for one, each_s in lengths.items()},
                         "stacks": {one.id: one.planned.stack.id for one in deployments},
                     }  # fmt: skip
                     (folder / "slices.json").write_text(json.dumps(described, indent=1), encoding="utf-8")

@@ -31,8 +31,13 @@ PAIRS: Mapping[str, tuple[str, str]] = {
     "loop": ("aiohttp/single/direct", "tornado/single/direct"),
     "nginx": ("aiohttp/multi/nginx", "flask/gunicorn-gthread/nginx"),
 }
-LENGTHS_MS = (100.0, 200.0, 400.0, 1000.0)
-"""The length in use, twice and four times it, and long windows."""
+LENGTHS: Mapping[float, float] = {50.0: 3.0, 100.0: 3.0, 200.0: 3.0, 1000.0: 12.0}
+"""The length in use, twice and four times it, and long windows, in ms, and for how many seconds a stack is loaded in a round.
+
+Windows are longest: from one to the next the machine itself differs, and what they give varies two to four times as much.
+"""
+WARMUP_S = 0.1
+"""As in a run: who is slow is loaded for several slices at once."""
 PAIR_SCENARIO = "json"
 """Its slices vary least from one moment to the next, so that a bias of a percent can be seen; what they cut is the same in all."""
 
@@ -109,8 +114,8 @@ def measure(*, results: Path, blocks: int, seconds: float, progress: Callable[[P
     return Planted(folder=folder, truth=truth)
 
 
-def lengths(*, results: Path, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Path]:
-    """Load each of `PAIRS` in slices of all `LENGTHS_MS`, `rounds` times for `seconds` each; returns the folders. Raises BenchError."""
+def lengths(*, results: Path, rounds: int, say: Callable[[str], None]) -> list[Path]:
+    """Load each of `PAIRS` in slices of all `LENGTHS`, `rounds` times; returns the folders. Raises BenchError."""
     found = catalog.load()
     scenario = found.scenarios[PAIR_SCENARIO]
     folders = []
@@ -120,8 +125,7 @@ def lengths(*, results: Path, rounds: int, seconds: float, say: Callable[[str], 
         folder = results / f"{time.strftime('slices-%Y%m%d-%H%M%S')}-{name}"
         say(f"{name}: {' and '.join(pair)}")
         slices.study(
-            stacks, scenario, lengths_ms=LENGTHS_MS, rounds=rounds, seconds=seconds, connections=CONNECTIONS, seed=1, folder=folder,
-            say=say,
+            stacks, scenario, lengths=LENGTHS, rounds=rounds, connections=CONNECTIONS, seed=1, folder=folder, say=say, warmup_s=WARMUP_S,
         )  # fmt: skip
         folders.append(folder)
     return folders

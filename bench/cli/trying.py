@@ -96,8 +96,9 @@ def trust(
 ) -> int:  # fmt: skip
     """Take stacks with known differences through the whole pipeline: two equal ones, and two planted 5% and 10% slower.
 
-    Then hold ratios of unlike stacks in short slices against those in long windows. Exit code 1 where something does not hold, or is not
-    shown: an interval misses the truth, a pair has none, 10% is not found, or a ratio is not shown to agree.
+    Then hold ratios of unlike stacks in slices of the length in use against those in longer ones and in long windows. Exit code 1 where
+    something does not hold, or is not shown: an interval misses the truth, a pair has none, 10% is not found, or a ratio is not shown to
+    agree.
 
     Parameters
     ----------
@@ -126,8 +127,6 @@ def trust(
             base.analysis("trust", str(found.folder), *(f"{stack}={factor!r}" for stack, factor in found.truth.items()))
         )
     if rounds:
-        folders = known.lengths(
-            results=results, rounds=rounds, seconds=3.0, say=lambda text: base.console.print(text, markup=False)
-        )
+        folders = known.lengths(results=results, rounds=rounds, say=lambda text: base.console.print(text, markup=False))
         codes.append(base.analysis("lengths", *map(str, folders)))
     return max(codes, default=0)

@@ -34,16 +34,17 @@ def table(biases: dict[float, float], *, spread: float, rounds: int = 8) -> pd.D
 def test_a_bias_is_judged_by_its_whole_interval(bias: float, spread: float, answer: str) -> None:
     (found,) = lengths.biases(table({100.0: bias, 1000.0: 1.0}, spread=spread))
     assert found.answer == answer
-    assert (found.stack, found.other, found.length_ms, found.longest_ms) == ("right", "left", 100.0, 1000.0)
+    assert (found.stack, found.other, found.used_ms, found.length_ms) == ("right", "left", 100.0, 1000.0)
     assert found.low <= found.bias <= found.high
     assert found.rounds == 8
-    assert found.ratio == pytest.approx(2 * bias, rel=0.1)
+    assert found.ratio == pytest.approx(2, rel=0.1)
+    assert found.bias == pytest.approx(bias, rel=0.1)
 
 
-def test_every_length_but_the_longest_is_held_against_it() -> None:
+def test_the_shortest_length_is_held_against_every_other() -> None:
     found = lengths.biases(table({100.0: 1.0, 200.0: 1.02, 400.0: 1.0, 1000.0: 1.0}, spread=0.001))
     assert [(one.length_ms, one.answer) for one in found] == [
-        (100.0, "agree"), (200.0, "differ"), (400.0, "agree"),
+        (200.0, "differ"), (400.0, "agree"), (1000.0, "agree"),
     ]  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class World:
 
     def study(self, **changes: Any) -> None:
         given: dict[str, Any] = {
-            "lengths_ms": LENGTHS_MS, "rounds": 3, "seconds": 0.5, "connections": 8, "seed": 3, "folder": self.folder,
+            "lengths": dict.fromkeys(LENGTHS_MS, 0.5), "rounds": 3, "connections": 8, "seed": 3, "folder": self.folder,
             "say": self.said.append, **changes,
         }  # fmt: skip
         slices.study(self.stacks, scenario("db"), **given)
@@ -134,7 +134,7 @@ def test_the_seed_fixes_the_order_and_what_is_drawn_for_each_load(world: World, 
 
 
 def test_a_load_has_no_lead_and_no_warm_up_and_the_slices_that_its_name_says(world: World) -> None:
-    world.study(connections=5, seconds=0.75, rounds=1)
+    world.study(connections=5, lengths=dict.fromkeys(LENGTHS_MS, 0.75), rounds=1)
     for job, (_, name) in zip(world.jobs, [one for one in world.work if one[0] == "load"], strict=True):
         assert (job.scenario, job.mode, job.warmup_s, job.lead, job.measure_s) == ("db", "duet", 0.0, 0.0, 0.75)
         assert job.slice_s == pytest.approx(float(name.split("-")[1]) / 1000)
@@ -159,15 +159,15 @@ def test_the_analysis_reads_what_is_stored(world: World) -> None:
     assert "ratios to ant/plain/direct" in analysis.report(world.folder)
     described = world.described()
     assert {key: described[key] for key in ("scenario", "connections", "seconds", "seed")} == {
-        "scenario": "db", "connections": 8, "seconds": 0.5, "seed": 3,
+        "scenario": "db", "connections": 8, "seconds": {"25": 0.5, "100": 0.5, "500": 0.5}, "seed": 3,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"lengths_ms": (0.0, 100.0)}, {"lengths_ms": (-25.0,)}, {"rounds": 0}, {"seconds": 0.499}, {"lengths_ms": ()},
-        {"lengths_ms": (float("nan"),)}, {"connections": 0},
+        {"lengths": {0.0: 1.0, 100.0: 1.0}}, {"lengths": {-25.0: 1.0}}, {"rounds": 0}, {"lengths": {25.0: 0.5, 500.0: 0.499}},
+        {"lengths": {}}, {"lengths": {float("nan"): 1.0}}, {"connections": 0},
     ],
     ids=["length 0", "length below 0", "no round", "shorter than the longest slice", "no length", "no number", "no connection"],
 )  # fmt: skip
@@ -184,13 +184,13 @@ def test_one_stack_has_no_ratio(world: World) -> None:
     assert not world.folder.exists()
 
 
-def test_a_length_that_is_named_twice_is_tried_once(world: World) -> None:
-    world.study(lengths_ms=(25.0, 25.0, 100.0), rounds=1)
-    assert sorted(one["name"] for one in world.described()["jobs"]) == ["0-100", "0-25"]
+def test_each_length_has_its_own_time_and_a_warm_up_is_taken_where_it_is_asked_for(world: World) -> None:
+    world.study(lengths={25.0: 0.5, 100.0: 2.0}, rounds=1, warmup_s=0.1)
+    assert {(one.slice_s, one.measure_s, one.warmup_s) for one in world.jobs} == {(0.025, 0.5, 0.1), (0.1, 2.0, 0.1)}
 
 
 def test_a_second_is_long_enough_for_a_slice_of_a_second(world: World) -> None:
-    world.study(lengths_ms=(1000.0,), seconds=1.0, rounds=1)
+    world.study(lengths={1000.0: 1.0}, rounds=1)
     assert [one.slice_s for one in world.jobs] == [1.0]
 
 

@@ -26,10 +26,11 @@ def test_unlike_pairs_are_loaded_in_the_length_in_use_and_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared: list[str] = []
-    studied: list[tuple[list[str], str, tuple[float, ...], int]] = []
+    studied: list[tuple[list[str], str, tuple[tuple[float, float], ...], int]] = []
 
-    def study(stacks: Iterable[Stack], scenario: Scenario, *, lengths_ms: Any, rounds: int, **how: Any) -> None:
-        studied.append(([one.id for one in stacks], scenario.name, lengths_ms, rounds))
+    def study(stacks: Iterable[Stack], scenario: Scenario, *, lengths: Any, rounds: int, **how: Any) -> None:
+        studied.append(([one.id for one in stacks], scenario.name, tuple(lengths.items()), rounds))
+        assert how["warmup_s"] > 0, "who is slow is loaded as in a run"
 
     def prepare(found: Any, apps: Iterable[App], say: Any) -> None:
         prepared.extend(one.name for one in apps)
@@ -37,9 +38,9 @@ def test_unlike_pairs_are_loaded_in_the_length_in_use_and_longer(
     monkeypatch.setattr(slices, "study", study)
     monkeypatch.setattr(environments, "prepare", prepare)
     said: list[str] = []
-    folders = trust.lengths(results=tmp_path, rounds=3, seconds=1.0, say=said.append)
+    folders = trust.lengths(results=tmp_path, rounds=3, say=said.append)
     assert [pair for pair, *_ in studied] == [list(pair) for pair in trust.PAIRS.values()]
-    assert {one[1:] for one in studied} == {("json", (100.0, 200.0, 400.0, 1000.0), 3)}
+    assert {one[1:] for one in studied} == {("json", ((50.0, 3.0), (100.0, 3.0), (200.0, 3.0), (1000.0, 12.0)), 3)}
     assert len(set(folders)) == 3
     assert set(prepared) == {"flask", "django", "aiohttp", "tornado"}
     assert said[0].startswith("sync: ")
