@@ -6,8 +6,8 @@ A stack gets the fewest of `CANDIDATES` with which it does nearly as much as wit
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-CANDIDATES = (8, 32, 64)
-NEARLY = 0.02
+CANDIDATES = (16, 32, 64)
+NEARLY = 0.05
 """How much less than the best is nearly as much."""
 
 

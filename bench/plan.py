@@ -75,19 +75,19 @@ PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         name="smoke", description="does everything work? half a second for each trial: its figures mean nothing",
         stacks=("default",), scenarios=("plaintext", "db"), latency=("plaintext", "db"), blocks=1, copies=1,
-        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.1, window_s=0.5, ceiling=False, idle_s=0.2,
+        capacity_s=0.5, latency_s=0.5, warmup_s=0.1, slice_s=0.05, window_s=0.5, ceiling=False, idle_s=0.2,
     ),
     "quick": Profile(
         name="quick", description="the four defaults on four scenarios in under 2 minutes; one block, so no intervals",
         stacks=("default",), scenarios=("plaintext", "json", "db", "fortunes"),
         latency=("plaintext", "json", "db", "fortunes"), blocks=1, copies=1,
-        capacity_s=2.5, latency_s=2.4, warmup_s=0.3, slice_s=0.1, window_s=2.5, load_until_s=104.0,
+        capacity_s=2.5, latency_s=2.4, warmup_s=0.3, slice_s=0.05, window_s=2.5, load_until_s=104.0,
     ),
     "standard": Profile(
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
         stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
         latency=("db", "io"), blocks=6, copies=2,
-        capacity_s=0.7, latency_s=0.6, warmup_s=0.1, slice_s=0.1, window_s=0.6, pilot_s=0.2, own_loads=(80,), precision=0.03,
+        capacity_s=0.6, latency_s=0.6, warmup_s=0.1, slice_s=0.05, window_s=0.6, pilot_s=0.3, own_loads=(80,), precision=0.03,
         budget_s=1710.0,
     ),
     "full": Profile(
@@ -95,7 +95,7 @@ PROFILES: Mapping[str, Profile] = {
         stacks=("full",), scenarios=("*", "io-256-connections", "io-1024-connections"),
         latency=("plaintext", "json", "db", "fortunes", "io"), blocks=10, copies=2, precision=0.05, sweep=("workers=1,2,4",),
         swept_scenarios=("json", "db", "cpu", "io"), capacity_s=1.0, latency_s=2.0,
-        warmup_s=0.2, slice_s=0.1, window_s=1.5, pilot_s=0.4, own_loads=(50, 80, 95),
+        warmup_s=0.2, slice_s=0.05, window_s=1.5, pilot_s=0.4, own_loads=(50, 80, 95),
     ),
 }  # fmt: skip
 

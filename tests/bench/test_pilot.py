@@ -8,12 +8,12 @@ from bench import pilot
 @pytest.mark.parametrize(
     ("rates", "chosen"),
     [
-        ({8: 100.0, 32: 101.9, 64: 102.0}, 8),
-        ({8: 97.0, 32: 98.5, 64: 100.0}, 32),
-        ({8: 10.0, 32: 50.0, 64: 100.0}, 64),
-        ({8: 100.0, 32: 50.0, 64: 20.0}, 8),
-        ({8: None, 32: 50.0, 64: 0.0}, 32),
-        ({8: None, 32: None, 64: None}, 8),
+        ({16: 95.5, 32: 100.0, 64: 98.0}, 16),
+        ({16: 94.0, 32: 96.0, 64: 100.0}, 32),
+        ({16: 10.0, 32: 50.0, 64: 100.0}, 64),
+        ({16: 100.0, 32: 50.0, 64: 20.0}, 16),
+        ({16: None, 32: 50.0, 64: 0.0}, 32),
+        ({16: None, 32: None, 64: None}, 16),
     ],
 )
 def test_the_fewest_that_do_nearly_as_much_are_taken(rates: dict[int, float | None], chosen: int) -> None:
@@ -27,7 +27,7 @@ def test_who_was_left_out_has_no_rate_to_choose_by() -> None:
 
 
 def test_answers_are_read_back_by_deployment() -> None:
-    rates = {pilot.target_id("0-a-0", 8): 5.0, pilot.target_id("0-a-0", 32): None, pilot.target_id("0-b-0", 64): 7.0}
+    rates = {pilot.target_id("0-a-0", 16): 5.0, pilot.target_id("0-a-0", 32): None, pilot.target_id("0-b-0", 64): 7.0}
     assert pilot.read(["0-a-0", "0-b-0"], rates) == {
-        "0-a-0": {8: 5.0, 32: None, 64: None}, "0-b-0": {8: None, 32: None, 64: 7.0},
+        "0-a-0": {16: 5.0, 32: None, 64: None}, "0-b-0": {16: None, 32: None, 64: 7.0},
     }  # fmt: skip

@@ -622,31 +622,31 @@ def test_a_pilot_chooses_connections_once_and_the_run_keeps_them(world: Callable
     waiting = replace(IO, tags=frozenset({"waiting"}))
     one = world([JSON, waiting], blocks=2, pilot_s=0.3)
     ant, bee = "0v-ant--plain--direct-0", "0v-bee--plain--direct-0"
-    one.load.rps |= {f"{ant}|8": 50.0, f"{ant}|32": 99.0, f"{ant}|64": 100.0, f"{bee}|64": 500.0}
+    one.load.rps |= {f"{ant}|16": 50.0, f"{ant}|32": 99.0, f"{ant}|64": 100.0, f"{bee}|64": 500.0}
     run.run_blocks(one.context)
     tried = one.load.jobs[0]
     assert len(tried.targets) == 9
     assert (tried.scenario, tried.measure_s) == ("json", 0.3), "what waits has a number of its own"
-    chosen = {ANT: 32, BEE: 64, CAT: 8}
+    chosen = {ANT: 32, BEE: 64, CAT: 16}
     assert {name: one.context.connections[name, "json"] for name in chosen} == chosen
     for block, job in enumerate(
         job for job in one.load.jobs if job.mode == "duet" and job.scenario == "json" and job is not tried
     ):
-        assert [target.connections for target in job.targets] == [32, 64, 8], block
+        assert [target.connections for target in job.targets] == [32, 64, 16], block
     header = read_run(one.context.store.folder).header["pilot"]
-    assert header["json"][ANT] == {"connections": 32, "rps": {"8": 50.0, "32": 99.0, "64": 100.0}}
+    assert header["json"][ANT] == {"connections": 32, "rps": {"16": 50.0, "32": 99.0, "64": 100.0}}
     one.check_complete()
 
 
 def test_connections_under_which_a_stack_falls_silent_are_not_chosen(world: Callable[..., World]) -> None:
     one = world([JSON], pilot_s=0.3)
     ant = "0v-ant--plain--direct-0"
-    one.load.rps |= {f"{ant}|8": 50.0, f"{ant}|32": 99.0, f"{ant}|64": 500.0}
+    one.load.rps |= {f"{ant}|16": 50.0, f"{ant}|32": 99.0, f"{ant}|64": 500.0}
     one.load.left_out = {f"{ant}|64"}
     run.run_blocks(one.context)
     assert one.context.connections[ANT, "json"] == 32
     header = read_run(one.context.store.folder).header["pilot"]
-    assert header["json"][ANT] == {"connections": 32, "rps": {"8": 50.0, "32": 99.0, "64": None}}
+    assert header["json"][ANT] == {"connections": 32, "rps": {"16": 50.0, "32": 99.0, "64": None}}
 
 
 def test_a_run_that_is_taken_up_again_has_its_null_server_and_the_pilots_that_were_to_come(
