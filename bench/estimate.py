@@ -78,6 +78,5 @@ def _parts(plan: Plan, cell: Cell, share: float) -> tuple[float, float]:
         if cell.is_capacity:
             drains_s = sum(min(many / rate, TIMEOUT_S) for many, rate in zip(held, rates, strict=True))
         else:
-            equal = min(rates, default=0.0) * LATENCY_SHARE
-            targets = sum(plan.is_enough(cell.own_share * rate if cell.own_share else equal) for rate in rates)
+            targets = sum(plan.is_enough((cell.own_share or LATENCY_SHARE) * rate) for rate in rates)
     return targets * each_s + drains_s, JOB_OVERHEAD_S + targets * TARGET_OVERHEAD_S

@@ -1,6 +1,5 @@
 """One scenario seen one way, through every deployment: load, keep accounts, store."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -179,7 +178,10 @@ def _measure_s(context: Context, cell: Cell, targets: int) -> float:
 
 
 def _rates(context: Context, cell: Cell, ready: Sequence[Deployment]) -> dict[str, float]:
-    """Arrivals a second for each deployment in an open loop; empty in a closed one, and where no capacity is known."""
+    """Arrivals a second for each deployment in an open loop; empty in a closed one, and where no capacity is known.
+
+    Who is too slow for a median at `LATENCY_SHARE` of its capacity gets that rate, with which it is skipped, and does not set the others'.
+    """
     if cell.is_capacity:
         return {}
     source = replace(cell, view="capacity").name
@@ -193,8 +195,12 @@ def _rates(context: Context, cell: Cell, ready: Sequence[Deployment]) -> dict[st
     elsewhere = _elsewhere(context, cell) if share is None else []
     if elsewhere is None:
         return {}
-    equal = LATENCY_SHARE * min(*known.values(), *elsewhere, math.inf)
-    return {one.id: max(1.0, share * known[one.id] if share else equal) for one in ready}
+    if share:
+        return {one.id: max(1.0, share * known[one.id]) for one in ready}
+    halves = {name: max(1.0, LATENCY_SHARE * rate) for name, rate in known.items()}
+    others = [max(1.0, LATENCY_SHARE * rate) for rate in elsewhere]
+    equal = min((one for one in [*halves.values(), *others] if context.plan.is_enough(one)), default=0.0)
+    return {one.id: equal if context.plan.is_enough(half := halves.get(one.id, equal)) else half for one in ready}
 
 
 def _elsewhere(context: Context, cell: Cell) -> list[float] | None:

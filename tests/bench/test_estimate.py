@@ -52,7 +52,7 @@ def test_what_waits_is_drained_by_as_many_as_can_wait_at_once(made: Plan) -> Non
 
 
 def test_loops_too_slow_for_a_median_take_no_time(made: Plan) -> None:
-    """10 requests/s at most: 5 at equal load, 8 at 80%; 2 s hold 10 and 16 of them, 3 s 24 at 80%."""
+    """10 requests/s at most: 5 at half, 8 at 80%; 2 s hold 10 and 16 of them, 3 s 24 at 80%."""
     assert seconds(made, "io", "latency") == estimate.JOB_OVERHEAD_S
     assert seconds(made, "io", "latency-80") == estimate.JOB_OVERHEAD_S
     longer = replace(made, profile=replace(made.profile, latency_s=3.0))

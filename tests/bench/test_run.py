@@ -295,7 +295,18 @@ def test_an_open_loop_too_slow_for_a_median_is_skipped_and_says_so(world: Callab
     assert [len(job.targets) for job in one.load.jobs] == [3, 2]
     assert one.of(ANT)[1:] == [("json", "latency", "skipped"), ("json", "latency-80", "skipped")]
     assert one.of(BEE)[1:] == [("json", "latency", "skipped"), ("json", "latency-80", "measured")]
-    assert one.reasons(BEE) == {None, "1 s at 12 requests a second hold fewer than the 20 that a median takes"}
+    assert one.reasons(BEE) == {None, "1 s at 12.5 requests a second hold fewer than the 20 that a median takes"}
+
+
+def test_who_is_too_slow_for_a_median_does_not_set_the_load_of_the_others(world: Callable[..., World]) -> None:
+    one = world([JSON])
+    one.load.rps = {"0-ant--plain--direct-0": 15.0, "0-bee--plain--direct-0": 90.0, "0-cat--plain--direct-0": 400.0}
+    run.run_blocks(one.context)
+    one.check_complete()
+    assert {target.id: target.rate_rps for target in one.load.jobs[1].targets} == {
+        "0-bee--plain--direct-0": 45.0, "0-cat--plain--direct-0": 45.0,
+    }  # fmt: skip
+    assert one.reasons(ANT) == {None, "1 s at 7.5 requests a second hold fewer than the 20 that a median takes"}
 
 
 def test_blocks_that_would_end_too_late_are_loaded_for_less_and_that_is_noted(world: Callable[..., World]) -> None:
