@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -184,24 +184,36 @@ def _cells(header: Mapping[str, Any], trials: pd.DataFrame, stacks: pd.DataFrame
         for scenario in sequence(plan.get("scenarios"))
         for view in sequence(mapping(plan.get("views")).get(scenario))
     )
-    groups = dict(tuple(trials.groupby(["scenario", "view", "stack"], sort=False)))
+    found: dict[tuple[str, str, str], list[_Outcome]] = {}
+    columns = (trials[name].tolist() for name in ("scenario", "view", "stack", "status", "reason", "flags", "errors"))
+    for scenario, view, stack, *outcome in zip(*columns, strict=True):
+        found.setdefault((scenario, view, stack), []).append(_Outcome(*outcome))
     rows = [
         {
             "scenario": scenario,
             "view": view,
             "stack": stack,
-            **_cell(groups.get((scenario, view, stack)), header.get("status")),
+            **_cell(found.get((scenario, view, stack)), header.get("status")),
         }
         for scenario, view in {**planned, **seen}
         for stack in stacks["stack"]
     ]
-    columns = [
+    names = [
         "scenario", "view", "stack", "status", "reason", "failure", "measured", "failed", "skipped", "flags", "errors",
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    return pd.DataFrame(rows, columns=names, dtype=object)
 
 
-def _cell(trials: pd.DataFrame | None, run_status: object) -> dict[str, Any]:
+class _Outcome(NamedTuple):
+    """What became of one trial of a cell."""
+
+    status: str
+    reason: str | None
+    flags: tuple[str, ...]
+    errors: Mapping[str, int]
+
+
+def _cell(trials: Sequence[_Outcome] | None, run_status: object) -> dict[str, Any]:
     if trials is None:
         why = {"interrupted": "the run was interrupted before it", "running": "the run had not come to it"}
         reason = why.get(str(run_status), "no trial of it was recorded")
@@ -215,23 +227,23 @@ def _cell(trials: pd.DataFrame | None, run_status: object) -> dict[str, Any]:
             "flags": (),
             "errors": {},
         }
-    counts = {status: int((trials["status"] == status).sum()) for status in STATUSES}
+    counts = {status: sum(trial.status == status for trial in trials) for status in STATUSES}
     status = next(status for status in STATUSES if counts[status])
-    measured = trials[trials["status"] == "measured"]
+    measured = [trial for trial in trials if trial.status == "measured"]
     errors: Counter[str] = Counter()
-    for kinds in measured["errors"]:
-        errors.update(kinds)
+    for trial in measured:
+        errors.update(trial.errors)
     return {
         "status": status,
         "reason": None if status == "measured" else _last_reason(trials, status),
         # A stack that failed now and then is ranked by the rest: whoever shows its figure has to say so.
         "failure": _last_reason(trials, "failed") if status == "measured" and counts["failed"] else None,
         **counts,
-        "flags": tuple(dict.fromkeys(flag for flags in measured["flags"] for flag in flags)),
+        "flags": tuple(dict.fromkeys(flag for trial in measured for flag in trial.flags)),
         "errors": dict(errors),
     }
 
 
-def _last_reason(trials: pd.DataFrame, status: str) -> str:
-    reasons = [reason for reason in trials.loc[trials["status"] == status, "reason"] if reason]
+def _last_reason(trials: Sequence[_Outcome], status: str) -> str:
+    reasons = [trial.reason for trial in trials if trial.status == status and trial.reason]
     return str(reasons[-1]) if reasons else "no reason was recorded"

@@ -6,6 +6,7 @@ listed -> kinds -> write          (compare_page writes compare-A-B.html beside i
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -106,12 +107,17 @@ def _sure(found: runs.Between) -> str:
     return "What unchanged stacks drifted between the runs is taken out of the others, and how unlike they drifted is in the intervals."
 
 
-def _render(template: str, **values: Any) -> str:
-    environment = Environment(
+@cache
+def _environment() -> Environment:
+    """Keeps the templates that it has compiled."""
+    return Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+
+
+def _render(template: str, **values: Any) -> str:
     script = (TEMPLATES / "across.js").read_text("utf-8")
-    return environment.get_template(template).render(
+    return _environment().get_template(template).render(
         colours=INK, style=Markup((TEMPLATES / "across.css").read_text("utf-8")), script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(), link=quote, **values,
     )  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,9 @@ def render(
     return environment(language).get_template("page.html").render(values)
 
 
+@cache
 def environment(language: str) -> Environment:
-    """What templates are filled by: everything is escaped, and sentences are told in `language` first."""
+    """What templates are filled by: everything is escaped, and sentences are told in `language` first. It keeps what it has compiled."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

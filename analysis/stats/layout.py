@@ -1,5 +1,6 @@
 """What is compared: the figures of one metric of one scenario, arranged by occasion, stack and copy, and who may be ranked."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,23 +61,27 @@ def arrange(figures: pd.DataFrame, classes: Mapping[str, str], unranked: Mapping
 
     Figures that are not positive have no logarithm: a stack with one is left out.
     """
-    left_out = {stack: reason for stack, reason in unranked.items() if stack in set(figures["stack"])}
-    for stack in figures.loc[~(figures["value"] > 0), "stack"].unique():
-        left_out.setdefault(str(stack), "a figure of 0 has no ratio")
-    kept = figures[~figures["stack"].isin(left_out)]
-    stacks = [str(stack) for stack in kept["stack"].unique()]
-    occasions = sorted({(int(block), int(group)) for block, group in zip(kept["block"], kept["group"], strict=True)})
+    # Plain lists: a run of 60 stacks has hundreds of such tables, each small.
+    given = list(zip(*(figures[name].tolist() for name in ("stack", "block", "group", "copy", "value")), strict=True))
+    there = {stack for stack, *_ in given}
+    left_out = {stack: reason for stack, reason in unranked.items() if stack in there}
+    for stack, *_, value in given:
+        if not value > 0:
+            left_out.setdefault(str(stack), "a figure of 0 has no ratio")
+    kept = [row for row in given if row[0] not in left_out]
+    stacks = list(dict.fromkeys(str(stack) for stack, *_ in kept))
+    occasions = sorted({(int(block), int(group)) for _, block, group, *_ in kept})
     # Of a block that was taken up again a copy may have been deployed twice: both count.
-    again = kept.groupby(["block", "group", "stack", "copy"], sort=False).cumcount()
-    depth = int(kept["copy"].max()) + 1 if len(kept) else 1
-    places = kept["copy"] + depth * again
-    copies = np.full((len(occasions), len(stacks), int(places.max()) + 1 if len(kept) else 1), np.nan)
+    depth, again = max((int(copy) for *_, copy, _ in kept), default=0) + 1, Counter[tuple[object, ...]]()
+    places: list[int] = []
+    for *deployment, copy, _ in kept:
+        places.append(int(copy) + depth * again[*deployment, copy])
+        again[*deployment, copy] += 1
+    copies = np.full((len(occasions), len(stacks), max(places, default=0) + 1), np.nan)
     columns = {stack: column for column, stack in enumerate(stacks)}
     rows = {occasion: row for row, occasion in enumerate(occasions)}
-    for stack, block, group, copy, value in zip(
-        kept["stack"], kept["block"], kept["group"], places, kept["value"], strict=True
-    ):
-        copies[rows[int(block), int(group)], columns[str(stack)], int(copy)] = np.log(value)
+    for (stack, block, group, _, value), place in zip(kept, places, strict=True):
+        copies[rows[int(block), int(group)], columns[str(stack)], place] = np.log(value)
     return Layout(
         stacks=tuple(stacks),
         classes=tuple(classes.get(stack) or stack for stack in stacks),
