@@ -103,7 +103,7 @@ class Pace:
         self.began_s, self.blocks = self.now_s(), self.blocks + 1
 
     def _further(self, block: int, precision: float) -> list[Cell]:
-        """Of the scenarios that are still wide as many as there is time for, the widest first."""
+        """Of the scenarios that are still wide as many as there is time for, in the order that `ask` gives."""
         self.share = 1.0
         found = self.ask(self.folder, precision)
         if not isinstance(found.get("wide"), list):

@@ -10,6 +10,7 @@ from analysis.charts._frames import of_stacks, table, without
 from analysis.charts._rows import Estimate, Panel, Row, about, panel, rows, values
 from analysis.charts._scene import About, Scene, Words
 from analysis.evidence import Evidence
+from analysis.frames import records
 from analysis.numbers import estimate
 from analysis.outside import shortened
 from analysis.words import say
@@ -31,7 +32,7 @@ def frame(evidence: Evidence, scenario: str) -> pd.DataFrame:
         for view in ordered
         if (stack["stack"], view) not in drawn
     ]
-    return table([*found.to_dict("records"), *missing])
+    return table([*records(found), *missing])
 
 
 def draw(frame: pd.DataFrame, sheet: Sheet) -> Scene:

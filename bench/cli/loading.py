@@ -31,7 +31,7 @@ def load(
     url
         http://HOST[:PORT][/PATH].
     connections
-        Connections held at once. Left out: 64 with --rate or --think-ms, else the fewest of 8, 32, 64 that do within 2% of the best.
+        Connections held at once. Left out: 64 with --rate or --think-ms, else the fewest of 16, 32, 64 that do within 5% of the best.
     rate
         Requests a second, whether or not the server keeps up; latency counts from when each was due.
     seconds
@@ -110,7 +110,7 @@ def duet(
     seconds
         How long to measure, all servers together.
     connections
-        Connections held to each. Left out: tried first, the fewest of 8, 32, 64 with which each does within 2% of its best.
+        Connections held to each. Left out: tried first, the fewest of 16, 32, 64 with which each does within 5% of its best.
     slice_ms
         How long one is loaded at a time; give 1000 or more for services slower than about 10 ms.
     margin

@@ -186,6 +186,25 @@ def test_bench_is_told_which_scenarios_are_still_wide(make_run: Callable[..., An
     assert told(run, 0.5)["wide"] == []
 
 
+def test_what_many_pairs_need_comes_before_what_one_wild_stack_does(make_run: Callable[..., Any]) -> None:
+    ups = {
+        FLASK: (1, -1, 1, -1, 1, -1),
+        DJANGO: (1, 1, -1, -1, 1, -1),
+        TORNADO: (1, -1, -1, 1, 1, -1),
+        AIOHTTP: (-1, 1, 1, 1, -1, -1),
+    }
+    run = make_run(scenarios=["plaintext", "db"], blocks=6, copies=2)
+    for trial in run.trials:
+        if trial["view"] == "capacity":
+            share = 0.1 if trial["scenario"] == "db" else 0.14 if trial["stack"] == FLASK else 0.0
+            trial["requests"] = round(30000 * (1 + share * ups[trial["stack"]][trial["block"]]))
+    found = told(run, 0.01)
+    plain, db = found["scenarios"]
+    assert plain["widest"] > db["widest"]
+    assert plain["half_width"] < db["half_width"]
+    assert found["wide"] == ["db", "plaintext"]
+
+
 def test_the_rule_looks_at_widths_and_not_at_ratios(make_run: Callable[..., Any]) -> None:
     run = two_copies(make_run)
     before = told(run, 0.03)["scenarios"][0]

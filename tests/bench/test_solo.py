@@ -462,7 +462,7 @@ def test_without_connections_both_commands_try_how_many(url: str, monkeypatch: p
 
     def run(session: Any, job: Any, **keys: Any) -> dict[str, Any]:
         asked.append([target.connections for target in job.targets])
-        rates = [1.0, 99.0, 100.0]  # of a pilot: 8 connections do nothing, 32 as much as 64
+        rates = [1.0, 99.0, 100.0]  # of a pilot: 16 connections do nothing, 32 as much as 64
         if len(job.targets) == 6:  # that of two servers; the one of one server is real but for the rates
             return {"targets": [{"rps": rate, "left_out": False} for rate in rates * 2]}
         answer = plain(session, job, **keys)
@@ -477,7 +477,7 @@ def test_without_connections_both_commands_try_how_many(url: str, monkeypatch: p
     assert load(url, connections=None, rate_rps=50.0, seconds=0.2, **common)["connections"] == 64
     found = duet([url, url], connections=None, seconds=0.5, slice_ms=20.0, timeout_s=5.0, margin=0.02, allowed=())
     assert found["connections"] == 32
-    assert asked == [[8, 32, 64], [32], [64], [8, 32, 64, 8, 32, 64], [32, 32]]
+    assert asked == [[16, 32, 64], [32], [64], [16, 32, 64, 16, 32, 64], [32, 32]]
 
 
 def test_connections_under_which_a_server_falls_silent_are_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -486,7 +486,7 @@ def test_connections_under_which_a_server_falls_silent_are_not_chosen(monkeypatc
     place: Any = None
     generators: Any = None
     chosen, rates = engine.tried(None, [place], timeout_s=5.0, generators=generators)  # type: ignore[arg-type]
-    assert (chosen, rates) == (32, [{8: 60.0, 32: 100.0, 64: None}])
+    assert (chosen, rates) == (32, [{16: 60.0, 32: 100.0, 64: None}])
 
 
 @pytest.mark.parametrize(
