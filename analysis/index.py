@@ -6,22 +6,19 @@ listed -> kinds -> write          (compare_page writes compare-A-B.html beside i
 import base64
 import hashlib
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import between as runs
 from analysis import files, frames
 from analysis.history import Listed, kinds, listed
+from analysis.page.render import TEMPLATES, environment
 from analysis.palette import INK
 from analysis.stats import MIN_REPLICATES
 from bench.model import BenchError
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def build(results: Path) -> Path:
@@ -107,17 +104,9 @@ def _sure(found: runs.Between) -> str:
     return "What unchanged stacks drifted between the runs is taken out of the others, and how unlike they drifted is in the intervals."
 
 
-@cache
-def _environment() -> Environment:
-    """Keeps the templates that it has compiled."""
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-
-
 def _render(template: str, **values: Any) -> str:
     script = (TEMPLATES / "across.js").read_text("utf-8")
-    return _environment().get_template(template).render(
+    return environment("en").get_template(template).render(
         colours=INK, style=Markup((TEMPLATES / "across.css").read_text("utf-8")), script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(), link=quote, **values,
     )  # fmt: skip

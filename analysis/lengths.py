@@ -74,17 +74,16 @@ def report(folders: Sequence[Path]) -> tuple[str, bool]:
     """What `python -m analysis lengths` prints, and whether every pair was shown to agree. Raises BenchError where a folder holds no study
     of two lengths.
     """
-    lines, answers = (
-        [f"ratios in slices of the length in use against longer ones; a bias of {ALLOWED:.1%} is allowed"],
-        [],
-    )
+    lines = [f"ratios in slices of the length in use over those in longer ones; {ALLOWED:.1%} allowed"]
+    answers = []
     for folder in folders:
         found = biases(slices.rates(folder))
         if not found:
             raise BenchError(f"{folder}: holds no two lengths of two stacks, so nothing can be compared")
         lines += [
             "",
-            f"{found[0].stack} / {found[0].other}, slices of {found[0].used_ms:g} ms, {found[0].rounds} rounds",
+            f"{found[0].stack} / {found[0].other}",
+            f"slices of {found[0].used_ms:g} ms, {found[0].rounds} rounds",
         ]
         lines.append("   against    ratio     bias  95% interval        answer")
         for one in found:

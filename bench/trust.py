@@ -17,7 +17,7 @@ from bench import catalog, environments, provenance, request, run, slices, store
 from bench.catalog import ROOT, Catalog
 from bench.console import Progressing
 from bench.model import BenchError
-from bench.plan import CONNECTIONS, Plan
+from bench.plan import CONNECTIONS, PROFILES, Plan
 
 NAME = "planted"
 STACK = f"{NAME}{{variant}}/single/direct"
@@ -31,13 +31,12 @@ PAIRS: Mapping[str, tuple[str, str]] = {
     "loop": ("aiohttp/single/direct", "tornado/single/direct"),
     "nginx": ("aiohttp/multi/nginx", "flask/gunicorn-gthread/nginx"),
 }
-LENGTHS: Mapping[float, float] = {50.0: 3.0, 100.0: 3.0, 200.0: 3.0, 1000.0: 12.0}
+_USED = PROFILES["standard"]
+LENGTHS: Mapping[float, float] = {**{times * 1000 * _USED.slice_s: 3.0 for times in (1, 2, 4)}, 1000.0: 12.0}
 """The length in use, twice and four times it, and long windows, in ms, and for how many seconds a stack is loaded in a round.
 
 Windows are longest: from one to the next the machine itself differs, and what they give varies two to four times as much.
 """
-WARMUP_S = 0.1
-"""As in a run: who is slow is loaded for several slices at once."""
 PAIR_SCENARIO = "json"
 """Its slices vary least from one moment to the next, so that a bias of a percent can be seen; what they cut is the same in all."""
 
@@ -125,7 +124,8 @@ def lengths(*, results: Path, rounds: int, say: Callable[[str], None]) -> list[P
         folder = results / f"{time.strftime('slices-%Y%m%d-%H%M%S')}-{name}"
         say(f"{name}: {' and '.join(pair)}")
         slices.study(
-            stacks, scenario, lengths=LENGTHS, rounds=rounds, connections=CONNECTIONS, seed=1, folder=folder, say=say, warmup_s=WARMUP_S,
+            stacks, scenario, lengths=LENGTHS, rounds=rounds, connections=CONNECTIONS, seed=1, folder=folder, say=say,
+            warmup_s=_USED.warmup_s,
         )  # fmt: skip
         folders.append(folder)
     return folders

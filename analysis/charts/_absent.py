@@ -22,6 +22,11 @@ def because(status: str, reason: str) -> Said:
     return say(f"status.{status.replace(' ', '_')}_because", reason=Coded(reason, "span"))
 
 
+def instead(status: str, reason: str, letters: int) -> Said:
+    """What stands in the place of a mark, the reason in about so many letters."""
+    return say("charts.without", why=because(status, shortened(reason, letters)))
+
+
 def told(draw: Drawing, absent: pd.DataFrame, x: float, y: float) -> float:
     """Names `absent` from `x` on, in as many lines as they need; returns the height used, which is 0 where nobody is absent.
 

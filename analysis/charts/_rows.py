@@ -11,14 +11,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.charts import _axis
-from analysis.charts._absent import because
+from analysis.charts._absent import instead
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Sheet
 from analysis.charts._drawing import MARGIN, Drawing
 from analysis.charts._scene import About, Scene, Words
 from analysis.numbers import estimate
-from analysis.outside import abridged, shortened
-from analysis.words import say
+from analysis.outside import abridged
 
 NAMES = 222.0
 WORDS = 132.0
@@ -228,8 +227,7 @@ def _name(made: Panel, number: int, row: Row, words: Callable[[Row], str] | None
     if made.metric in row.figures:
         draw.strokes([((made.left, made.rail(number)), (made.right, made.rail(number)))], "line")
         return
-    reason = shortened(row.reason, 72 if draw.titled else 44)
-    why = say("charts.without", why=because(row.status, reason))
+    why = instead(row.status, row.reason, 72 if draw.titled else 44)
     draw.text(made.left, y if draw.titled else y + 17, why, ink="muted")
 
 

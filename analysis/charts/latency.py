@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.charts import _axis
-from analysis.charts._absent import LETTER, because
+from analysis.charts._absent import LETTER, instead
 from analysis.charts._axis import Axis
 from analysis.charts._chart import Chart, Sheet
 from analysis.charts._frames import of_stacks, table, without
@@ -12,7 +12,6 @@ from analysis.charts._scene import About, Scene, Words
 from analysis.evidence import Evidence
 from analysis.frames import records
 from analysis.numbers import estimate
-from analysis.outside import shortened
 from analysis.words import say
 
 PERCENTILES = ("p50_ms", "p90_ms", "p99_ms")
@@ -87,7 +86,7 @@ def _not_drawn(picture: Panel, axis: Axis, missing: pd.DataFrame) -> None:
     places = {row.stack: picture.rail(at) for at, row in enumerate(picture.stacks)}
     letters = int((axis.end - axis.start) / (draw.small * LETTER))
     for stack, status, reason in zip(missing["stack"], missing["status"], missing["reason"], strict=True):
-        why = say("charts.without", why=because(status, shortened(reason, max(letters - 12, 12))))
+        why = instead(status, reason, max(letters - 12, 12))
         draw.text(axis.start, places[stack] + 9, why, ink="muted", about=About(stack=stack))
 
 

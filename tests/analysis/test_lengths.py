@@ -65,7 +65,7 @@ def test_the_command_passes_only_where_all_is_shown_to_agree(
     assert (
         "1 agree, 0 differ, 1 unresolved\nnot shown: whether 1 of 2 agree; more rounds make intervals narrower" in out
     )
-    assert max(map(len, out.splitlines())) <= 100
+    assert max(map(len, out.splitlines())) <= 80
     assert command.main(["lengths", "good", "bad"]) == 1
     assert "1 agree, 1 differ, 0 unresolved" in capsys.readouterr().out
     tables["good"] = table({1000.0: 1.0}, spread=0.002)
