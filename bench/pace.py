@@ -22,6 +22,8 @@ LEAST_SHARE = SHARES[-1]
 """Of its planned load a deployment gets at least so much."""
 MOST_BLOCKS = 24
 """No further block for precision after so many: what is still wide then would take many times as long."""
+NEAR = 0.75
+"""Further blocks are for the scenario whose middle pair is known least, and those whose is at least this part as wide."""
 LATE = 0.03
 """Planned blocks may end later than the budget by this share of it; others not at all."""
 Ask = Callable[[Path, float], Mapping[str, Any]]
@@ -103,7 +105,7 @@ class Pace:
         self.began_s, self.blocks = self.now_s(), self.blocks + 1
 
     def _further(self, block: int, precision: float) -> list[Cell]:
-        """Of the scenarios that are still wide as many as there is time for, in the order that `ask` gives."""
+        """Of the scenarios that are still wide, and nearly as wide as the widest, as many as fit, in the order that `ask` gives."""
         self.share = 1.0
         found = self.ask(self.folder, precision)
         if not isinstance(found.get("wide"), list):
@@ -122,7 +124,7 @@ class Pace:
             )
             return []
         chosen: list[str] = []
-        for name in wide:
+        for name in _widest(wide, scenarios):
             if self._fits(self.plan.block_cells(block, {*chosen, name})):
                 chosen.append(name)
         return self.plan.block_cells(block, chosen) if chosen or not wide else self._over()
@@ -135,6 +137,13 @@ class Pace:
     def _over(self) -> list[Cell]:
         self.why = f"the next block would end after the time budget of {self.plan.profile.budget_s:.0f} s"
         return []
+
+
+def _widest(wide: Sequence[str], scenarios: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those of `wide` whose middle half-width is unknown, or near the largest."""
+    known = {str(one.get("scenario")): one["half_width"] for one in scenarios if one.get("half_width") is not None}
+    least = NEAR * max((known[name] for name in wide if name in known), default=0.0)
+    return [name for name in wide if known.get(name, least) >= least]
 
 
 def _share(plan: Plan, blocks: int, *, spent_s: float, slow: float) -> float:

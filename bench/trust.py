@@ -32,10 +32,13 @@ PAIRS: Mapping[str, tuple[str, str]] = {
     "nginx": ("aiohttp/multi/nginx", "flask/gunicorn-gthread/nginx"),
 }
 _USED = PROFILES["standard"]
-LENGTHS: Mapping[float, float] = {**{times * 1000 * _USED.slice_s: 3.0 for times in (1, 2, 4)}, 1000.0: 12.0}
+LENGTHS: Mapping[float, float] = {
+    **{times * 1000 * _USED.slice_s: each_s for times, each_s in ((1, 3.0), (2, 4.0), (4, 6.0))},
+    1000.0: 10.0,
+}
 """The length in use, twice and four times it, and long windows, in ms, and for how many seconds a stack is loaded in a round.
 
-Windows are longest: from one to the next the machine itself differs, and what they give varies two to four times as much.
+The longer ones for a longer time: from one to the next the machine itself differs, and what they give varies two to four times as much.
 """
 PAIR_SCENARIO = "json"
 """Its slices vary least from one moment to the next, so that a bias of a percent can be seen; what they cut is the same in all."""

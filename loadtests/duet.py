@@ -8,6 +8,8 @@ TURNS = 10
 """A slice holds at least so many turns of each connection: with fewer, what the two ends of a slice cut is too much of it."""
 
 
+LONGEST_S = 0.6
+"""A slice is not made longer than this for the sake of its turns, unless the whole load is longer."""
 ALIKE = 2.0
 """Whose turns differ by a smaller factor are loaded for the same time at once: a ratio of near equals must not come from unlike slices."""
 
@@ -15,15 +17,16 @@ ALIKE = 2.0
 def multiples(slice_s: float, rounds: int, turn_s: Sequence[float | None]) -> list[int]:
     """How many slices' time each target is loaded at once, from the time that one turn (request and answer) of it takes; None: unknown.
 
-    It then takes part in one of so many rounds only, so that all targets get the same time.
+    It then takes part in one of so many rounds only, so that all targets get the same time. More than `rounds` where all of them together
+    are too short for its turns: that target gets more time than the others.
     """
-    found = [1] * len(turn_s)
+    found, most = [1] * len(turn_s), max(rounds, int(LONGEST_S / slice_s + 1e-9))
     known = sorted(((turn, target) for target, turn in enumerate(turn_s) if turn), reverse=True)
     slowest_s = math.inf
     for turn, target in known:
         if turn * ALIKE <= slowest_s:
             slowest_s = turn
-        found[target] = min(max(1, math.ceil(TURNS * slowest_s / slice_s - 1e-9)), rounds)
+        found[target] = min(max(1, math.ceil(TURNS * slowest_s / slice_s - 1e-9)), most)
     return found
 
 
@@ -34,9 +37,9 @@ def visits(targets: int, rounds: int, seed: int, times: Sequence[int]) -> list[t
         number, every = place // targets, times[target]
         # In the middle of its rounds; in what is left at the end once more, for as long as that is.
         first = number - number % every
-        length = min(every, rounds - first)
-        if number == first + length // 2:
-            found.append((target, length))
+        left = min(every, rounds - first)
+        if number == first + left // 2:
+            found.append((target, every if every > rounds else left))
     return found
 
 

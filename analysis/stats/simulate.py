@@ -34,10 +34,10 @@ HARD = tuple((model, {0.01: 0.01, 0.02: 0.03, 0.03: 0.06}[spread]) for model, sp
 """The same with spreads from 1 to 6%."""
 MISLED = tuple((model, (0.01, 0.03, 0.06)[number % 3]) for number, (model, _) in enumerate(STANDARD))
 """Worker models that say nothing of the spread: what the estimates must survive."""
-STANDARD_SLICES, FULL_SLICES = 6, 7
-"""Slices of 100 ms of a deployment in a block: the time of the profile `standard`; of `full`, that has 10, as many as the recording allows.
+STANDARD_SLICES, FULL_SLICES = 4, 7
+"""Slices of 100 ms of a deployment in a block: those of the profile `standard`; of `full`, that has 8, as many as the recording allows.
 
-The profiles cut it into slices of 50 ms, but for slow stacks: those have as few as here, or fewer.
+Here they are of one stretch of time; the profiles load half of them at another moment of the block.
 """
 
 Design = Sequence[tuple[str, float]]

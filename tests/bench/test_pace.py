@@ -111,6 +111,18 @@ def test_of_what_is_wide_the_widest_that_fits_is_taken(made: Plan) -> None:
     assert one.why == "the next block would end after the time budget of 100 s"
 
 
+def test_time_goes_where_the_middle_pair_is_known_least_and_where_it_is_nearly_as_wide(tree: Tree) -> None:
+    names = ("cpu", "db", "json", "plaintext")
+    made = plan(three_stacks(tree), [scenario(name) for name in names], precision=0.03, budget_s=None)
+    widths = {"db": 0.08, "cpu": None, "json": 0.061, "plaintext": 0.059}
+    answer = {
+        "wide": ["cpu", "db", "json", "plaintext"],
+        "scenarios": [{"scenario": name, "half_width": width, "widest": 0.2} for name, width in widths.items()],
+    }
+    one = pace.Pace(plan=made, folder=Path("x"), now_s=lambda: 0.0, ask=lambda *_: answer)
+    assert [cell.scenario.name for cell in one.next(6)] == ["cpu", "db", "json"], "what is not known counts as wide"
+
+
 def test_blocks_get_shorter_rather_than_fewer(made: Plan) -> None:
     """On a machine where all that is not load takes 1.5 times as long as was thought."""
     made = replace(made, profile=replace(made.profile, blocks=6, budget_s=216.0))

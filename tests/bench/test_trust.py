@@ -40,7 +40,7 @@ def test_unlike_pairs_are_loaded_in_the_length_in_use_and_longer(
     said: list[str] = []
     folders = trust.lengths(results=tmp_path, rounds=3, say=said.append)
     assert [pair for pair, *_ in studied] == [list(pair) for pair in trust.PAIRS.values()]
-    assert {one[1:] for one in studied} == {("json", ((50.0, 3.0), (100.0, 3.0), (200.0, 3.0), (1000.0, 12.0)), 3)}
+    assert {one[1:] for one in studied} == {("json", ((100.0, 3.0), (200.0, 4.0), (400.0, 6.0), (1000.0, 10.0)), 3)}
     assert len(set(folders)) == 3
     assert set(prepared) == {"flask", "django", "aiohttp", "tornado"}
     assert said[0].startswith("sync: ")
