@@ -3,6 +3,8 @@
 Within a deployment a rate is total requests over total time; logarithms are taken after. What was not measured has no row.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -34,6 +36,16 @@ DEPLOYMENT = ("scenario", "view", "stack", "block", "group", "copy", "deployment
 _KEYS = list(DEPLOYMENT)
 _SEEN, _PLACE = ["scenario", "view"], ["stack", "block", "group", "copy"]
 REPLICATE_COLUMNS = (*DEPLOYMENT, "metric", "value")
+_READ = [
+    *DEPLOYMENT, "has_front", "requests", "seconds", "window_requests", "offered_rps", "samples", "pss_app_bytes", "pss_front_bytes",
+    *(f"cpu_{role}_s" for role in CHARGED), *PERCENTILES.values(),
+]  # fmt: skip
+"""The columns of trials that figures are made of."""
+
+_Copy = tuple[str, int, int, int]
+"""Stack, block, group and copy."""
+_Seen = tuple[str, str]
+"""Scenario and view."""
 
 
 def replicates(trials: pd.DataFrame) -> pd.DataFrame:
@@ -44,30 +56,46 @@ def replicates(trials: pd.DataFrame) -> pd.DataFrame:
     sum `pss_bytes`. The view `peak`, of `ALL_SCENARIOS`, holds the memory of the scenario in which the deployment held most, for those
     that went through all of them.
     """
-    measured = _enough(trials[trials["status"] == "measured"])
-    groups = measured.groupby(_KEYS, sort=False)
+    measured = _enough(trials.loc[trials["status"] == "measured", _READ])
+    numbers, deployments = _deployments(measured)
+    groups = measured.groupby(numbers, sort=False)
     sums = groups[["requests", "seconds", "window_requests", *(f"cpu_{role}_s" for role in CHARGED)]].sum(skipna=False)
     means = groups[[*PERCENTILES.values(), "offered_rps"]].mean()
     pss, has_front = groups[["pss_app_bytes", "pss_front_bytes"]].max(), groups["has_front"].any()
 
-    closed = sums.index.get_level_values("view") == "capacity"
+    closed = deployments["view"].to_numpy() == "capacity"
     capacity = pd.DataFrame({"capacity_rps": _positive(sums["requests"]) / _positive(sums["seconds"])})
+    answered_there = _positive(sums["window_requests"])
     for role in CHARGED:
-        capacity[f"cpu_{role}_ms"] = 1000 * sums[f"cpu_{role}_s"] / _positive(sums["window_requests"])
-    scenarios = capacity.index.get_level_values("scenario")
-    capacity["cpu_ms"] = _charged(capacity[[f"cpu_{role}_ms" for role in CHARGED]], scenarios, has_front)
+        capacity[f"cpu_{role}_ms"] = 1000 * sums[f"cpu_{role}_s"] / answered_there
+    capacity["cpu_ms"] = _charged(capacity[[f"cpu_{role}_ms" for role in CHARGED]], deployments["scenario"], has_front)
     pss["pss_bytes"] = _sum(pss, has_front)
-    wide = pd.concat([capacity[closed], means[~closed].where(lambda frame: frame > 0), pss], axis=1)
-    return pd.concat([_tidy(wide.reset_index()), _tidy(_peak(pss, trials).reset_index())], ignore_index=True)
+    capacity.loc[~closed], means.loc[closed] = np.nan, np.nan
+    wide, order = pd.concat([capacity, means.where(means > 0), pss], axis=1), np.argsort(~closed, kind="stable")
+    most = _peak(deployments, pss["pss_bytes"], trials)
+    peak = deployments.iloc[most].assign(scenario=ALL_SCENARIOS, view="peak")
+    return pd.concat([_tidy(deployments.iloc[order], wide.iloc[order]), _tidy(peak, pss.iloc[most])], ignore_index=True)
+
+
+def _deployments(measured: pd.DataFrame) -> tuple["np.ndarray[Any, np.dtype[np.intp]]", pd.DataFrame]:
+    """The number of each trial's deployment in its cell, as they come, and the `DEPLOYMENT` of each number.
+
+    All tables between are told apart by that number: to group and align by seven columns each time takes most of a report's statistics.
+    """
+    known: dict[tuple[object, ...], int] = {}
+    keys = zip(*(measured[name].tolist() for name in _KEYS), strict=True)
+    numbers = np.fromiter((known.setdefault(key, len(known)) for key in keys), np.intp, len(measured))
+    _, first = np.unique(numbers, return_index=True)
+    # Through an index, which makes texts of objects that are all texts.
+    return numbers, pd.DataFrame({name: pd.Index(measured[name].to_numpy()[first]) for name in _KEYS})
 
 
 def _enough(trials: pd.DataFrame) -> pd.DataFrame:
     """`trials` without the percentiles that too few samples stand behind."""
-    kept = trials.copy()
-    for name, column in PERCENTILES.items():
-        share = float(name[1:].replace("_", ".")) / 100
-        kept[column] = kept[column].where(kept["samples"] >= BEYOND / (1 - share) * (1 - 1e-9))
-    return kept
+    shares = np.array([float(name[1:].replace("_", ".")) / 100 for name in PERCENTILES])
+    enough = trials["samples"].to_numpy()[:, None] >= BEYOND / (1 - shares) * (1 - 1e-9)
+    columns = list(PERCENTILES.values())
+    return trials.assign(**trials[columns].where(enough))
 
 
 def _positive(values: "pd.Series[float]") -> "pd.Series[float]":
@@ -80,16 +108,14 @@ def charged_s(trials: pd.DataFrame) -> "pd.Series[float]":
     return _charged(trials[[f"cpu_{role}_s" for role in CHARGED]], trials["scenario"], trials["has_front"])
 
 
-def _charged(
-    cpu: pd.DataFrame, scenarios: "pd.Series[str] | pd.Index[str]", has_front: "pd.Series[bool]"
-) -> "pd.Series[float]":
+def _charged(cpu: pd.DataFrame, scenarios: "pd.Series[str]", has_front: "pd.Series[bool]") -> "pd.Series[float]":
     """The sum of `cpu`, which has a column for each of `CHARGED`; NaN where a part is not known that belongs to it.
 
     The database's does in scenarios in which it works: there a stack whose sessions end before they can be counted would seem cheaper than
     the others by all that the database did for it.
     """
     app, _, database = (cpu[name] for name in cpu.columns)
-    works = (database / app).fillna(0.0).groupby(scenarios.to_numpy()).transform("max") > WORKS
+    works = scenarios.isin(set(scenarios[(database / app > WORKS).to_numpy()])).to_numpy()
     return _sum(cpu, has_front).where(database.notna() | ~works)
 
 
@@ -101,29 +127,41 @@ def _sum(parts: pd.DataFrame, has_front: "pd.Series[bool]") -> "pd.Series[float]
     return parts.sum(axis=1).where(app.notna() & (front.notna() | ~has_front))
 
 
-def _peak(pss: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the moment in which each copy of a block held most, as scenario `ALL_SCENARIOS` and view `peak`.
+def _peak(deployments: pd.DataFrame, held: "pd.Series[float]", trials: pd.DataFrame) -> list[int]:
+    """The numbers of the `deployments` in the scenario in which each copy of a block held most.
 
     Only of copies that went through all that their stack did: a block beyond the planned ones has few scenarios, one that was cut off
     or in which a trial failed lacks some, and the most over fewer is less. What was skipped on purpose is not missed. A block that was
     taken up again is one replicate, though two deployments shared its scenarios.
     """
-    flat = pss.dropna(subset=["pss_bytes"]).reset_index()
-    wanted = flat[["stack", *_SEEN]].drop_duplicates()
-    skipped = trials.loc[trials["status"] == "skipped", [*_PLACE, *_SEEN]]
-    found = pd.concat([flat[[*_PLACE, *_SEEN]], skipped]).drop_duplicates()
-    all_of = flat[_PLACE].drop_duplicates().merge(wanted, on="stack")
-    there = all_of.merge(found, on=[*_PLACE, *_SEEN], how="left", indicator="there")["there"] == "both"
-    whole = there.groupby([all_of[name] for name in _PLACE], sort=False).all()
-    kept = flat.merge(whole[whole].index.to_frame(index=False), on=_PLACE)
-    most = kept.loc[kept.groupby(_PLACE, sort=False)["pss_bytes"].idxmax()]
-    return most.assign(scenario=ALL_SCENARIOS, view="peak").set_index(_KEYS)
+    known = held.notna().to_numpy()
+    numbers, values = np.flatnonzero(known).tolist(), held[known].tolist()
+    rows = list(zip(*_places(deployments[known]), numbers, values, strict=True))
+    wanted: dict[str, set[_Seen]] = {}
+    there: dict[_Copy, set[_Seen]] = {}
+    most: dict[_Copy, tuple[float, int]] = {}
+    for copy, seen, number, value in rows:
+        wanted.setdefault(copy[0], set()).add(seen)
+        there.setdefault(copy, set()).add(seen)
+        if copy not in most or value > most[copy][0]:
+            most[copy] = value, number
+    for copy, seen in zip(*_places(trials[trials["status"] == "skipped"]), strict=True):
+        there.setdefault(copy, set()).add(seen)
+    return [number for copy, (_, number) in most.items() if wanted[copy[0]] <= there[copy]]
 
 
-def _tidy(wide: pd.DataFrame) -> pd.DataFrame:
-    return wide.melt(id_vars=_KEYS, var_name="metric", value_name="value").dropna(subset=["value"])[
-        list(REPLICATE_COLUMNS)
-    ]
+def _places(rows: pd.DataFrame) -> tuple[list[_Copy], list[_Seen]]:
+    """Of each row which copy of a block it is of, and what that was seen in."""
+    copies, seen = (zip(*(rows[name].tolist() for name in names), strict=True) for names in (_PLACE, _SEEN))
+    return list(copies), list(seen)
+
+
+def _tidy(deployments: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
+    """A row for each figure of `wide`, whose rows are those of `deployments`: one metric after the other."""
+    values = wide.to_numpy().T
+    metrics, rows = np.nonzero(~np.isnan(values))
+    tidy = deployments.take(rows)
+    return tidy.assign(metric=wide.columns.take(metrics), value=values[metrics, rows])
 
 
 def due_s(trials: pd.DataFrame) -> "pd.Series[float]":

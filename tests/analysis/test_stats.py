@@ -3,13 +3,14 @@
 import math
 import statistics
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_runs import unmeasured
+from made_runs import StoredRun, unmeasured
 
 from analysis.frames import load
 from analysis.stats import (
@@ -94,6 +95,32 @@ def test_six_blocks_give_an_interval_around_the_estimate(make_run: Callable[...,
     found = _one(estimates(replicates(load(run.write()).trials)), metric="capacity_rps")
     assert found["low"] < found["value"] < found["high"]
     assert (found["n"], found["blocks"]) == (12, 6)
+
+
+def test_replicates_stand_in_one_order_and_have_one_type_each(make_run: Callable[..., StoredRun]) -> None:
+    stacks = ["flask/gunicorn-sync/nginx", "aiohttp/multi/nginx"]
+    table = replicates(load(make_run(scenarios=["json", "db"], stacks=stacks, blocks=2).write()).trials)
+    assert table.index.equals(pd.RangeIndex(len(table)))
+    assert {name: str(kind) for name, kind in table.dtypes.items()} == (
+        dict.fromkeys(("scenario", "view", "stack"), "str")
+        | dict.fromkeys(("block", "group", "copy"), "int64")
+        | {"deployment_id": "str", "metric": "str", "value": "float64"}
+    )
+    metrics = [metric for metric, _ in groupby(table["metric"])]
+    assert metrics == [
+        "capacity_rps", "cpu_app_ms", "cpu_front_ms", "cpu_database_ms", "cpu_ms", "p50_ms", "p90_ms", "p99_ms", "offered_rps",
+        *("pss_app_bytes", "pss_front_bytes", "pss_bytes") * 2,
+    ]  # fmt: skip
+    held = table[table["metric"] == "pss_bytes"]
+    cells = [
+        (view, block, scenario, stack)
+        for view in ("capacity", "latency")
+        for block in range(2)
+        for scenario in ("json", "db")
+        for stack in stacks
+    ]
+    cells += [("peak", block, ALL_SCENARIOS, stack) for block in range(2) for stack in stacks]
+    assert list(zip(held["view"], held["block"], held["scenario"], held["stack"], strict=True)) == cells
 
 
 def test_copies_of_one_block_are_no_replicates_of_each_other(make_run: Callable[..., object]) -> None:
