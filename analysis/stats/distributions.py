@@ -38,19 +38,22 @@ def f_tail(f: float, above: float, below: float) -> float:
 
 def trigamma(x: ArrayLike) -> Any:
     """Variance of the logarithm of a gamma variable of shape `x`."""
-    from scipy.special import polygamma
+    from scipy.special import zeta
 
-    return polygamma(1, x)
+    return zeta(2, x)
 
 
 def inverse_trigamma(y: Floats) -> Floats:
-    """The shape whose trigamma is `y` (positive). Newton's method after Smyth (2004), Appendix."""
-    from scipy.special import polygamma
+    """The shape whose trigamma is `y` (positive). Newton's method after Smyth (2004), Appendix.
+
+    zeta(2, x) is the trigamma and -2 zeta(3, x) its derivative; `polygamma` would work out for each call which of its cases it is in.
+    """
+    from scipy.special import zeta
 
     x = 0.5 + 1 / y
     for _ in range(8):  # it converges monotonically, as a rule within five steps
-        value = polygamma(1, x)
-        x = x + value * (1 - value / y) / polygamma(2, x)
+        value = zeta(2, x)
+        x = x + value * (1 - value / y) / (-2 * zeta(3, x))
     return np.asarray(x)
 
 
