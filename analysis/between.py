@@ -173,10 +173,13 @@ def _offered(trials: pd.DataFrame) -> dict[unlike.Place, float]:
 
 def _rates(cells: Iterable[Cell], runs: tuple[Frames, Frames]) -> dict[Cell, tuple[float, float]]:
     """Requests a second that were offered in either run, of the latencies among `cells`."""
+    latencies = [cell for cell in cells if cell[0] in PERCENTILES.values()]
+    if not latencies:
+        return {}
     offered = [_offered(frames.trials) for frames in runs]
     return {
         cell: (offered[0][cell[1:]], offered[1][cell[1:]])
-        for cell in cells if cell[0] in PERCENTILES.values() and all(cell[1:] in each for each in offered)
+        for cell in latencies if all(cell[1:] in each for each in offered)
     }  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from analysis.stats.distributions import t_quantile
 from bench.model import BenchError
 
 LEAD = 0.2
@@ -96,7 +96,7 @@ def half_width(values: "pd.Series[float]") -> float:
     """Of the 95% interval of their mean, by Student's t; NaN with fewer than two."""
     if len(values) < 2:
         return float("nan")
-    return float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std() / np.sqrt(len(values)))
+    return float(t_quantile((1 + LEVEL) / 2, len(values) - 1) * values.std() / np.sqrt(len(values)))
 
 
 def text(found: pd.DataFrame, first: str) -> str:

@@ -195,7 +195,12 @@ def load_not_reached(trials: pd.DataFrame) -> set[tuple[str, str, str]]:
     Arrivals may be drawn at random, so the count that fell into a window varies as a Poisson count does: less than `REACHED` of the
     expected count is a shortfall only where it is also below three standard deviations of it.
     """
-    offered = trials[(trials["status"] == "measured") & trials["offered_rps"].notna()]
+    wanted = (trials["status"] == "measured") & trials["offered_rps"].notna()
+    if not wanted.any():
+        return set()
+    offered = trials.loc[
+        wanted, ["scenario", "view", "stack", "offered_rps", "requests", "seconds", "p50_ms", "max_ms"]
+    ]
     counts = offered.assign(expected=offered["offered_rps"] * due_s(offered))
     sums = counts.groupby(["scenario", "view", "stack"])[["requests", "expected"]].sum()
     short = sums["requests"] < REACHED * sums["expected"] - 3 * np.sqrt(sums["expected"])

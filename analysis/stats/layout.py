@@ -127,11 +127,9 @@ def _some[T](values: Sequence[T], which: Sequence[int]) -> tuple[T, ...]:
 def unranked(trials: pd.DataFrame) -> dict[Cell, str]:
     """Why figures are bounds only, by cell: something else than the stack was the limit, or the latency is not one at that load."""
     found: dict[Cell, str] = {}
-    measured = trials[trials["status"] == "measured"]
-    short = load_not_reached(trials)
-    for scenario, view, stack, flags, late in zip(
-        *(measured[key] for key in ("scenario", "view", "stack", "flags", "late")), strict=True
-    ):
+    measured, short = trials["status"] == "measured", load_not_reached(trials)
+    columns = (trials[key][measured].tolist() for key in ("scenario", "view", "stack", "flags", "late"))
+    for scenario, view, stack, flags, late in zip(*columns, strict=True):
         metrics = ["capacity_rps"] if view == "capacity" else list(PERCENTILES.values())
         for flag in sorted(BOUNDING.intersection(flags)):
             found |= {(scenario, view, metric, stack): flag for metric in metrics}
