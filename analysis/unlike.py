@@ -13,7 +13,7 @@ Place = tuple[str, str, str]
 
 _MACHINE = ("host", "kernel", "cpu_model", "cpus", "python", "nginx", "postgresql")
 _PLAN = ("blocks", "copies", "connections", "capacity_s", "latency_s", "slice_s")
-_PROFILE = ("window_s", "warmup_s", "laps", "pilot_s", "own_loads")
+_PROFILE = ("window_s", "warmup_s", "pilot_s", "own_loads")
 _STACK = ("workers", "threads", "pool_max", "transport", "options", "keep_alive")
 _OWN = (
     (re.compile(r"[^\s:;,='\"]*/forkloop-[^\s:;,='\"/&]+(/\d+)?"), "{run}"),

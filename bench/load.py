@@ -39,8 +39,6 @@ class Target:
     """open: arrivals a second at this target, instead of the job's."""
     batch: int | None = None
     """duet, closed: so many answers may end at once, so the rate is that over whole batches: `batches` of the answer."""
-    turn_s: float | None = None
-    """duet: how long a request takes, where that is known; None: as long as in the warm-up."""
 
 
 BesideKind = Literal["readers", "slow-heads", "slow-bodies", "idle"]
@@ -255,7 +253,6 @@ def _encode(job: Job) -> dict[str, Any]:
             "unix": str(target.endpoint.socket) if target.endpoint.socket else None, "connections": target.connections,
             **({"rate_rps": target.rate_rps} if target.rate_rps else {}),
             **({"batch": target.batch} if target.batch else {}),
-            **({"turn_s": target.turn_s} if target.turn_s else {}),
         }
         for target in job.targets
     ]  # fmt: skip

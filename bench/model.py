@@ -251,11 +251,6 @@ class Scenario:
         return float(self.parameters.get("ms", 0)) / 1000 if "waiting" in self.tags else 0.0
 
     @property
-    def writes(self) -> bool:
-        """Whether it leaves the database other than it found it, so that it comes after those that only read."""
-        return self.journey or "writes" in self.tags
-
-    @property
     def is_even(self) -> bool:
         """Whether all requests cost a worker alike, so that CPU time tells how they were spread: not those of a journey's unlike steps,
         nor those that wait, whose CPU time is mostly what is done beside them.

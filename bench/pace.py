@@ -23,8 +23,8 @@ LEAST_SHARE = SHARES[-1]
 MOST_BLOCKS = 24
 """No further block for precision after so many: what is still wide then would take many times as long."""
 NEAR = 0.75
-"""Further blocks are for the scenario whose middle pair is known least, and those whose is at least this part as wide."""
-LATE = 0.03
+"""Further blocks are for the scenario whose middle pair is known least, and for those whose interval is at least this part as wide."""
+LATE = 0.02
 """Planned blocks may end later than the budget by this share of it; others not at all."""
 Ask = Callable[[Path, float], Mapping[str, Any]]
 """From a run's folder and the precision asked for to what `python -m analysis precision` answers."""
@@ -105,7 +105,7 @@ class Pace:
         self.began_s, self.blocks = self.now_s(), self.blocks + 1
 
     def _further(self, block: int, precision: float) -> list[Cell]:
-        """Of the scenarios that are still wide, and nearly as wide as the widest, as many as fit, in the order that `ask` gives."""
+        """As many as fit of the scenarios that are still wide, come `first`, and are nearly as wide as the widest of those."""
         self.share = 1.0
         found = self.ask(self.folder, precision)
         if not isinstance(found.get("wide"), list):
@@ -124,7 +124,8 @@ class Pace:
             )
             return []
         chosen: list[str] = []
-        for name in _widest(wide, scenarios):
+        first = [name for name in wide if name in self.plan.profile.first]
+        for name in _widest(first or wide, scenarios):
             if self._fits(self.plan.block_cells(block, {*chosen, name})):
                 chosen.append(name)
         return self.plan.block_cells(block, chosen) if chosen or not wide else self._over()

@@ -28,8 +28,6 @@ LATENCY_SHARE = 0.5
 """Latency is read at one rate for all stacks of a scenario: this share of what the slowest of them can do."""
 ENOUGH = 20
 """Requests in an open loop with fewer of which there is not even a median: 10 on either side of it."""
-CONNECTING_S = 0.02
-"""Enough to open connections."""
 SHORTEST_S = 0.2
 """A trial shorter than this says nothing; it is skipped instead."""
 
@@ -53,9 +51,6 @@ class Profile:
     slice_s: float
     window_s: float
     """Load in one go of what is too slow for slices, in the closed loop."""
-    laps: int = 1
-    """So many times a block comes by what is loaded in slices, for a part of the time each: the machine drifts against each kind of work
-    for half a minute and longer, and what stacks do at two moments of a block varies less than at one."""
     pilot_s: float | None = None
     """Time for each number of connections that is tried, stack and scenario; None: no pilot, `CONNECTIONS` for all."""
     ceiling: bool = True
@@ -70,6 +65,8 @@ class Profile:
     """Beside the stacks, the core over these values, as `--sweep` takes them."""
     swept_scenarios: tuple[str, ...] = ()
     """The only ones in which swept stacks are loaded."""
+    first: tuple[str, ...] = ()
+    """Of what is still wide these scenarios get further blocks before others do."""
     budget_s: float | None = None
     """No further block is begun that would end later than this."""
     idle_s: float = 2.0
@@ -92,14 +89,14 @@ PROFILES: Mapping[str, Profile] = {
         name="standard", description="the core stacks on the standard scenarios; 6 blocks of 2 copies each, with intervals",
         stacks=("core",), scenarios=("plaintext", "json", "db", "queries", "fortunes", "updates", "io", "cpu"),
         latency=("db", "io"), blocks=6, copies=2,
-        capacity_s=0.4, laps=2, latency_s=0.6, warmup_s=0.1, slice_s=0.1, window_s=0.6, pilot_s=0.3, own_loads=(80,),
-        precision=0.03, budget_s=1740.0,
+        capacity_s=0.4, latency_s=0.6, warmup_s=0.1, slice_s=0.1, window_s=0.6, pilot_s=0.3, own_loads=(80,), precision=0.03,
+        first=("plaintext", "json", "db", "fortunes"), budget_s=1740.0,
     ),
     "full": Profile(
         name="full", description="every stack on every scenario, unattended for days; go on with --resume after an interruption",
         stacks=("full",), scenarios=("*", "io-256-connections", "io-1024-connections"),
         latency=("plaintext", "json", "db", "fortunes", "io"), blocks=10, copies=2, precision=0.05, sweep=("workers=1,2,4",),
-        swept_scenarios=("json", "db", "cpu", "io"), capacity_s=0.8, laps=2, latency_s=2.0,
+        swept_scenarios=("json", "db", "cpu", "io"), capacity_s=1.0, latency_s=2.0,
         warmup_s=0.2, slice_s=0.1, window_s=1.5, pilot_s=0.4, own_loads=(50, 80, 95),
     ),
 }  # fmt: skip
@@ -145,13 +142,11 @@ class Cell:
     scenario: Scenario
     view: View
     group: int = 0
-    lap: int = 0
 
     @property
     def name(self) -> str:
         """Unique in a run, and the same in every run of the plan."""
-        group, lap = f"g{self.group}-" if self.group else "", f"-lap{self.lap + 1}" if self.lap else ""
-        return f"{self.block}-{group}{self.scenario.name}-{self.view}{lap}"
+        return f"{self.block}-{f'g{self.group}-' if self.group else ''}{self.scenario.name}-{self.view}"
 
     @property
     def seed(self) -> int:
@@ -193,29 +188,17 @@ class Plan:
         return [(first, *others[number::count]) for number in range(count)]
 
     def block_cells(self, block: int, scenarios: Collection[str] | None = None) -> list[Cell]:
-        """One block: group by group, all scenarios in order, capacity before latency; then what has further laps once more, and at the end
-        those that write.
+        """One block: group by group, all scenarios in order (those that write last), capacity before latency.
 
         Or only the capacity of `scenarios`, as in blocks beyond the planned ones, which are there to make its intervals narrow.
         """
-        wanted = [one for one in self.scenarios if scenarios is None or one.name in scenarios]
-        in_order = [
-            (scenario, view, lap)
-            for writes in (False, True)
-            for lap in range(self.profile.laps)
-            for scenario in wanted
-            if scenario.writes == writes and lap < self.laps(scenario)
-            for view in (self.views(scenario) if scenarios is None and not lap else ("capacity",))
-        ]
         return [
-            Cell(block=block, group=group, scenario=scenario, view=view, lap=lap)
+            Cell(block=block, group=group, scenario=scenario, view=view)
             for group in range(len(self.groups()))
-            for scenario, view, lap in in_order
+            for scenario in self.scenarios
+            if scenarios is None or scenario.name in scenarios
+            for view in (self.views(scenario) if scenarios is None else ("capacity",))
         ]
-
-    def laps(self, scenario: Scenario) -> int:
-        """How many times a block comes by it. Windows are not cut into shorter ones, and what writes comes last, all of it at one time."""
-        return 1 if scenario.windows or scenario.writes else self.profile.laps
 
     def cells(self) -> list[Cell]:
         """The blocks that every run of this plan has."""
@@ -239,15 +222,13 @@ class Plan:
         if not cell.is_capacity:
             return share * profile.latency_s
         if not scenario.windows:
-            return max(1, round(share * profile.capacity_s / self.laps(scenario) / profile.slice_s)) * profile.slice_s
+            return max(1, round(share * profile.capacity_s / profile.slice_s)) * profile.slice_s
         return max(share * profile.window_s, WAITS * scenario.waits_s)
 
     def warmup_s(self, cell: Cell) -> float:
         """How long each is loaded before. A server that holds few of many waiting clients takes seconds to be rid of them: the beginning of
-        the window, which is not counted, warms it up as well. In further laps it is warm, and connections are all that it lacks.
+        the window, which is not counted, warms it up as well.
         """
-        if cell.lap:
-            return min(CONNECTING_S, self.profile.warmup_s)
         return 0.0 if cell.is_capacity and cell.scenario.waits_s else self.profile.warmup_s
 
     def is_piloted(self, scenario: Scenario) -> bool:

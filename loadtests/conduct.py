@@ -115,8 +115,7 @@ def _measure(crew: Crew, control: Control, left_out: dict[int, str]) -> None:
     if job.mode == "duet":
         assert job.slice_s is not None
         rounds = max(1, round(job.measure_s / job.slice_s))
-        turns_s = [job.targets[target].turn_s or crew.turn_s(target) for target in targets]
-        times = duet.multiples(job.slice_s, rounds, turns_s)
+        times = duet.multiples(job.slice_s, rounds, [crew.turn_s(target) for target in targets])
         waited_s = [0.0] * len(targets)
         for number, (target, length) in enumerate(duet.visits(len(targets), rounds, job.seed, times)):
             if target in left_out:

@@ -28,8 +28,6 @@ class Target:
     """open: arrivals a second here, instead of the job's."""
     batch: int | None = None
     """duet, closed: so many answers may end at once, since so many requests wait together: the rate is taken over whole batches."""
-    turn_s: float | None = None
-    """duet: how long a request is known to take; left out: as long as in the warm-up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +127,6 @@ def _check(job: Job, where: str, parts: int) -> None:
             raise LoadError(f"{where}: targets: {target.id}: rate_rps is for the open loop without stages, and above 0")
         if target.batch is not None and (job.mode == "open" or target.batch < 1):
             raise LoadError(f"{where}: targets: {target.id}: batch is 1 or more, and not for the open loop")
-        if target.turn_s is not None and (job.mode != "duet" or not 0 < target.turn_s < math.inf):
-            raise LoadError(f"{where}: targets: {target.id}: turn_s is for mode 'duet', and above 0")
         if target.unix is None and not (target.host and 0 < (target.port or 0) < 65536):
             raise LoadError(f"{where}: targets: {target.id}: needs a host and a port from 1 to 65535, or unix, a path")
     if (job.scenario is None) == (job.request is None):

@@ -1,7 +1,6 @@
 """Every trial as a row, by scenario, so that any figure can be followed to what it was made of."""
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -89,7 +88,7 @@ def _texts(row: dict[str, object]) -> Iterable[str]:
     assert isinstance(copy, int)
     yield str(block + 1)
     yield str(copy + 1)
-    yield f"{row['view']}{_lap(str(row['cell']))}"
+    yield str(row["view"])
     yield str(row["status"])
     yield figure("rps")
     yield figure("offered_rps")
@@ -104,11 +103,6 @@ def _texts(row: dict[str, object]) -> Iterable[str]:
     flags = row["flags"]
     told = ", ".join(flags) if isinstance(flags, tuple) else ""
     yield told or str(row["reason"] or "")
-
-
-def _lap(cell: str) -> str:
-    """As a cell's name ends where the block came by it again: two rows of one deployment would seem the same trial."""
-    return found.group() if (found := re.search(r"-lap\d+$", cell)) else ""
 
 
 def _cpu(row: dict[str, object]) -> str:

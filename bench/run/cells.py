@@ -20,8 +20,7 @@ def run_cell(context: Context, cell: Cell, deployments: Sequence[Deployment]) ->
     """One scenario seen one way: every deployment gets a record, measured or with its reason."""
     plan, scenario = context.plan, cell.scenario
     planned = f" of {plan.profile.blocks}" if cell.block < plan.profile.blocks else ""
-    again = f" (lap {cell.lap + 1} of {plan.laps(scenario)})" if cell.lap else ""
-    advance = context.progress.cell(cell.name, f"block {cell.block + 1}{planned}  {scenario.name} {cell.view}{again}")
+    advance = context.progress.cell(cell.name, f"block {cell.block + 1}{planned}  {scenario.name} {cell.view}")
     unfit = {one.id: why for one in deployments if (why := _unfit(context, cell, one))}
     ready = [one for one in deployments if one.id not in unfit]
     rates = _rates(context, cell, ready)
@@ -94,7 +93,6 @@ def run_job(
         load.Target(
             id=one.id, endpoint=one.client, connections=(count := _connections(context, cell, one)), rate_rps=rates.get(one.id),
             batch=min(count, one.planned.holds(scenario)) if scenario.windows and not rates else None,
-            turn_s=_turn_s(context, cell, one, count),
         )
         for one in ready
     ]  # fmt: skip
@@ -234,14 +232,6 @@ def _connections(context: Context, cell: Cell, deployment: Deployment) -> int:
     if not cell.is_capacity:
         return planned
     return context.connections.get((deployment.planned.stack.id, cell.scenario.name), planned)
-
-
-def _turn_s(context: Context, cell: Cell, deployment: Deployment, connections: int) -> float | None:
-    """How long a request took in the first lap: further ones begin too quickly to see it."""
-    if not cell.lap:
-        return None
-    known = context.capacities.get((replace(cell, lap=0).name, deployment.planned.stack.id, deployment.copy))
-    return connections / known if known else None
 
 
 def _named(plan: Plan, cell: Cell, deployment: Deployment) -> dict[str, Any]:

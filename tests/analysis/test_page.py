@@ -240,16 +240,6 @@ def test_a_trials_cpu_is_told_only_where_all_that_belongs_to_it_is_known(
     assert all(told.values())
 
 
-def test_a_further_lap_is_told_from_the_first(make_run: Callable[..., Any]) -> None:
-    run = make_run(scenarios=["db"])
-    first = run.find("flask/gunicorn-sync/nginx", "db", "capacity")
-    again = first | {"cell": "0-db-capacity-lap2", "trial_id": "again"}
-    run.trials.append(again)
-    (group,) = trials.trials(gather(load(run.write())))
-    told = [row.texts[trials.COLUMNS.index("view")] for row in group.rows if row.stack == again["stack"]]
-    assert sorted(told) == ["capacity", "capacity-lap2", "latency"]
-
-
 def test_rows_are_in_order_of_capacity_and_the_failed_one_comes_last(mixed: tuple[str, Page]) -> None:
     rows = mixed[1].tables["capacity-db"][2:]
     assert [row[0] for row in rows] == [

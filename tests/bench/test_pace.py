@@ -121,6 +121,12 @@ def test_time_goes_where_the_middle_pair_is_known_least_and_where_it_is_nearly_a
     }
     one = pace.Pace(plan=made, folder=Path("x"), now_s=lambda: 0.0, ask=lambda *_: answer)
     assert [cell.scenario.name for cell in one.next(6)] == ["cpu", "db", "json"], "what is not known counts as wide"
+    one.plan = replace(made, profile=replace(made.profile, first=("plaintext", "json", "io")))
+    assert [cell.scenario.name for cell in one.next(6)] == ["json", "plaintext"], (
+        "what comes first, though others are wider"
+    )
+    answer["wide"] = ["cpu", "db"]
+    assert [cell.scenario.name for cell in one.next(6)] == ["cpu", "db"], "then the others"
 
 
 def test_blocks_get_shorter_rather_than_fewer(made: Plan) -> None:

@@ -115,33 +115,6 @@ def test_every_cell_is_visited_before_any_repeats(tree: Tree) -> None:
     assert [cell.block for cell in made.cells()] == [0] * 6 + [1] * 6 + [2] * 6
 
 
-def test_a_block_comes_by_what_is_loaded_in_slices_once_more_and_ends_with_what_writes(tree: Tree) -> None:
-    waits = scenario("io", windows=True)
-    writes = replace(scenario("updates", order=900), tags=frozenset({"writes"}))
-    made = plan(
-        three_stacks(tree),
-        [scenario("json"), waits, scenario("db"), writes],
-        latency=("json",),
-        laps=3,
-        capacity_s=0.6,
-        slice_s=0.1,
-    )
-    cells = made.block_cells(1)
-    assert [cell.name for cell in cells] == [
-        "1-json-capacity", "1-json-latency", "1-io-capacity", "1-db-capacity",
-        "1-json-capacity-lap2", "1-db-capacity-lap2", "1-json-capacity-lap3", "1-db-capacity-lap3", "1-updates-capacity",
-    ]  # fmt: skip
-    seconds = {cell.name.removeprefix("1-"): round(made.measure_s(cell), 6) for cell in cells}
-    assert [seconds[f"json-capacity{lap}"] for lap in ("", "-lap2", "-lap3")] == [0.2] * 3, "a part of the time in each"
-    assert seconds["updates-capacity"] == 0.6
-    assert len({cell.seed for cell in cells}) == len(cells), "another order in each"
-    warm = {cell.name.removeprefix("1-"): made.warmup_s(cell) for cell in cells}
-    assert 0 < warm["json-capacity-lap2"] < warm["json-capacity"]
-    assert [cell.name for cell in made.block_cells(7, {"db", "updates"})] == [
-        "7-db-capacity", "7-db-capacity-lap2", "7-db-capacity-lap3", "7-updates-capacity",
-    ]  # fmt: skip
-
-
 def test_capacity_comes_before_the_latency_that_is_derived_from_it(tree: Tree) -> None:
     cells = plan(three_stacks(tree), [scenario("json"), scenario("db")], blocks=2).cells()
     for cell in cells:

@@ -216,26 +216,6 @@ def test_a_job_names_all_that_are_loaded_side_by_side(world: Callable[..., World
     assert capacity.seed != latency.seed
 
 
-def test_a_further_lap_is_a_record_of_its_own_and_knows_how_long_a_turn_takes(world: Callable[..., World]) -> None:
-    one = world([JSON, DB], laps=2, capacity_s=0.4, slice_s=0.1, latency=("json",))
-    one.load.rps = {"0-ant--plain--direct-0": 400.0, "0-bee--plain--direct-0": 80.0}
-    run.run_blocks(one.context)
-    assert one.load.names == [
-        "0-json-capacity", "0-json-latency", "0-db-capacity", "0-json-capacity-lap2", "0-db-capacity-lap2",
-    ]  # fmt: skip
-    first, latency, _, again, _ = one.load.jobs
-    assert (first.measure_s, again.measure_s) == pytest.approx((0.2, 0.2))
-    assert {target.turn_s for target in (*first.targets, *latency.targets)} == {None}
-    assert [target.turn_s for target in again.targets][:2] == pytest.approx([CONNECTIONS / 400.0, CONNECTIONS / 80.0])
-    mine = [
-        trial for trial in one.trials if (trial["stack"], trial["scenario"], trial["view"]) == (ANT, "json", "capacity")
-    ]
-    assert [trial["cell"] for trial in mine] == ["0-json-capacity", "0-json-capacity-lap2"]
-    assert len({trial["deployment_id"] for trial in mine}) == 1
-    assert len({trial["trial_id"] for trial in one.trials}) == len(one.trials)
-    assert "db capacity (lap 2 of 2)" in one.said.getvalue()
-
-
 def test_every_cell_has_a_seed_of_its_own_and_the_same_in_every_run(world: Callable[..., World]) -> None:
     seeds = []
     for _ in range(2):

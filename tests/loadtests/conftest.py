@@ -1,6 +1,5 @@
 """Runs jobs on the engine within the test's process: gevent's event loop here, the servers in threads."""
 
-import itertools
 import json
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -80,15 +79,13 @@ def load(tmp_path: Path) -> Callable[..., Outcome]:
     """Runs a job on the ports (or unix paths) given, and returns what it left."""
 
     def run(
-        *places: int | Path, connections: int = 4, batch: int | None = None, control: Deaf | None = None,
-        turns: Sequence[float | None] = (), **keys: Any,
-    ) -> Outcome:  # fmt: skip
-        how: dict[str, Any] = {"connections": connections, "batch": batch}
+        *places: int | Path, connections: int = 4, batch: int | None = None, control: Deaf | None = None, **keys: Any
+    ) -> Outcome:
         targets = tuple(
-            Target(id=f"t{number}", turn_s=turn_s, host="127.0.0.1", port=place, **how)
+            Target(id=f"t{number}", connections=connections, batch=batch, host="127.0.0.1", port=place)
             if isinstance(place, int)
-            else Target(id=f"t{number}", turn_s=turn_s, unix=str(place), **how)
-            for number, (place, turn_s) in enumerate(itertools.zip_longest(places, turns))
+            else Target(id=f"t{number}", connections=connections, batch=batch, unix=str(place))
+            for number, place in enumerate(places)
         )
         orders: dict[str, Any] = {
             "version": 1,

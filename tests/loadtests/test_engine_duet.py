@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from scripted_servers import BODY, CLOSE, GOOD, HANG, head
 
-from loadtests import duet, job
+from loadtests import duet
 from loadtests.duet import multiples, order, visits
-from loadtests.errors import LoadError
 
 
 @pytest.mark.parametrize("targets", range(2, 14))
@@ -168,30 +167,3 @@ def test_a_load_too_short_for_a_slow_targets_turns_is_longer_for_it() -> None:
     assert times == [1, 5, 2, 6], "up to 0.6 s"
     found = visits(4, 2, 7, times)
     assert Counter(found) == {(0, 1): 2, (1, 5): 1, (2, 2): 1, (3, 6): 1}
-
-
-def test_a_turn_that_is_known_is_not_taken_from_the_warm_up(serve: Any, load: Any) -> None:
-    servers = [serve(lambda number: [GOOD]) for _ in range(2)]
-    outcome = load(
-        *(server.port for server in servers),
-        mode="duet",
-        slice_s=0.02,
-        measure_s=0.2,
-        warmup_s=0.02,
-        turns=[0.0001, 0.01],
-    )
-    slices = pq.read_table(outcome.job.slices_path).to_pylist()
-    lengths = Counter(round((row["end_s"] - row["loaded_s"]) / 0.02) for row in slices if row["target"] == "t1")
-    assert lengths == {5: 2}
-    assert outcome.targets[1]["seconds"] == pytest.approx(0.8 * 0.2)
-
-
-@pytest.mark.parametrize(("mode", "turn_s"), [("closed", 0.1), ("duet", 0.0), ("duet", float("inf"))])
-def test_a_turn_that_means_nothing_is_refused(mode: str, turn_s: float) -> None:
-    table = {
-        "version": 1, "mode": mode, "measure_s": 1.0, "slice_s": 0.1, "scenario": "plaintext", "requests_path": None,
-        "targets": [{"id": "a", "host": "127.0.0.1", "port": 1, "connections": 1, "turn_s": turn_s}], "slices_path": None,
-        "result_path": "x",
-    }  # fmt: skip
-    with pytest.raises(LoadError, match=r"targets: a: turn_s is for mode 'duet', and above 0"):
-        job.parse(table, "job")
