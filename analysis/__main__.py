@@ -92,7 +92,16 @@ def _parser() -> argparse.ArgumentParser:
         "whether ratios depend on how long slices are: of `bench slices` folders; exit code 1 unless all agree",
         folder="",
     )
-    lengths.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="the study of one pair")
+    lengths.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="the study of one pair; several of the same pair count together",
+    )
+    lengths.add_argument(
+        "--used", type=float, default=0.0, metavar="MS", help="the length in use, if shorter ones were tried as well"
+    )
     return parser
 
 
@@ -142,7 +151,7 @@ def _answer(arguments: argparse.Namespace) -> str:
     if arguments.command == "lengths":
         from analysis import lengths
 
-        said, holds = lengths.report(arguments.folders)
+        said, holds = lengths.report(arguments.folders, used_ms=arguments.used)
         arguments.code = 0 if holds else 1
         return said
     if arguments.command == "power":

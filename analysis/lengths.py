@@ -2,7 +2,7 @@
 
 Copies of one stack cannot show what slicing does to *unlike* stacks (cold caches, drains). Here the ratio of two in the shortest slices,
 those in use, is held against that in slices of each other length in the same rounds, by the estimator in use; the interval is Student's t
-over rounds.
+over rounds. Rounds of several studies of the same stacks, scenario and connections count together.
 """
 
 import math
@@ -50,9 +50,11 @@ class Bias:
         return "differ" if low > allowed or high < -allowed else "unresolved"
 
 
-def biases(table: pd.DataFrame) -> list[Bias]:
-    """Of the shortest length against every other, and every stack but the first. `table`: see `slices.rates`."""
-    used = table[table["estimator"] == IN_USE]
+def biases(table: pd.DataFrame, *, used_ms: float = 0.0) -> list[Bias]:
+    """Of the shortest length, from `used_ms` on, against every longer one, and every stack but the first. `table`: see `slices.rates`."""
+    used = table[(table["estimator"] == IN_USE) & (table["length_ms"] >= used_ms)]
+    if used.empty:
+        return []
     other, shortest = str(used["stack"].iloc[0]), float(used["length_ms"].min())
     wide = used.pivot_table(index=["length_ms", "round"], columns="stack", values="rate_rps")
     logs = wide.drop(columns=other).div(wide[other], axis=0).map(math.log)
@@ -70,25 +72,42 @@ def biases(table: pd.DataFrame) -> list[Bias]:
     return found
 
 
-def report(folders: Sequence[Path]) -> tuple[str, bool]:
+def studies(folders: Sequence[Path]) -> dict[Path, pd.DataFrame]:
+    """The rates of each study, by its folder; those of the same stacks, scenario and connections as an earlier one's among its rounds.
+
+    Raises BenchError where a folder holds no study.
+    """
+    first: dict[tuple[object, ...], Path] = {}
+    found: dict[Path, pd.DataFrame] = {}
+    for number, folder in enumerate(folders):
+        said, rates = slices.described(folder), slices.rates(folder)
+        rates = rates.assign(round=[f"{number}-{one}" for one in rates["round"]])
+        stacks = tuple(dict.fromkeys(rates["stack"]))
+        place = first.setdefault((stacks, said.get("scenario"), said.get("connections")), folder)
+        found[place] = pd.concat([found[place], rates], ignore_index=True) if place in found else rates
+    return found
+
+
+def report(folders: Sequence[Path], *, used_ms: float = 0.0) -> tuple[str, bool]:
     """What `python -m analysis lengths` prints, and whether every pair was shown to agree. Raises BenchError where a folder holds no study
-    of two lengths.
+    of two lengths. `used_ms`: see `biases`.
     """
     lines = [f"ratios in slices of the length in use over those in longer ones; {ALLOWED:.1%} allowed"]
     answers = []
-    for folder in folders:
-        found = biases(slices.rates(folder))
+    for folder, table in studies(folders).items():
+        found = biases(table, used_ms=used_ms)
         if not found:
             raise BenchError(f"{folder}: holds no two lengths of two stacks, so nothing can be compared")
         lines += [
             "",
             f"{found[0].stack} / {found[0].other}",
-            f"slices of {found[0].used_ms:g} ms, {found[0].rounds} rounds",
+            f"slices of {found[0].used_ms:g} ms",
         ]
-        lines.append("   against    ratio     bias  95% interval        answer")
+        lines.append("   against  rounds    ratio     bias  95% interval        answer")
         for one in found:
             lines.append(
-                f"  {one.length_ms:>5g} ms {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  [{one.low - 1:+.2%}, {one.high - 1:+.2%}]  {one.answer}"
+                f"  {one.length_ms:>5g} ms {one.rounds:>7} {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  "
+                f"[{one.low - 1:+.2%}, {one.high - 1:+.2%}]  {one.answer}"
             )
             answers.append(one.answer)
     counts = {answer: answers.count(answer) for answer in ("agree", "differ", "unresolved")}

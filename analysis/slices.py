@@ -28,16 +28,16 @@ LEVEL = 0.95
 
 def rates(folder: Path) -> pd.DataFrame:
     """One row for each round, length, stack and estimator: `rate_rps`. Raises BenchError where `folder` holds no study."""
-    described = _described(folder)
+    study = described(folder)
     frames = []
-    for job in described["jobs"]:
+    for job in study["jobs"]:
         name = f"{job['name']}.parquet"
         requests = _read(folder / "requests" / name, ["target", "end_s", "error", "phase", "slice"])
         slices = _read(folder / "slices" / name, ["target", "slice", "start_s", "end_s"])
         found = _rates(requests, slices)
         frames.append(found.assign(round=job["round"], length_ms=float(job["length_ms"])))
     table = pd.concat(frames, ignore_index=True)
-    return table.assign(stack=table["target"].map(described["stacks"])).drop(columns="target")
+    return table.assign(stack=table["target"].map(study["stacks"])).drop(columns="target")
 
 
 def _rates(requests: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
@@ -121,7 +121,8 @@ def report(folder: Path) -> str:
     return text(found, str(table["stack"].iloc[0]))
 
 
-def _described(folder: Path) -> dict[str, Any]:
+def described(folder: Path) -> dict[str, Any]:
+    """What `slices.json` says of the study in `folder`. Raises BenchError where there is none."""
     path = folder / "slices.json"
     try:
         described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

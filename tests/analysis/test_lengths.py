@@ -11,15 +11,17 @@ from analysis import __main__ as command
 from analysis import lengths, slices
 
 
-def table(biases: dict[float, float], *, spread: float, rounds: int = 8) -> pd.DataFrame:
+def table(
+    biases: dict[float, float], *, spread: float, rounds: int = 8, right: str = "right", seed: int = 5
+) -> pd.DataFrame:
     """Rates of `left` and `right` by length: the ratio is 2 times the bias, with noise from round to round."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     rows = []
     for length_ms, bias in biases.items():
         for round_ in range(rounds):
             noise = np.exp(rng.normal(0, spread))
             for estimator, other in (("settled", 1.0), ("within", 7.0)):
-                rates = {"left": 100.0 * other, "right": 200.0 * bias * noise}
+                rates = {"left": 100.0 * other, right: 200.0 * bias * noise}
                 rows += [
                     {"stack": stack, "estimator": estimator, "rate_rps": rate, "round": round_, "length_ms": length_ms}
                     for stack, rate in rates.items()
@@ -53,9 +55,10 @@ def test_the_command_passes_only_where_all_is_shown_to_agree(
 ) -> None:
     tables = {
         "good": table({100.0: 1.0, 1000.0: 1.0}, spread=0.002),
-        "wide": table({100.0: 1.0, 1000.0: 1.0}, spread=0.08),
-        "bad": table({100.0: 1.05, 1000.0: 1.0}, spread=0.002),
+        "wide": table({100.0: 1.0, 1000.0: 1.0}, spread=0.08, right="unsteady"),
+        "bad": table({100.0: 1.05, 1000.0: 1.0}, spread=0.002, right="biased"),
     }
+    monkeypatch.setattr(slices, "described", lambda folder: {})
     read: Callable[[Path], pd.DataFrame] = lambda folder: tables[folder.name]  # noqa: E731
     monkeypatch.setattr(slices, "rates", read)
     assert command.main(["lengths", "good", "good"]) == 0
@@ -71,3 +74,26 @@ def test_the_command_passes_only_where_all_is_shown_to_agree(
     tables["good"] = table({1000.0: 1.0}, spread=0.002)
     assert command.main(["lengths", "good"]) == 2
     assert "good: holds no two lengths of two stacks, so nothing can be compared" in capsys.readouterr().err
+
+
+def test_studies_of_the_same_pair_count_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = {
+        "first": table({50.0: 1.2, 100.0: 1.0, 1000.0: 1.0}, spread=0.013),
+        "again": table({100.0: 1.0, 400.0: 1.0, 1000.0: 1.0}, spread=0.013, rounds=30, seed=6),
+    }
+    said = {name: {"scenario": "json", "connections": 8} for name in tables}
+    monkeypatch.setattr(slices, "rates", lambda folder: tables[folder.name])
+    monkeypatch.setattr(slices, "described", lambda folder: said[folder.name])
+    found = lengths.studies([Path("first"), Path("again")])
+    assert list(found) == [Path("first")]
+    both = {one.length_ms: one for one in lengths.biases(found[Path("first")], used_ms=100.0)}
+    assert {length: one.rounds for length, one in both.items()} == {400.0: 30, 1000.0: 38}
+    (alone,) = lengths.biases(tables["first"], used_ms=100.0)
+    assert both[1000.0].high / both[1000.0].low < alone.high / alone.low, "known better by more rounds"
+    assert command.main(["lengths", "first", "again", "--used", "100"]) == 0
+    assert "1000 ms      38" in capsys.readouterr().out
+    said["again"] = {"scenario": "json", "connections": 64}
+    assert len(lengths.studies([Path("first"), Path("again")])) == 2, "another question"
+    assert lengths.biases(tables["first"], used_ms=5000.0) == []
