@@ -22,8 +22,10 @@ LEAST_SHARE = SHARES[-1]
 """Of its planned load a deployment gets at least so much."""
 MOST_BLOCKS = 24
 """No further block for precision after so many: what is still wide then would take many times as long."""
+SCARCE = 3
+"""Where there is time for fewer blocks of all that is wide, further ones hold less, and are more: `Pace._scarce`."""
 NEAR = 0.75
-"""Further blocks are for the scenario whose middle pair is known least, and for those whose interval is at least this part as wide."""
+"""They are then for the scenario whose middle pair is known least, and for those whose interval is at least this part as wide."""
 LATE = 0.02
 """Planned blocks may end later than the budget by this share of it; others not at all."""
 Ask = Callable[[Path, float], Mapping[str, Any]]
@@ -105,7 +107,7 @@ class Pace:
         self.began_s, self.blocks = self.now_s(), self.blocks + 1
 
     def _further(self, block: int, precision: float) -> list[Cell]:
-        """As many as fit of the scenarios that are still wide, come `first`, and are nearly as wide as the widest of those."""
+        """Of the scenarios that are still wide as many as there is time for, in the order that `ask` gives."""
         self.share = 1.0
         found = self.ask(self.folder, precision)
         if not isinstance(found.get("wide"), list):
@@ -123,28 +125,29 @@ class Pace:
                 f"{block} blocks are the most; still wider than {precision:.1%} to either side: {', '.join(wide)}"
             )
             return []
+        if not self._fits(self.plan.block_cells(block, wide), times=SCARCE):
+            wide = self._scarce(wide, scenarios)
         chosen: list[str] = []
-        first = [name for name in wide if name in self.plan.profile.first]
-        for name in _widest(first or wide, scenarios):
+        for name in wide:
             if self._fits(self.plan.block_cells(block, {*chosen, name})):
                 chosen.append(name)
         return self.plan.block_cells(block, chosen) if chosen or not wide else self._over()
 
-    def _fits(self, cells: Sequence[Cell], late: float = 0.0) -> bool:
+    def _scarce(self, wide: Sequence[str], scenarios: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Those of `wide` that the profile names `first` (all, if none), and whose middle half-width is unknown or near the largest."""
+        first = [name for name in wide if name in self.plan.profile.first] or wide
+        known = {str(one.get("scenario")): one["half_width"] for one in scenarios if one.get("half_width") is not None}
+        least = NEAR * max((known[name] for name in first if name in known), default=0.0)
+        return [name for name in first if known.get(name, least) >= least]
+
+    def _fits(self, cells: Sequence[Cell], late: float = 0.0, times: int = 1) -> bool:
         budget_s = self.plan.profile.budget_s
-        ends_s = self.now_s() + estimate.block_s(self.plan, cells, self.share, self.slow)
+        ends_s = self.now_s() + times * estimate.block_s(self.plan, cells, self.share, self.slow)
         return budget_s is None or ends_s <= (1 + late) * budget_s
 
     def _over(self) -> list[Cell]:
         self.why = f"the next block would end after the time budget of {self.plan.profile.budget_s:.0f} s"
         return []
-
-
-def _widest(wide: Sequence[str], scenarios: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Those of `wide` whose middle half-width is unknown, or near the largest."""
-    known = {str(one.get("scenario")): one["half_width"] for one in scenarios if one.get("half_width") is not None}
-    least = NEAR * max((known[name] for name in wide if name in known), default=0.0)
-    return [name for name in wide if known.get(name, least) >= least]
 
 
 def _share(plan: Plan, blocks: int, *, spent_s: float, slow: float) -> float:

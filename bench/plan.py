@@ -66,7 +66,7 @@ class Profile:
     swept_scenarios: tuple[str, ...] = ()
     """The only ones in which swept stacks are loaded."""
     first: tuple[str, ...] = ()
-    """Of what is still wide these scenarios get further blocks before others do."""
+    """Of what is still wide these scenarios get further blocks before others do, where there is time for few."""
     budget_s: float | None = None
     """No further block is begun that would end later than this."""
     idle_s: float = 2.0

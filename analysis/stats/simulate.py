@@ -35,8 +35,7 @@ HARD = tuple((model, {0.01: 0.01, 0.02: 0.03, 0.03: 0.06}[spread]) for model, sp
 MISLED = tuple((model, (0.01, 0.03, 0.06)[number % 3]) for number, (model, _) in enumerate(STANDARD))
 """Worker models that say nothing of the spread: what the estimates must survive."""
 STANDARD_SLICES, FULL_SLICES = 4, 7
-"""Slices of 100 ms of a deployment in a block: those of the profile `standard`; of `full`, that has 10, as many as the recording allows.
-"""
+"""Slices of 100 ms of a deployment in a block: those of the profile `standard`; of `full`, that has 10, as many as the recording allows."""
 
 Design = Sequence[tuple[str, float]]
 """Of each stack its worker model and the spread of its deployments."""

@@ -111,22 +111,36 @@ def test_of_what_is_wide_the_widest_that_fits_is_taken(made: Plan) -> None:
     assert one.why == "the next block would end after the time budget of 100 s"
 
 
-def test_time_goes_where_the_middle_pair_is_known_least_and_where_it_is_nearly_as_wide(tree: Tree) -> None:
+def test_where_time_is_scarce_it_goes_where_the_middle_pair_is_known_least_and_where_it_is_nearly_as_wide(
+    tree: Tree,
+) -> None:
     names = ("cpu", "db", "json", "plaintext")
-    made = plan(three_stacks(tree), [scenario(name) for name in names], precision=0.03, budget_s=None)
+    made = plan(three_stacks(tree), [scenario(name) for name in names], precision=0.03, budget_s=1000.0)
+    block_s = estimate.block_s(made, made.block_cells(6, names), 1.0, 1.0)
     widths = {"db": 0.08, "cpu": None, "json": 0.061, "plaintext": 0.059}
     answer = {
-        "wide": ["cpu", "db", "json", "plaintext"],
+        "wide": list(names),
         "scenarios": [{"scenario": name, "half_width": width, "widest": 0.2} for name, width in widths.items()],
     }
-    one = pace.Pace(plan=made, folder=Path("x"), now_s=lambda: 0.0, ask=lambda *_: answer)
-    assert [cell.scenario.name for cell in one.next(6)] == ["cpu", "db", "json"], "what is not known counts as wide"
+    now = [1000.0 - (pace.SCARCE - 0.5) * block_s]
+    one = pace.Pace(plan=made, folder=Path("x"), now_s=lambda: now[0], ask=lambda *_: answer)
+
+    def chosen() -> list[str]:
+        return [cell.scenario.name for cell in one.next(6)]
+
+    assert chosen() == ["cpu", "db", "json"], "what is not known counts as wide"
     one.plan = replace(made, profile=replace(made.profile, first=("plaintext", "json", "io")))
-    assert [cell.scenario.name for cell in one.next(6)] == ["json", "plaintext"], (
-        "what comes first, though others are wider"
+    assert chosen() == ["json", "plaintext"], "what comes first, though others are wider"
+    now[0] = 1000.0 - (pace.SCARCE + 0.5) * block_s
+    assert chosen() == list(names), "while there is time, all that is wide"
+    one.plan = replace(one.plan, profile=replace(one.plan.profile, budget_s=None))
+    assert chosen() == list(names)
+    one.plan, now[0], answer["wide"] = (
+        replace(made, profile=replace(made.profile, first=("io",))),
+        1000.0 - block_s,
+        ["db"],
     )
-    answer["wide"] = ["cpu", "db"]
-    assert [cell.scenario.name for cell in one.next(6)] == ["cpu", "db"], "then the others"
+    assert chosen() == ["db"], "nothing that comes first is wide"
 
 
 def test_blocks_get_shorter_rather_than_fewer(made: Plan) -> None:
