@@ -27,17 +27,31 @@ LEVEL = 0.95
 
 
 def rates(folder: Path) -> pd.DataFrame:
-    """One row for each round, length, stack and estimator: `rate_rps`. Raises BenchError where `folder` holds no study."""
+    """One row for each round, length, stack and estimator: `rate_rps`. Where not every request was stored, only what the engine counted,
+    which is `settled`. Raises BenchError where `folder` holds no study.
+    """
     study = described(folder)
     frames = []
     for job in study["jobs"]:
         name = f"{job['name']}.parquet"
-        requests = _read(folder / "requests" / name, ["target", "end_s", "error", "phase", "slice"])
-        slices = _read(folder / "slices" / name, ["target", "slice", "start_s", "end_s"])
-        found = _rates(requests, slices)
-        frames.append(found.assign(round=job["round"], length_ms=float(job["length_ms"])))
+        counts = [] if study["every_request"] else ["requests"]
+        slices = _read(folder / "slices" / name, ["target", "slice", "start_s", "end_s", *counts])
+        begun = job["spells"]
+        place = np.searchsorted([spell["first"] for spell in begun], slices["slice"], side="right") - 1
+        slices["length_ms"] = np.array([1000 * spell["slice_s"] for spell in begun])[place].round(6)
+        if counts:
+            found = _counted(slices)
+        else:
+            found = _rates(_read(folder / "requests" / name, ["target", "end_s", "error", "phase", "slice"]), slices)
+        frames.append(found.assign(round=job["round"]))
     table = pd.concat(frames, ignore_index=True)
     return table.assign(stack=table["target"].map(study["stacks"])).drop(columns="target")
+
+
+def _counted(slices: pd.DataFrame) -> pd.DataFrame:
+    seconds = slices["end_s"] - slices["start_s"]
+    sums = slices.assign(s=seconds).groupby(["length_ms", "target"], observed=True)[["requests", "s"]].sum()
+    return (sums["requests"] / sums["s"]).rename("rate_rps").reset_index().assign(estimator="settled")
 
 
 def _rates(requests: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
@@ -58,13 +72,14 @@ def _rates(requests: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
         "drained": np.maximum(last.reindex(table.index), table["end_s"]) - table["start_s"],
         "settled": (1 - LEAD) * length,
     }
+    keys = ["length_ms", "target"]
     rows = [
-        (pd.DataFrame({"target": table["target"], "n": table[name], "s": seconds[name]})
-         .groupby("target", observed=True).sum().assign(estimator=name).reset_index())
+        (table[keys].assign(n=table[name], s=seconds[name])
+         .groupby(keys, observed=True).sum().assign(estimator=name).reset_index())
         for name in ESTIMATORS
     ]  # fmt: skip
     found = pd.concat(rows, ignore_index=True)
-    return found.assign(rate_rps=found["n"] / found["s"])[["target", "estimator", "rate_rps"]]
+    return found.assign(rate_rps=found["n"] / found["s"])[[*keys, "estimator", "rate_rps"]]
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -114,6 +129,10 @@ def text(found: pd.DataFrame, first: str) -> str:
 
 def report(folder: Path) -> str:
     """Write rates.csv and summary.csv beside the study's records, and return the text."""
+    if not described(folder)["every_request"]:
+        raise BenchError(
+            f"{folder}: holds no single requests, so estimators cannot be compared; `analysis lengths` reads it"
+        )
     table = rates(folder)
     found = summary(table)
     table.to_csv(folder / "rates.csv", index=False, float_format="%.2f")
@@ -132,6 +151,10 @@ def described(folder: Path) -> dict[str, Any]:
         raise BenchError(f"{path}: is damaged ({error}); `bench slices` makes another") from None
     if not isinstance(described, dict) or not described.get("jobs") or not isinstance(described.get("stacks"), dict):
         raise BenchError(f"{path}: names no loads or no stacks; `bench slices` makes another")
+    if "every_request" not in described or not all(job.get("spells") for job in described["jobs"]):
+        raise BenchError(
+            f"{path}: is of a version that loaded one length after the other; `bench slices` makes another"
+        )
     return described
 
 

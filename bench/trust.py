@@ -32,14 +32,13 @@ PAIRS: Mapping[str, tuple[str, str]] = {
     "nginx": ("aiohttp/multi/nginx", "flask/gunicorn-gthread/nginx"),
 }
 _USED = PROFILES["standard"]
-LENGTHS: Mapping[float, float] = {
-    **{times * 1000 * _USED.slice_s: each_s for times, each_s in ((1, 3.0), (2, 4.0), (4, 6.0))},
-    1000.0: 10.0,
-}
+LENGTHS: Mapping[float, float] = {**{times * 1000 * _USED.slice_s: 4.0 for times in (1, 2, 4)}, 1000.0: 10.0}
 """The length in use, twice and four times it, and long windows, in ms, and for how many seconds a stack is loaded in a round.
 
-The longer ones for a longer time: from one to the next the machine itself differs, and what they give varies two to four times as much.
+What two slices side by side give varies by about 4%, however long they are: of windows as many are taken as of 400 ms.
 """
+_AROUND_S = 2.0
+"""For the load process and the warm-up of a round."""
 PAIR_SCENARIO = "json"
 """Its slices vary least from one moment to the next, so that a bias of a percent can be seen; what they cut is the same in all."""
 
@@ -121,6 +120,8 @@ def lengths(*, results: Path, rounds: int, say: Callable[[str], None]) -> list[P
     found = catalog.load()
     scenario = found.scenarios[PAIR_SCENARIO]
     folders = []
+    minutes = len(PAIRS) * rounds * (2 * sum(LENGTHS.values()) + _AROUND_S) / 60
+    say(f"slices of {min(LENGTHS):g} to {max(LENGTHS):g} ms on {len(PAIRS)} pairs: about {minutes:.0f} min")
     for name, pair in PAIRS.items():
         stacks = [catalog.resolve(found, one) for one in pair]
         environments.prepare(found, [one.app for one in stacks], say)
@@ -128,7 +129,7 @@ def lengths(*, results: Path, rounds: int, say: Callable[[str], None]) -> list[P
         say(f"{name}: {' and '.join(pair)}")
         slices.study(
             stacks, scenario, lengths=LENGTHS, rounds=rounds, connections=CONNECTIONS, seed=1, folder=folder, say=say,
-            warmup_s=_USED.warmup_s,
+            warmup_s=_USED.warmup_s, every_request=False,
         )  # fmt: skip
         folders.append(folder)
     return folders
