@@ -5,6 +5,7 @@ those in use, is held against that in slices of each other length in the same ro
 over rounds. Rounds of several studies of the same stacks, scenario and connections count together.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,23 +51,26 @@ class Bias:
         return "differ" if low > allowed or high < -allowed else "unresolved"
 
 
-def biases(table: pd.DataFrame, *, used_ms: float = 0.0) -> list[Bias]:
-    """Of the shortest length, from `used_ms` on, against every longer one, and every stack but the first. `table`: see `slices.rates`."""
+def biases(table: pd.DataFrame, pairs: Sequence[Sequence[str]], *, used_ms: float = 0.0) -> list[Bias]:
+    """Of the shortest length, from `used_ms` on, against every longer one, for each of `pairs`: (other, stack).
+
+    `table`: see `slices.rates`.
+    """
     used = table[(table["estimator"] == IN_USE) & (table["length_ms"] >= used_ms)]
     if used.empty:
         return []
-    other, shortest = str(used["stack"].iloc[0]), float(used["length_ms"].min())
-    wide = used.pivot_table(index=["length_ms", "round"], columns="stack", values="rate_rps")
-    logs = wide.drop(columns=other).div(wide[other], axis=0).map(math.log)
+    shortest = float(used["length_ms"].min())
+    logs = used.pivot_table(index=["length_ms", "round"], columns="stack", values="rate_rps").map(math.log)
     found = []
-    for length_ms in sorted(set(used["length_ms"]) - {shortest}):
-        for stack in logs.columns:
-            own = logs.xs(length_ms)[stack]
-            differences = (logs.xs(shortest)[stack] - own).dropna()
+    for other, stack in pairs:
+        ratios = logs[stack] - logs[other]
+        for length_ms in sorted(set(used["length_ms"]) - {shortest}):
+            own = ratios.xs(length_ms)
+            differences = (ratios.xs(shortest) - own).dropna()
             middle, half = float(differences.mean()), slices.half_width(differences)
             bias, low, high = np.exp([middle, middle - half, middle + half])
             found.append(Bias(
-                stack=str(stack), other=other, used_ms=shortest, length_ms=float(length_ms), ratio=float(np.exp(own.mean())),
+                stack=stack, other=other, used_ms=shortest, length_ms=float(length_ms), ratio=float(np.exp(own.mean())),
                 bias=float(bias), low=float(low), high=float(high), rounds=len(differences),
             ))  # fmt: skip
     return found
@@ -95,21 +99,18 @@ def report(folders: Sequence[Path], *, used_ms: float = 0.0) -> tuple[str, bool]
     lines = [f"ratios in slices of the length in use over those in longer ones; {ALLOWED:.1%} allowed"]
     answers = []
     for folder, table in studies(folders).items():
-        found = biases(table, used_ms=used_ms)
+        found = biases(table, slices.described(folder)["pairs"], used_ms=used_ms)
         if not found:
             raise BenchError(f"{folder}: holds no two lengths of two stacks, so nothing can be compared")
-        lines += [
-            "",
-            f"{found[0].stack} / {found[0].other}",
-            f"slices of {found[0].used_ms:g} ms",
-        ]
-        lines.append("   against  rounds    ratio     bias  95% interval        answer")
-        for one in found:
-            lines.append(
+        for (stack, other), group in itertools.groupby(found, lambda one: (one.stack, one.other)):
+            lines += ["", f"{stack} / {other}", f"slices of {found[0].used_ms:g} ms"]
+            lines.append("   against  rounds    ratio     bias  95% interval        answer")
+            lines += [
                 f"  {one.length_ms:>5g} ms {one.rounds:>7} {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  "
                 f"[{one.low - 1:+.2%}, {one.high - 1:+.2%}]  {one.answer}"
-            )
-            answers.append(one.answer)
+                for one in group
+            ]
+        answers += [one.answer for one in found]
     counts = {answer: answers.count(answer) for answer in ("agree", "differ", "unresolved")}
     lines += ["", ", ".join(f"{count} {answer}" for answer, count in counts.items())]
     if counts["unresolved"]:

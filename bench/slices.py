@@ -22,12 +22,14 @@ from bench.site import open_site
 def study(
     stacks: Sequence[Stack], scenario: Scenario, *, lengths: Mapping[float, float], rounds: int, connections: int, seed: int,
     folder: Path, say: Callable[[str], None], warmup_s: float = 0.0, every_request: bool = True,
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> None:  # fmt: skip
     """Run and store in `folder`: requests/ and slices/ for each round, and slices.json, which names them.
 
     `lengths`: from the length of a slice in ms to the seconds for each stack and round in such slices. With `warmup_s` the engine
     knows how long a turn takes, and loads a slow stack for several slices at once, as in a run. Without `every_request` the engine counts
-    as in a run, with its lead, and only its counts stay, since all requests take a megabyte a second.
+    as in a run, with its lead, and only its counts stay, since all requests take a megabyte a second. `pairs`: of ids whose ratios are asked
+    for; none: each to the first.
 
     Raises BenchError, also where there are more requests than the engine keeps one by one: slices without rows would look like slices
     without answers.
@@ -85,6 +87,7 @@ def study(
                 jobs.append({"name": name, "round": round_, "spells": answer["spells"]})
                 described = {
                     "scenario": scenario.name, "connections": connections, "seed": seed, "every_request": every_request, "jobs": jobs,
+                    "pairs": [*pairs] or [(stacks[0].id, one.id) for one in stacks[1:]],
                     "seconds": {f"{one:g}": each_s for one, each_s in lengths.items()},
                     "stacks": {one.id: one.planned.stack.id for one in deployments},
                 }  # fmt: skip

@@ -107,7 +107,7 @@ def trust(
     seconds
         Load of each deployment.
     rounds
-        How often each length of slices is tried on each pair, 46 s each time; 0 leaves this part out.
+        How often each length of slices is tried on the pairs, 134 s each time; 0 leaves this part out.
     results
         The folder that holds the runs.
     """
@@ -127,6 +127,6 @@ def trust(
             base.analysis("trust", str(found.folder), *(f"{stack}={factor!r}" for stack, factor in found.truth.items()))
         )
     if rounds:
-        folders = known.lengths(results=results, rounds=rounds, say=lambda text: base.console.print(text, markup=False))
-        codes.append(base.analysis("lengths", *map(str, folders)))
+        folder = known.lengths(results=results, rounds=rounds, say=lambda text: base.console.print(text, markup=False))
+        codes.append(base.analysis("lengths", str(folder)))
     return max(codes, default=0)

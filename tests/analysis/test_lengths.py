@@ -10,6 +10,8 @@ import pytest
 from analysis import __main__ as command
 from analysis import lengths, slices
 
+PAIR = [("left", "right")]
+
 
 def table(
     biases: dict[float, float], *, spread: float, rounds: int = 8, right: str = "right", seed: int = 5
@@ -34,7 +36,7 @@ def table(
     [(1.0, 0.002, "agree"), (1.005, 0.002, "agree"), (1.04, 0.005, "differ"), (0.96, 0.005, "differ"), (1.0, 0.08, "unresolved")],
 )  # fmt: skip
 def test_a_bias_is_judged_by_its_whole_interval(bias: float, spread: float, answer: str) -> None:
-    (found,) = lengths.biases(table({100.0: bias, 1000.0: 1.0}, spread=spread))
+    (found,) = lengths.biases(table({100.0: bias, 1000.0: 1.0}, spread=spread), PAIR)
     assert found.answer == answer
     assert (found.stack, found.other, found.used_ms, found.length_ms) == ("right", "left", 100.0, 1000.0)
     assert found.low <= found.bias <= found.high
@@ -44,9 +46,18 @@ def test_a_bias_is_judged_by_its_whole_interval(bias: float, spread: float, answ
 
 
 def test_the_shortest_length_is_held_against_every_other() -> None:
-    found = lengths.biases(table({100.0: 1.0, 200.0: 1.02, 400.0: 1.0, 1000.0: 1.0}, spread=0.001))
+    found = lengths.biases(table({100.0: 1.0, 200.0: 1.02, 400.0: 1.0, 1000.0: 1.0}, spread=0.001), PAIR)
     assert [(one.length_ms, one.answer) for one in found] == [
         (200.0, "differ"), (400.0, "agree"), (1000.0, "agree"),
+    ]  # fmt: skip
+
+
+def test_each_pair_of_several_is_held_against_itself_alone() -> None:
+    first, second = (table({100.0: bias, 1000.0: 1.0}, spread=0.001, seed=seed) for bias, seed in ((1.0, 1), (1.04, 2)))
+    both = pd.concat([first, second.replace({"left": "slow", "right": "slower"})])
+    found = lengths.biases(both, [("left", "right"), ("slow", "slower")])
+    assert [(one.other, one.stack, one.answer) for one in found] == [
+        ("left", "right", "agree"), ("slow", "slower", "differ"),
     ]  # fmt: skip
 
 
@@ -58,7 +69,8 @@ def test_the_command_passes_only_where_all_is_shown_to_agree(
         "wide": table({100.0: 1.0, 1000.0: 1.0}, spread=0.08, right="unsteady"),
         "bad": table({100.0: 1.05, 1000.0: 1.0}, spread=0.002, right="biased"),
     }
-    monkeypatch.setattr(slices, "described", lambda folder: {})
+    pairs = {"good": "right", "wide": "unsteady", "bad": "biased"}
+    monkeypatch.setattr(slices, "described", lambda folder: {"pairs": [["left", pairs[folder.name]]]})
     read: Callable[[Path], pd.DataFrame] = lambda folder: tables[folder.name]  # noqa: E731
     monkeypatch.setattr(slices, "rates", read)
     assert command.main(["lengths", "good", "good"]) == 0
@@ -83,17 +95,17 @@ def test_studies_of_the_same_pair_count_together(
         "first": table({50.0: 1.2, 100.0: 1.0, 1000.0: 1.0}, spread=0.013),
         "again": table({100.0: 1.0, 400.0: 1.0, 1000.0: 1.0}, spread=0.013, rounds=30, seed=6),
     }
-    said = {name: {"scenario": "json", "connections": 8} for name in tables}
+    said = {name: {"scenario": "json", "connections": 8, "pairs": PAIR} for name in tables}
     monkeypatch.setattr(slices, "rates", lambda folder: tables[folder.name])
     monkeypatch.setattr(slices, "described", lambda folder: said[folder.name])
     found = lengths.studies([Path("first"), Path("again")])
     assert list(found) == [Path("first")]
-    both = {one.length_ms: one for one in lengths.biases(found[Path("first")], used_ms=100.0)}
+    both = {one.length_ms: one for one in lengths.biases(found[Path("first")], PAIR, used_ms=100.0)}
     assert {length: one.rounds for length, one in both.items()} == {400.0: 30, 1000.0: 38}
-    (alone,) = lengths.biases(tables["first"], used_ms=100.0)
+    (alone,) = lengths.biases(tables["first"], PAIR, used_ms=100.0)
     assert both[1000.0].high / both[1000.0].low < alone.high / alone.low, "known better by more rounds"
     assert command.main(["lengths", "first", "again", "--used", "100"]) == 0
     assert "1000 ms      38" in capsys.readouterr().out
-    said["again"] = {"scenario": "json", "connections": 64}
+    said["again"] = {**said["first"], "connections": 64}
     assert len(lengths.studies([Path("first"), Path("again")])) == 2, "another question"
-    assert lengths.biases(tables["first"], used_ms=5000.0) == []
+    assert lengths.biases(tables["first"], PAIR, used_ms=5000.0) == []

@@ -656,9 +656,9 @@ def test_trust_does_both_parts_or_one_and_fails_where_one_does_not_hold(
 ) -> None:
     found = trust.Planted(folder=tmp_path / "run", truth={"a/b/c": 1.0, "a+x/b/c": 0.5})
     monkeypatch.setattr(trust, "measure", lambda **how: found)
-    monkeypatch.setattr(trust, "lengths", lambda **how: [tmp_path / "one", tmp_path / "two"])
+    monkeypatch.setattr(trust, "lengths", lambda **how: tmp_path / "one")
     planted = ("trust", str(tmp_path / "run"), "a/b/c=1.0", "a+x/b/c=0.5")
-    lengths = ("lengths", str(tmp_path / "one"), str(tmp_path / "two"))
+    lengths = ("lengths", str(tmp_path / "one"))
     assert bench("trust").code == 0
     assert bench("trust", "--rounds", "0").code == 0
     assert asked == [planted, lengths, planted]

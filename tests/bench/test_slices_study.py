@@ -69,7 +69,7 @@ def _store(job: Job, folder: Path, name: str) -> list[dict[str, Any]]:
             start_s = 10.0 * number
             windows.append({
                 "target": target.id, "slice": number, "start_s": start_s, "end_s": start_s + seconds,
-                "requests": round(rate * seconds),
+                "requests": round(rate * seconds), "preceded_by": windows[-1]["target"] if windows else None,
             })  # fmt: skip
             requests += [
                 {
@@ -222,6 +222,9 @@ def test_without_every_request_the_engine_counts_as_in_a_run_and_only_counts_sta
     assert list((world.folder / "requests").iterdir()) == []
     assert [one.name for one in sorted((world.folder / "slices").iterdir())] == ["0.parquet", "1.parquet"]
     assert world.described()["every_request"] is False
+    assert world.described()["pairs"] == [
+        [f"{one}/plain/direct" for one in pair] for pair in (("ant", "bee"), ("ant", "cat"))
+    ]
     means = analysis.rates(world.folder).groupby(["stack", "length_ms"])["rate_rps"].mean()
     for name, rate in RPS.items():
         assert list(means[f"{name}/plain/direct"]) == pytest.approx([rate] * 3)
@@ -231,6 +234,11 @@ def test_more_requests_than_are_kept_do_no_harm_where_they_are_counted(world: Wo
     world.overflows_at = 0
     world.study(every_request=False, rounds=1)
     assert len(world.described()["jobs"]) == 1
+
+
+def test_pairs_that_are_named_are_those_whose_ratios_are_asked_for(world: World) -> None:
+    world.study(rounds=1, pairs=[("cat/plain/direct", "bee/plain/direct")])
+    assert world.described()["pairs"] == [["cat/plain/direct", "bee/plain/direct"]]
 
 
 def test_a_second_is_long_enough_for_a_slice_of_a_second(world: World) -> None:

@@ -22,16 +22,14 @@ def test_planted_variants_are_stacks_that_differ_in_turns_alone() -> None:
     assert not folder.exists()
 
 
-def test_unlike_pairs_are_loaded_in_the_length_in_use_and_longer(
+def test_unlike_pairs_are_loaded_together_in_the_length_in_use_and_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared: list[str] = []
-    studied: list[tuple[list[str], str, tuple[tuple[float, float], ...], int]] = []
+    asked: dict[str, Any] = {}
 
-    def study(stacks: Iterable[Stack], scenario: Scenario, *, lengths: Any, rounds: int, **how: Any) -> None:
-        studied.append(([one.id for one in stacks], scenario.name, tuple(lengths.items()), rounds))
-        assert how["warmup_s"] > 0, "who is slow is loaded as in a run"
-        assert how["every_request"] is False
+    def study(stacks: Iterable[Stack], scenario: Scenario, **how: Any) -> None:
+        asked.update(how, stacks=[one.id for one in stacks], scenario=scenario.name)
 
     def prepare(found: Any, apps: Iterable[App], say: Any) -> None:
         prepared.extend(one.name for one in apps)
@@ -39,10 +37,13 @@ def test_unlike_pairs_are_loaded_in_the_length_in_use_and_longer(
     monkeypatch.setattr(slices, "study", study)
     monkeypatch.setattr(environments, "prepare", prepare)
     said: list[str] = []
-    folders = trust.lengths(results=tmp_path, rounds=3, say=said.append)
-    assert [pair for pair, *_ in studied] == [list(pair) for pair in trust.PAIRS.values()]
-    assert {one[1:] for one in studied} == {("json", ((100.0, 4.0), (200.0, 4.0), (400.0, 4.0), (1000.0, 10.0)), 3)}
-    assert len(set(folders)) == 3
+    folder = trust.lengths(results=tmp_path, rounds=3, say=said.append)
+    assert (asked["folder"], folder.parent) == (folder, tmp_path)
+    assert asked["stacks"] == [one for pair in trust.PAIRS.values() for one in pair]
+    assert asked["pairs"] == [*trust.PAIRS.values()]
+    assert (asked["scenario"], asked["rounds"]) == ("json", 3)
+    assert asked["lengths"] == {100.0: 4.0, 200.0: 4.0, 400.0: 4.0, 1000.0: 10.0}
+    assert asked["warmup_s"] > 0, "who is slow is loaded as in a run"
+    assert asked["every_request"] is False
     assert set(prepared) == {"flask", "django", "aiohttp", "tornado"}
-    assert said[0] == "slices of 100 to 1000 ms on 3 pairs: about 7 min"
-    assert said[1].startswith("sync: ")
+    assert said == ["slices of 100 to 1000 ms on 3 pairs: about 7 min"]

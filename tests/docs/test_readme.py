@@ -4,7 +4,10 @@ import re
 
 from markdown_pages import ROOT, Page, code, page
 
+from analysis.stats.intervals import MIN_REPLICATES
+from analysis.stats.pairs import MARGIN
 from bench import catalog
+from bench.plan import PROFILES
 
 README = page("README.md")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -57,6 +60,20 @@ def test_every_application_is_in_its_table() -> None:
 
 def table(heading: str) -> dict[str, list[str]]:
     return {code(row[0])[0]: row[1:] for row in README.tables(heading)[0]}
+
+
+def test_its_figures_of_a_run_are_those_in_force() -> None:
+    """Profiles change, and nobody looks here: it went on to speak of a twentieth of a second."""
+    means = " ".join(README.section("What the numbers mean").split())
+    standard = PROFILES["standard"]
+    part = {0.05: "twentieth", 0.1: "tenth", 0.2: "fifth"}[standard.slice_s]
+    assert f"in slices of a {part} of a second" in means
+    assert f"Below {MIN_REPLICATES} blocks there is no interval" in means
+    assert f"`make bench` plans {standard.blocks}," in means
+    assert f"`PROFILE=quick` has {'one' if PROFILES['quick'].blocks == 1 else PROFILES['quick'].blocks}." in means
+    assert f"beyond a margin ({MARGIN:.0%}," in means
+    assert standard.budget_s is not None
+    assert 25 * 60 <= standard.budget_s < 30 * 60, "it says half an hour"
 
 
 def test_it_says_what_the_figures_are_not() -> None:
