@@ -154,11 +154,8 @@ def described(folder: Path) -> dict[str, Any]:
     jobs = described.get("jobs") if isinstance(described, dict) else None
     if not isinstance(jobs, list) or not jobs or not isinstance(described.get("stacks"), dict):
         raise BenchError(f"{path}: names no loads or no stacks; `bench slices` makes another")
-    if (
-        not described.get("pairs")
-        or "every_request" not in described
-        or not all(isinstance(job, dict) and job.get("spells") for job in jobs)
-    ):
+    mixed = all(isinstance(job, dict) and job.get("spells") for job in jobs)
+    if not mixed or not described.get("pairs") or "every_request" not in described:
         raise BenchError(
             f"{path}: is of a version that loaded one length after the other; `bench slices` makes another"
         )

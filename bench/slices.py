@@ -27,9 +27,9 @@ def study(
     """Run and store in `folder`: requests/ and slices/ for each round, and slices.json, which names them.
 
     `lengths`: from the length of a slice in ms to the seconds for each stack and round in such slices. With `warmup_s` the engine
-    knows how long a turn takes, and loads a slow stack for several slices at once, as in a run. Without `every_request` the engine counts
-    as in a run, with its lead, and only its counts stay, since all requests take a megabyte a second. `pairs`: of ids whose ratios are asked
-    for; none: each to the first.
+    knows how long a turn takes, and loads a slow stack for several slices at once, as in a run. Without `every_request` the engine
+    counts as in a run, with its lead, and only its counts stay, since all requests take a megabyte a second. `pairs`: of ids whose
+    ratios are asked for; none: each to the first.
 
     Raises BenchError, also where there are more requests than the engine keeps one by one: slices without rows would look like slices
     without answers.

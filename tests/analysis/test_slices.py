@@ -105,7 +105,7 @@ def test_a_study_that_loaded_one_length_after_the_other_is_refused(study: Path) 
         rates(study)
 
 
-def test_where_only_counts_were_stored_the_engines_own_are_the_rates(study: Path) -> None:
+def test_where_only_counts_were_stored_they_are_the_rates_without_slices_right_after_their_own(study: Path) -> None:
     said = json.loads((study / "slices.json").read_text())
     (study / "slices.json").write_text(json.dumps({**said, "every_request": False}))
     for number in range(3):
@@ -113,26 +113,15 @@ def test_where_only_counts_were_stored_the_engines_own_are_the_rates(study: Path
         path = study / "slices" / f"{number}.parquet"
         table = pd.read_parquet(path)
         table["requests"] = np.where(table["target"] == "plain", 600.0, 300.0) * (table["end_s"] - table["start_s"])
-        table.to_parquet(path)
+        # A slice right after one of the same stack, which may be faster, and in a run hardly ever happens: it is left out.
+        again = table.iloc[[-1]].assign(slice=len(table), requests=1e6, preceded_by=table["target"].iloc[-1])
+        pd.concat([table, again]).to_parquet(path)
     table = rates(study)
     assert set(table["estimator"]) == {"settled"}
     assert len(table) == 3 * 2 * 2, "rounds, lengths, stacks"
     assert table.groupby("stack")["rate_rps"].mean().to_dict() == pytest.approx({"a/b/c": 600, "a/b/d": 300})
     with pytest.raises(BenchError, match="holds no single requests, so estimators cannot be compared"):
         report(study)
-
-
-def test_a_slice_right_after_one_of_the_same_stack_is_left_out(study: Path) -> None:
-    """Some stacks are faster then, and in a run it hardly ever happens."""
-    expected = rates(study)
-    for number in range(3):
-        path = study / "slices" / f"{number}.parquet"
-        table = pd.read_parquet(path)
-        again = table[table["target"] == "plain"].assign(preceded_by="plain", end_s=lambda one: one["end_s"] + 5.0)
-        again["slice"] += 0
-        table = pd.concat([table, again.assign(slice=again["slice"])]).sort_values("slice", kind="stable")
-        table.to_parquet(path)
-    pd.testing.assert_frame_equal(rates(study), expected)
 
 
 def test_the_drift_trace_is_there_for_statistics() -> None:
