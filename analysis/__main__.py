@@ -97,10 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="DIR",
-        help="the study of one pair; several of the same pair count together",
-    )
-    lengths.add_argument(
-        "--used", type=float, default=0.0, metavar="MS", help="the length in use, if shorter ones were tried as well"
+        help="a study; several of the same pairs count together",
     )
     return parser
 
@@ -151,7 +148,7 @@ def _answer(arguments: argparse.Namespace) -> str:
     if arguments.command == "lengths":
         from analysis import lengths
 
-        said, holds = lengths.report(arguments.folders, used_ms=arguments.used)
+        said, holds = lengths.report(arguments.folders)
         arguments.code = 0 if holds else 1
         return said
     if arguments.command == "power":

@@ -1,28 +1,25 @@
-"""Whether ratios between stacks depend on how long a slice is: the same deployments in slices of the length in use, and in longer ones.
+"""Whether ratios between stacks depend on how long a slice is: what the first parts of long windows say, against the whole.
 
-Copies of one stack cannot show what slicing does to *unlike* stacks (cold caches, drains). Here the ratio of two in the shortest slices,
-those in use, is held against that in slices of each other length in the same rounds, by the estimator in use; the interval is Student's t
-over rounds. Rounds of several studies of the same stacks, scenario and connections count together.
+Copies of one stack cannot show what slicing does to *unlike* stacks (cold caches, drains). Until it ends, a slice is the beginning of a
+longer one: so what slices of the length in use would have counted is held against what slices of each other length, and the window, counted
+in the same windows, by the estimator in use. The interval is Student's t over rounds (loads). Rounds of several studies of the same pairs,
+scenario, windows and connections count together.
 """
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from analysis import slices
 from analysis.stats.pairs import MARGIN
-from bench.model import BenchError
 
 ALLOWED = MARGIN / 2
 """Half the margin: what a bias may be."""
-IN_USE = "settled"
-"""The estimator that the load engine counts by: a lead is left out."""
 Answer = Literal["agree", "differ", "unresolved"]
 
 
@@ -51,57 +48,60 @@ class Bias:
         return "differ" if low > allowed or high < -allowed else "unresolved"
 
 
-def biases(table: pd.DataFrame, pairs: Sequence[Sequence[str]], *, used_ms: float = 0.0) -> list[Bias]:
-    """Of the shortest length, from `used_ms` on, against every longer one, for each of `pairs`: (other, stack).
+def counts(folder: Path) -> pd.DataFrame:
+    """One row for each round, length and stack of a study: `requests` in a window, the mean. Raises BenchError where there is none."""
+    said = slices.described(folder, kind="windows")
+    frames = [
+        slices.read(folder / "counts" / f"{name}.parquet", ["target", "length_ms", "requests"]).assign(round=name)
+        for name in said["rounds"]
+    ]
+    table = pd.concat(frames, ignore_index=True)
+    table["stack"] = table["target"].map(said["stacks"])
+    return table.groupby(["round", "length_ms", "stack"])["requests"].mean().reset_index()
 
-    `table`: see `slices.rates`.
-    """
-    used = table[(table["estimator"] == IN_USE) & (table["length_ms"] >= used_ms)]
-    if used.empty:
-        return []
-    shortest = float(used["length_ms"].min())
-    logs = used.pivot_table(index=["length_ms", "round"], columns="stack", values="rate_rps").map(math.log)
+
+def biases(table: pd.DataFrame, pairs: Sequence[Sequence[str]]) -> list[Bias]:
+    """Of the shortest length against every longer one, for each of `pairs`: (other, stack). `table`: see `counts`."""
+    logs = np.log(table.pivot_table(index=["length_ms", "round"], columns="stack", values="requests"))
+    shortest, *longer = sorted(set(table["length_ms"]))
     found = []
     for other, stack in pairs:
         ratios = logs[stack] - logs[other]
-        for length_ms in sorted(set(used["length_ms"]) - {shortest}):
+        for length_ms in longer:
             own = ratios.xs(length_ms)
             differences = (ratios.xs(shortest) - own).dropna()
             middle, half = float(differences.mean()), slices.half_width(differences)
             bias, low, high = np.exp([middle, middle - half, middle + half])
             found.append(Bias(
-                stack=stack, other=other, used_ms=shortest, length_ms=float(length_ms), ratio=float(np.exp(own.mean())),
+                stack=stack, other=other, used_ms=float(shortest), length_ms=float(length_ms), ratio=float(np.exp(own.mean())),
                 bias=float(bias), low=float(low), high=float(high), rounds=len(differences),
             ))  # fmt: skip
     return found
 
 
-def studies(folders: Sequence[Path]) -> dict[Path, pd.DataFrame]:
-    """The rates of each study, by its folder; those of the same stacks, scenario and connections as an earlier one's among its rounds.
-
-    Raises BenchError where a folder holds no study.
+def together(folders: Sequence[Path]) -> list[tuple[pd.DataFrame, list[list[str]]]]:
+    """The counts and pairs of each study; those of another one of the same kind are among its rounds. Raises BenchError where a folder
+    holds no study.
     """
-    first: dict[tuple[object, ...], Path] = {}
-    found: dict[Path, pd.DataFrame] = {}
+    found: dict[str, tuple[pd.DataFrame, list[list[str]]]] = {}
     for number, folder in enumerate(folders):
-        said, rates = slices.described(folder), slices.rates(folder)
-        rates = rates.assign(round=[f"{number}-{one}" for one in rates["round"]])
-        stacks = tuple(dict.fromkeys(rates["stack"]))
-        place = first.setdefault((stacks, said.get("scenario"), said.get("connections")), folder)
-        found[place] = pd.concat([found[place], rates], ignore_index=True) if place in found else rates
-    return found
+        said: dict[str, Any] = slices.described(folder, kind="windows")
+        table = counts(folder)
+        table["round"] = [f"{number}-{one}" for one in table["round"]]
+        kind = repr([said["pairs"], said["scenario"], said["window_s"], said["connections"]])
+        earlier = [found[kind][0]] if kind in found else []
+        found[kind] = pd.concat([*earlier, table], ignore_index=True), said["pairs"]
+    return list(found.values())
 
 
-def report(folders: Sequence[Path], *, used_ms: float = 0.0) -> tuple[str, bool]:
-    """What `python -m analysis lengths` prints, and whether every pair was shown to agree. Raises BenchError where a folder holds no study
-    of two lengths. `used_ms`: see `biases`.
+def report(folders: Sequence[Path]) -> tuple[str, bool]:
+    """What `python -m analysis lengths` prints, and whether every pair was shown to agree. Raises BenchError where a folder holds no
+    study.
     """
     lines = [f"ratios in slices of the length in use over those in longer ones; {ALLOWED:.1%} allowed"]
-    answers = []
-    for folder, table in studies(folders).items():
-        found = biases(table, slices.described(folder)["pairs"], used_ms=used_ms)
-        if not found:
-            raise BenchError(f"{folder}: holds no two lengths of two stacks, so nothing can be compared")
+    answers: list[Answer] = []
+    for table, pairs in together(folders):
+        found = biases(table, pairs)
         for (stack, other), group in itertools.groupby(found, lambda one: (one.stack, one.other)):
             lines += ["", f"{stack} / {other}", f"slices of {found[0].used_ms:g} ms"]
             lines.append("   against  rounds    ratio     bias  95% interval        answer")
@@ -111,10 +111,10 @@ def report(folders: Sequence[Path], *, used_ms: float = 0.0) -> tuple[str, bool]
                 for one in group
             ]
         answers += [one.answer for one in found]
-    counts = {answer: answers.count(answer) for answer in ("agree", "differ", "unresolved")}
-    lines += ["", ", ".join(f"{count} {answer}" for answer, count in counts.items())]
-    if counts["unresolved"]:
+    said = {answer: answers.count(answer) for answer in ("agree", "differ", "unresolved")}
+    lines += ["", ", ".join(f"{count} {answer}" for answer, count in said.items())]
+    if said["unresolved"]:
         lines.append(
-            f"not shown: whether {counts['unresolved']} of {len(answers)} agree; more rounds make intervals narrower"
+            f"not shown: whether {said['unresolved']} of {len(answers)} agree; more rounds make intervals narrower"
         )
-    return "\n".join(lines), counts["agree"] == len(answers)
+    return "\n".join(lines), said["agree"] == len(answers)

@@ -12,7 +12,7 @@ the log ratio less that in the longest slices of the same round, whose interval 
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,33 +27,17 @@ LEVEL = 0.95
 
 
 def rates(folder: Path) -> pd.DataFrame:
-    """One row for each round, length, stack and estimator: `rate_rps`. Where not every request was stored, only what the engine counted,
-    which is `settled`. Slices that came directly after one of the same stack are left out: with two stacks they are a third, in a run
-    hardly any, and some stacks are faster in them. Raises BenchError where `folder` holds no study.
-    """
+    """One row for each round, length, stack and estimator: `rate_rps`. Raises BenchError where `folder` holds no study."""
     study = described(folder)
     frames = []
     for job in study["jobs"]:
         name = f"{job['name']}.parquet"
-        slices = _read(folder / "slices" / name, ["target", "slice", "start_s", "end_s", "requests", "preceded_by"])
-        slices = slices[slices["target"].astype(str) != slices["preceded_by"].astype(str)].drop(columns="preceded_by")
-        begun = job["spells"]
-        place = np.searchsorted([spell["first"] for spell in begun], slices["slice"], side="right") - 1
-        slices = slices.assign(length_ms=np.array([1000 * spell["slice_s"] for spell in begun])[place].round(6))
-        if study["every_request"]:
-            requests = _read(folder / "requests" / name, ["target", "end_s", "error", "phase", "slice"])
-            found = _rates(requests, slices.drop(columns="requests"))
-        else:
-            found = _counted(slices)
-        frames.append(found.assign(round=job["round"]))
+        requests = read(folder / "requests" / name, ["target", "end_s", "error", "phase", "slice"])
+        slices = read(folder / "slices" / name, ["target", "slice", "start_s", "end_s"])
+        found = _rates(requests, slices)
+        frames.append(found.assign(round=job["round"], length_ms=float(job["length_ms"])))
     table = pd.concat(frames, ignore_index=True)
     return table.assign(stack=table["target"].map(study["stacks"])).drop(columns="target")
-
-
-def _counted(slices: pd.DataFrame) -> pd.DataFrame:
-    seconds = slices["end_s"] - slices["start_s"]
-    sums = slices.assign(s=seconds).groupby(["length_ms", "target"], observed=True)[["requests", "s"]].sum()
-    return (sums["requests"] / sums["s"]).rename("rate_rps").reset_index().assign(estimator="settled")
 
 
 def _rates(requests: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
@@ -74,14 +58,13 @@ def _rates(requests: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
         "drained": np.maximum(last.reindex(table.index), table["end_s"]) - table["start_s"],
         "settled": (1 - LEAD) * length,
     }
-    keys = ["length_ms", "target"]
     rows = [
-        (table[keys].assign(n=table[name], s=seconds[name])
-         .groupby(keys, observed=True).sum().assign(estimator=name).reset_index())
+        (pd.DataFrame({"target": table["target"], "n": table[name], "s": seconds[name]})
+         .groupby("target", observed=True).sum().assign(estimator=name).reset_index())
         for name in ESTIMATORS
     ]  # fmt: skip
     found = pd.concat(rows, ignore_index=True)
-    return found.assign(rate_rps=found["n"] / found["s"])[[*keys, "estimator", "rate_rps"]]
+    return found.assign(rate_rps=found["n"] / found["s"])[["target", "estimator", "rate_rps"]]
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -131,10 +114,6 @@ def text(found: pd.DataFrame, first: str) -> str:
 
 def report(folder: Path) -> str:
     """Write rates.csv and summary.csv beside the study's records, and return the text."""
-    if not described(folder)["every_request"]:
-        raise BenchError(
-            f"{folder}: holds no single requests, so estimators cannot be compared; `analysis lengths` reads it"
-        )
     table = rates(folder)
     found = summary(table)
     table.to_csv(folder / "rates.csv", index=False, float_format="%.2f")
@@ -142,28 +121,31 @@ def report(folder: Path) -> str:
     return text(found, str(table["stack"].iloc[0]))
 
 
-def described(folder: Path) -> dict[str, Any]:
-    """What `slices.json` says of the study in `folder`. Raises BenchError where there is none."""
-    path = folder / "slices.json"
+KINDS = {
+    "lengths": ("`bench slices`", ("jobs", "stacks")),
+    "windows": ("`bench trust`", ("rounds", "stacks", "pairs", "scenario", "window_s", "connections")),
+}
+"""Of a study: the command that makes it, and the keys that its slices.json must have."""
+
+
+def described(folder: Path, *, kind: Literal["lengths", "windows"] = "lengths") -> dict[str, Any]:
+    """What `slices.json` says of the study in `folder`. Raises BenchError where there is none of this kind."""
+    path, (command, needed) = folder / "slices.json", KINDS[kind]
     try:
         described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error.strerror}); `bench slices` writes it") from None
+        raise BenchError(f"{path}: cannot be read ({error.strerror}); {command} writes it") from None
     except ValueError as error:
-        raise BenchError(f"{path}: is damaged ({error}); `bench slices` makes another") from None
-    jobs = described.get("jobs") if isinstance(described, dict) else None
-    if not isinstance(jobs, list) or not jobs or not isinstance(described.get("stacks"), dict):
-        raise BenchError(f"{path}: names no loads or no stacks; `bench slices` makes another")
-    mixed = all(isinstance(job, dict) and job.get("spells") for job in jobs)
-    if not mixed or not described.get("pairs") or "every_request" not in described:
-        raise BenchError(
-            f"{path}: is of a version that loaded one length after the other; `bench slices` makes another"
-        )
+        raise BenchError(f"{path}: is damaged ({error}); {command} makes another") from None
+    whole = isinstance(described, dict) and all(described.get(key) for key in needed)
+    if not whole or not isinstance(described["stacks"], dict):
+        raise BenchError(f"{path}: names no loads or no stacks; {command} makes another")
     return described
 
 
-def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+def read(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Those columns of a parquet file. Raises BenchError where it cannot be read."""
     try:
         return pd.read_parquet(path, columns=columns)
     except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({error}); `bench slices` makes another") from None
+        raise BenchError(f"{path}: cannot be read ({error}); measure it anew") from None

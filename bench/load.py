@@ -101,9 +101,6 @@ class Job:
     warmup_s: float
     measure_s: float
     slice_s: float | None = None
-    spells: Sequence[tuple[float, float]] = ()
-    """Instead of `slice_s`: (length of slices, seconds) of one spell after the other; `measure_s` in all. The result names under `spells`
-    the first slice of each."""
     rate_rps: float | None = None
     arrivals: Literal["constant", "poisson"] = "poisson"
     timeout_s: float = 10.0
@@ -263,7 +260,6 @@ def _encode(job: Job) -> dict[str, Any]:
         "scenario": job.scenario,
         "request": list(job.requests) or None,
         "slice_s": job.slice_s,
-        "spells": [{"slice_s": slice_s, "seconds": seconds} for slice_s, seconds in job.spells] or None,
         "rate_rps": job.rate_rps,
         "lead": job.lead,
         "think_s": job.think_s or None,

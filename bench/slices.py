@@ -1,112 +1,198 @@
-"""`bench slices`: what the length of slices does to the ratios between stacks, on this machine.
+"""What the length of slices does to the ratios between stacks, on this machine.
 
-The same deployments are loaded in slices of several lengths, mixed within one load, without a lead and, unless asked for, without a
-warm-up (so that no slice is made longer for a slow one). Every request is stored, so that estimators can be compared afterwards from the
-same records (`python -m analysis slices FOLDER`).
+`bench slices` (`study`): the same deployments are loaded in slices of several lengths, in turn and in an order drawn anew for each round,
+without a lead and without a warm-up, so that no slice is made longer for a slow one. Every request is stored, so that estimators can be
+compared afterwards from the same records (`python -m analysis slices FOLDER`).
+
+`bench trust` (`windows`): the same deployments are loaded in long windows, and what slices of several lengths would have counted is what
+was answered in the first part of each: until it ends, a slice is nothing else (`python -m analysis lengths FOLDER`).
 """
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute, parquet
 
 from bench import load
 from bench.database import data
+from bench.deployment import Deployment
 from bench.machine import default_budget, topology
-from bench.model import BenchError, Scenario, Stack
+from bench.model import BenchError, Budget, Scenario, Stack
 from bench.plan import database_connections, plan_stack
 from bench.session import Session
 from bench.site import open_site
 
+LEAD = 0.2
+"""The part of a slice at its beginning in which nothing is counted, as the load engine leaves it out."""
 
-def study(
-    stacks: Sequence[Stack], scenario: Scenario, *, lengths: Mapping[float, float], rounds: int, connections: int, seed: int,
-    folder: Path, say: Callable[[str], None], warmup_s: float = 0.0, every_request: bool = True,
-    pairs: Sequence[tuple[str, str]] = (),
-) -> None:  # fmt: skip
-    """Run and store in `folder`: requests/ and slices/ for each round, and slices.json, which names them.
 
-    `lengths`: from the length of a slice in ms to the seconds for each stack and round in such slices. With `warmup_s` the engine
-    knows how long a turn takes, and loads a slow stack for several slices at once, as in a run. Without `every_request` the engine
-    counts as in a run, with its lead, and only its counts stay, since all requests take a megabyte a second. `pairs`: of ids whose
-    ratios are asked for; none: each to the first.
+@dataclass(frozen=True, kw_only=True)
+class _Up:
+    """Stacks that run, one deployment of each."""
 
-    Raises BenchError, also where there are more requests than the engine keeps one by one: slices without rows would look like slices
-    without answers.
-    """
-    if len(stacks) < 2:
-        raise BenchError("a ratio takes two stacks; name two or more")
-    possible = bool(lengths) and all(
-        length_ms > 0 and each_s * 1000 >= length_ms for length_ms, each_s in lengths.items()
-    )
-    if not possible or rounds < 1 or connections < 1:
-        raise BenchError(
-            "--lengths-ms must be above 0 and --seconds no shorter than the longest; --rounds and --connections 1 or more"
-        )
-    for name in ("requests", "slices", "logs"):  # the engine writes the requests in any case
+    session: Session
+    deployments: Sequence[Deployment]
+    budget: Budget
+    database_url: str
+    folder: Path
+    connections: int
+
+    def load(self, job: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Load all of them in a duet; `job`: what else `load.Job` takes. The engine stores requests and slices under `name`."""
+        if self.database_url:
+            data.settle(self.database_url)
+        targets = [
+            load.Target(id=one.id, endpoint=one.client, connections=self.connections) for one in self.deployments
+        ]
+        return load.run(
+            self.session, load.Job(mode="duet", targets=targets, **job), folder=self.folder, name=name,
+            log=self.folder / "logs" / f"{name}.log", cpus=self.budget.load_cpus if self.budget.pinned else (),
+            work=self.session.scratch, on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
+        )  # fmt: skip
+
+    def describe(self, **said: object) -> None:
+        """Write slices.json: what a study holds so far."""
+        stacks = {one.id: one.planned.stack.id for one in self.deployments}
+        text = json.dumps({**said, "connections": self.connections, "stacks": stacks}, indent=1)
+        (self.folder / "slices.json").write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _up(stacks: Sequence[Stack], *, connections: int, folder: Path) -> Iterator[_Up]:
+    for name in ("requests", "slices", "logs"):
         (folder / name).mkdir(parents=True)
-    rng = random.Random(seed)
-    jobs: list[dict[str, object]] = []
     budget = default_budget(topology())
     planned = [plan_stack(stack, budget) for stack in stacks]
     with Session() as session:
         site = open_site(
             session, planned, budget, mode="native", connections=database_connections(planned, 1), logs=folder / "logs"
         )
-        database, launcher = site.database, site.launcher
-        if database.failure:
-            raise BenchError(f"no database: {database.failure.reason}")
-        deployments = launcher.start([(one, 0) for one in planned], block=0)
+        if site.database.failure:
+            raise BenchError(f"no database: {site.database.failure.reason}")
+        deployments = site.launcher.start([(one, 0) for one in planned], block=0)
         try:
             broken = next((one for one in deployments if one.failure), None)
             if broken is not None and broken.failure is not None:
                 raise BenchError(f"{broken.planned.stack.id} does not run: {broken.failure.reason}")
-            for round_ in range(rounds):
-                name = str(round_)
-                say(f"round {round_ + 1} of {rounds}")
-                if database.url:
-                    data.settle(database.url)
-                mixed = spells(lengths, rng)
-                job = load.Job(
-                    scenario=scenario.name, mode="duet", seed=rng.randrange(10**6), warmup_s=warmup_s,
-                    measure_s=sum(each_s for _, each_s in mixed), spells=mixed, lead=0.0 if every_request else None,
-                    targets=[load.Target(id=one.id, endpoint=one.client, connections=connections) for one in deployments],
-                )  # fmt: skip
-                answer = load.run(
-                    session, job, folder=folder, name=name, log=folder / "logs" / f"{name}.log",
-                    cpus=budget.load_cpus if budget.pinned else (), work=session.scratch,
-                    on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
-                )  # fmt: skip
-                if not every_request:
-                    (folder / "requests" / f"{name}.parquet").unlink()
-                elif answer["recorded"] != "requests":
-                    raise BenchError(
-                        "more requests came in one round than are kept one by one, and the ratios are made of all of them; "
-                        "give fewer --seconds, or fewer stacks"
-                    )
-                jobs.append({"name": name, "round": round_, "spells": answer["spells"]})
-                described = {
-                    "scenario": scenario.name, "connections": connections, "seed": seed, "every_request": every_request, "jobs": jobs,
-                    "pairs": [*pairs] or [(stacks[0].id, one.id) for one in stacks[1:]],
-                    "seconds": {f"{one:g}": each_s for one, each_s in lengths.items()},
-                    "stacks": {one.id: one.planned.stack.id for one in deployments},
-                }  # fmt: skip
-                (folder / "slices.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+            yield _Up(
+                session=session, deployments=deployments, budget=budget, database_url=site.database.url or "", folder=folder,
+                connections=connections,
+            )  # fmt: skip
         finally:
-            launcher.stop(deployments)
+            site.launcher.stop(deployments)
 
 
-def spells(lengths: Mapping[float, float], rng: random.Random) -> list[tuple[float, float]]:
-    """(length of slices, time for each target), both in seconds, in the order of a round. `lengths`: see `study`.
+def study(
+    stacks: Sequence[Stack], scenario: Scenario, *, lengths_ms: Sequence[float], seconds: float, rounds: int, connections: int,
+    seed: int, folder: Path, say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Run and store in `folder`: requests/ and slices/ for each round and length, and slices.json, which names them.
 
-    All lengths come for as many turns as there are two slices of the longest, each time for their share and in an order drawn anew: so
-    what the machine does from second to second, and how connections lie on workers, is the same for all of them.
+    `seconds`: for each stack, length and round. Raises BenchError, also where there are more requests than the engine keeps one by one:
+    slices without rows would look like slices without answers.
     """
-    slices = {length_ms: max(1, round(each_s * 1000 / length_ms)) for length_ms, each_s in lengths.items()}
-    times = max(1, slices[max(slices)] // 2)
-    return [
-        (length_ms / 1000, count * length_ms / 1000)
-        for turn in range(times)
-        for length_ms in rng.sample(sorted(slices), len(slices))
-        if (count := slices[length_ms] * (turn + 1) // times - slices[length_ms] * turn // times)
+    _check(stacks)
+    possible = bool(lengths_ms) and all(0 < length_ms <= seconds * 1000 for length_ms in lengths_ms)
+    if not possible or rounds < 1 or connections < 1:
+        raise BenchError(
+            "--lengths-ms must be above 0 and --seconds no shorter than the longest; --rounds and --connections 1 or more"
+        )
+    rng = random.Random(seed)
+    jobs: list[dict[str, object]] = []
+    with _up(stacks, connections=connections, folder=folder) as up:
+        for round_ in range(rounds):
+            for length_ms in rng.sample(list(lengths_ms), len(lengths_ms)):
+                name = f"{round_}-{length_ms:g}"
+                say(f"round {round_ + 1} of {rounds}: slices of {length_ms:g} ms")
+                job = {
+                    "scenario": scenario.name, "seed": rng.randrange(10**6), "warmup_s": 0.0, "measure_s": seconds,
+                    "slice_s": length_ms / 1000, "lead": 0.0,
+                }  # fmt: skip
+                answer = up.load(job, name)
+                if answer["recorded"] != "requests":
+                    raise BenchError(
+                        f"slices of {length_ms:g} ms: more requests came than are kept one by one, and the ratios are made "
+                        "of all of them; give fewer --seconds, or fewer stacks"
+                    )
+                jobs.append({"name": name, "round": round_, "length_ms": length_ms})
+                up.describe(scenario=scenario.name, seconds=seconds, seed=seed, jobs=jobs)
+
+
+def windows(
+    pairs: Sequence[tuple[Stack, Stack]], scenario: Scenario, *, window_s: float, cuts_s: Sequence[float], windows: int, rounds: int,
+    warmup_s: float, connections: int, seed: int, folder: Path, say: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Run and store in `folder`: counts/ for each round, and slices.json, which names them and the `pairs`.
+
+    Each round is one load of all stacks in turn, `windows` windows of `window_s` for each. A row of counts is one window and length: how
+    many requests were answered from `LEAD` of that length on until its end, for each of `cuts_s` and for the whole window. Raises
+    BenchError, also where there are more requests than the engine keeps one by one.
+    """
+    stacks = [stack for pair in pairs for stack in pair]
+    _check(stacks)
+    rng = random.Random(seed)
+    names: list[str] = []
+    with _up(stacks, connections=connections, folder=folder) as up:
+        (folder / "counts").mkdir()
+        for round_ in range(rounds):
+            name = str(round_)
+            say(f"round {round_ + 1} of {rounds}")
+            job = {
+                "scenario": scenario.name, "seed": rng.randrange(10**6), "warmup_s": warmup_s, "measure_s": windows * window_s,
+                "slice_s": window_s,
+            }  # fmt: skip
+            answer = up.load(job, name)
+            if answer["recorded"] != "requests":
+                raise BenchError(
+                    f"round {round_ + 1}: more requests came than are kept one by one, and the counts are made of all"
+                )
+            parquet.write_table(_counts(folder, name, [*cuts_s, window_s]), folder / "counts" / f"{name}.parquet")
+            (folder / "requests" / f"{name}.parquet").unlink()  # a megabyte for each second
+            names.append(name)
+            up.describe(
+                scenario=scenario.name, window_s=window_s, seed=seed, rounds=names,
+                pairs=[[one.id for one in pair] for pair in pairs],
+            )  # fmt: skip
+
+
+def _counts(folder: Path, name: str, lengths_s: Sequence[float]) -> pa.Table:
+    """See `windows`. A window that came directly after one of the same stack is left out: in a run there are hardly any."""
+    slices = parquet.read_table(
+        folder / "slices" / f"{name}.parquet", columns=["target", "slice", "loaded_s", "preceded_by"]
+    )
+    requests = parquet.read_table(folder / "requests" / f"{name}.parquet", columns=["end_s", "error", "phase", "slice"])
+    measured = compute.and_(
+        compute.is_null(requests["error"]), compute.not_equal(requests["phase"].cast(pa.string()), "warm")
+    )
+    right = requests.filter(measured)
+    number: NDArray[np.int64] = right["slice"].to_numpy()
+    began_s = np.zeros(slices.num_rows)
+    began_s[slices["slice"].to_numpy()] = slices["loaded_s"].to_numpy()
+    since_s = right["end_s"].to_numpy() - began_s[number]
+    others = [
+        one != before
+        for one, before in zip(slices["target"].to_pylist(), slices["preceded_by"].to_pylist(), strict=True)
     ]
+    kept = slices.filter(pa.array(others))
+    tables = []
+    for length_s in lengths_s:
+        inside = (since_s >= LEAD * length_s) & (since_s < length_s)
+        counts = np.bincount(number[inside], minlength=slices.num_rows)[kept["slice"].to_numpy()]
+        tables.append(pa.table({
+            "target": kept["target"].cast(pa.string()), "slice": kept["slice"],
+            "length_ms": np.full(kept.num_rows, 1000 * length_s), "requests": counts,
+        }))  # fmt: skip
+    return pa.concat_tables(tables)
+
+
+def _check(stacks: Sequence[Stack]) -> None:
+    if len(stacks) < 2:
+        raise BenchError("a ratio takes two stacks; name two or more")

@@ -17,7 +17,8 @@ from bench import catalog, environments, provenance, request, run, slices, store
 from bench.catalog import ROOT, Catalog
 from bench.console import Progressing
 from bench.model import BenchError
-from bench.plan import CONNECTIONS, PROFILES, Plan
+from bench.pilot import CANDIDATES
+from bench.plan import PROFILES, Plan
 
 NAME = "planted"
 STACK = f"{NAME}{{variant}}/single/direct"
@@ -32,13 +33,14 @@ PAIRS: Mapping[str, tuple[str, str]] = {
     "nginx": ("aiohttp/multi/nginx", "flask/gunicorn-gthread/nginx"),
 }
 _USED = PROFILES["standard"]
-LENGTHS: Mapping[float, float] = {**{times * 1000 * _USED.slice_s: 4.0 for times in (1, 2, 4)}, 1000.0: 10.0}
-"""The length in use, twice and four times it, and long windows, in ms, and for how many seconds a stack is loaded in a round.
-
-What two slices side by side give varies by about 4%, however long they are: of windows as many are taken as of 400 ms.
-"""
-_AROUND_S = 2.0
-"""For the load process and the warm-up of a round."""
+LENGTHS_S = tuple(times * _USED.slice_s for times in (1, 2, 4))
+"""The length in use, twice and four times it."""
+WINDOW_S = 1.0
+"""Long windows, which those are held against, and parts of which they are."""
+WINDOWS = 10
+"""Of each stack in a round."""
+_AROUND_S = 2.5
+"""For the load process and the warm-up of a round, and to count what came."""
 PAIR_SCENARIO = "json"
 """Its slices vary least from one moment to the next, so that a bias of a percent can be seen; what they cut is the same in all."""
 
@@ -116,19 +118,17 @@ def measure(*, results: Path, blocks: int, seconds: float, progress: Callable[[P
 
 
 def lengths(*, results: Path, rounds: int, say: Callable[[str], None]) -> Path:
-    """Load the stacks of all `PAIRS` in slices of all `LENGTHS`, `rounds` times; returns the folder. Raises BenchError.
-
-    All of them in turn, as in a run: some stacks are a percent faster when they have just been loaded, as one of two always has.
-    """
+    """Load the stacks of all `PAIRS` in long windows, in turn as in a run; returns the folder. Raises BenchError."""
     found = catalog.load()
-    stacks = [catalog.resolve(found, one) for pair in PAIRS.values() for one in pair]
-    minutes = rounds * (len(stacks) * sum(LENGTHS.values()) + _AROUND_S) / 60
-    say(f"slices of {min(LENGTHS):g} to {max(LENGTHS):g} ms on {len(PAIRS)} pairs: about {minutes:.0f} min")
-    environments.prepare(found, [one.app for one in stacks], say)
+    pairs = [(catalog.resolve(found, other), catalog.resolve(found, stack)) for other, stack in PAIRS.values()]
+    minutes = rounds * (2 * len(pairs) * WINDOWS * WINDOW_S + _AROUND_S) / 60
+    shown = ", ".join(f"{1000 * one:g}" for one in LENGTHS_S)
+    say(f"slices of {shown} and {1000 * WINDOW_S:g} ms on {len(pairs)} pairs: about {minutes:.0f} min")
+    environments.prepare(found, [one.app for pair in pairs for one in pair], say)
     folder = results / time.strftime("slices-%Y%m%d-%H%M%S")
-    slices.study(
-        stacks, found.scenarios[PAIR_SCENARIO], lengths=LENGTHS, rounds=rounds, connections=CONNECTIONS, seed=1, folder=folder, say=say,
-        warmup_s=_USED.warmup_s, every_request=False, pairs=[*PAIRS.values()],
+    slices.windows(
+        pairs, found.scenarios[PAIR_SCENARIO], window_s=WINDOW_S, cuts_s=LENGTHS_S, windows=WINDOWS, rounds=rounds,
+        warmup_s=_USED.warmup_s, connections=CANDIDATES[0], seed=1, folder=folder, say=say,
     )  # fmt: skip
     return folder
 

@@ -10,7 +10,7 @@ import gevent
 from loadtests import duet
 from loadtests.control import Control, Stopped
 from loadtests.crowd import Crowd, crowd_of
-from loadtests.job import Job, Spell
+from loadtests.job import Job
 from loadtests.measured import Measured
 from loadtests.rows import Phase, Window, clock
 
@@ -56,7 +56,7 @@ class Crew(Protocol):
 
 def conduct(crew: Crew, control: Control) -> Measured:
     """Carry out the crew's job. Blocks the calling greenlet only; `Stopped` thrown into it ends the job with what is recorded."""
-    stopped, crowd, left_out, spells = False, crowd_of(crew.job), dict[int, str](), list[tuple[float, int]]()
+    stopped, crowd, left_out = False, crowd_of(crew.job), dict[int, str]()
     try:
         gevent.get_hub().loop.update_now()  # timers count from the loop's last turn, which may be long ago
         crew.begin()
@@ -73,7 +73,7 @@ def conduct(crew: Crew, control: Control) -> Measured:
         progress: Any = gevent.get_hub().loop.timer(_PROGRESS_S, _PROGRESS_S)
         progress.start(lambda: control.emit("progress", **crew.progress()))
         try:
-            _measure(crew, control, left_out, spells)
+            _measure(crew, control, left_out)
         finally:
             progress.stop()
             crew.stop_measuring()
@@ -92,7 +92,6 @@ def conduct(crew: Crew, control: Control) -> Measured:
         if crowd is not None:
             crowd.close()
     measured = crew.finish(stopped=stopped)
-    measured.spells = spells
     for target, why in left_out.items():
         measured.sides[target].left_out = True
         measured.sides[target].problems.insert(0, f"{why}: left out from then on")
@@ -108,45 +107,33 @@ def _gather(crew: Crew, crowd: Crowd) -> None:
     crowd.settle()
 
 
-def _measure(crew: Crew, control: Control, left_out: dict[int, str], begun: list[tuple[float, int]]) -> None:
-    """Window after window. Each spell of a duet is noted in `begun`: the length of its slices, in seconds, and the number of the first."""
-    job = crew.job
-    if job.mode != "duet":
-        for target in range(len(job.targets)):
+def _measure(crew: Crew, control: Control, left_out: dict[int, str]) -> None:
+    """Window after window. Whoever falls silent in a duet is `left_out` from then on, with the reason: to wait for it in each slice would
+    take too long. So is who answers, but leaves some requests unanswered in slice after slice: each time all wait for the timeout.
+    """
+    job, targets = crew.job, range(len(crew.job.targets))
+    if job.mode == "duet":
+        assert job.slice_s is not None
+        rounds = max(1, round(job.measure_s / job.slice_s))
+        times = duet.multiples(job.slice_s, rounds, [crew.turn_s(target) for target in targets])
+        waited_s = [0.0] * len(targets)
+        for number, (target, length) in enumerate(duet.visits(len(targets), rounds, job.seed, times)):
+            if target in left_out:
+                continue
+            began_s, seconds = clock(), length * job.slice_s
+            crew.window(target, "measure", number, seconds, job.lead)
+            took_s = clock() - began_s
+            if took_s >= job.timeout_s:  # what took less was slow, and not lost
+                waited_s[target] += took_s - seconds
+            if crew.silent(target):
+                left_out[target] = f"no answer within {job.timeout_s:g} s"
+            elif waited_s[target] > max(job.measure_s, PATIENCE * job.timeout_s):
+                lost = f"some requests in slice after slice had no answer within {job.timeout_s:g} s"
+                left_out[target] = f"{lost}, and to wait for them took {waited_s[target]:.0f} s"
+    else:
+        for target in targets:
             control.emit("window", target=job.targets[target].id)
             crew.window(target, "measure", target, job.measure_s, 0.0)
-        return
-    assert job.spells or job.slice_s is not None
-    spells = job.spells or (Spell(slice_s=job.slice_s or 0.0, seconds=job.measure_s),)
-    waited_s, number = [0.0] * len(job.targets), 0
-    for place, spell in enumerate(spells):
-        begun.append((spell.slice_s, number))
-        number = _duet(crew, spell, job.seed + place, number, waited_s, left_out)
-
-
-def _duet(crew: Crew, spell: Spell, seed: int, number: int, waited_s: list[float], left_out: dict[int, str]) -> int:
-    """Slice after slice, the first with `number`; returns that of the next. Whoever falls silent is `left_out` from then on, with the
-    reason: to wait for it in each slice would take too long. So is who answers, but leaves some requests unanswered in slice after slice:
-    each time all wait for the timeout.
-    """
-    job, slice_s = crew.job, spell.slice_s
-    rounds = max(1, round(spell.seconds / slice_s))
-    times = duet.multiples(slice_s, rounds, [crew.turn_s(target) for target in range(len(job.targets))])
-    visits = duet.visits(len(job.targets), rounds, seed, times)
-    for place, (target, length) in enumerate(visits, number):
-        if target in left_out:
-            continue
-        began_s, seconds = clock(), length * slice_s
-        crew.window(target, "measure", place, seconds, job.lead)
-        took_s = clock() - began_s
-        if took_s >= job.timeout_s:  # what took less was slow, and not lost
-            waited_s[target] += took_s - seconds
-        if crew.silent(target):
-            left_out[target] = f"no answer within {job.timeout_s:g} s"
-        elif waited_s[target] > max(job.measure_s, PATIENCE * job.timeout_s):
-            lost = f"some requests in slice after slice had no answer within {job.timeout_s:g} s"
-            left_out[target] = f"{lost}, and to wait for them took {waited_s[target]:.0f} s"
-    return number + len(visits)
 
 
 def done_and_rates(job: Job, windows: Sequence[Window], ended: Sequence[int]) -> dict[str, object]:

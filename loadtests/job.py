@@ -55,14 +55,6 @@ class Workers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spell:
-    """So many `seconds` of each target in slices of one length."""
-
-    slice_s: float
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Job:
     """One measurement of one scenario on one or more targets. Times of `warmup_s` and `measure_s` are for each target."""
 
@@ -83,8 +75,6 @@ class Job:
     parameters: Mapping[str, int | str] = field(default_factory=dict)
     slice_s: float | None = None
     """duet: how long a target is loaded at a time; longer for one so slow that it would take fewer than `duet.TURNS` turns."""
-    spells: tuple[Spell, ...] = ()
-    """duet: instead of `slice_s`, slices of several lengths, one spell after the other. They last `measure_s` together."""
     lead: float = 0.2
     """duet: the share of a slice at its beginning in which nothing is counted."""
     rate_rps: float | None = None
@@ -148,9 +138,8 @@ def _check(job: Job, where: str, parts: int) -> None:
         if job.mode == "duet" or len(job.targets) > 1:
             raise LoadError(f"{where}: beside is for one target in mode 'open' or 'closed'")
         check_beside(job.beside, f"{where}: beside")
-    _check_spells(job, where)
     needed = {"duet": "slice_s", "open": "rate_rps"}.get(job.mode)
-    own = bool(job.spells or job.stages) or (job.mode == "open" and all(target.rate_rps for target in job.targets))
+    own = job.mode == "open" and (bool(job.stages) or all(target.rate_rps for target in job.targets))
     if needed and getattr(job, needed) is None and not own:
         raise LoadError(f"{where}: {needed} is needed in mode {job.mode!r}")
     for key in ("measure_s", "timeout_s", "slice_s", "rate_rps", "keep_requests", "check_every"):
@@ -169,18 +158,6 @@ def _check(job: Job, where: str, parts: int) -> None:
         path = getattr(job, key)
         if path is not None and not path.parent.is_dir():
             raise LoadError(f"{where}: {key}: the folder {path.parent} does not exist; make it first")
-
-
-def _check_spells(job: Job, where: str) -> None:
-    if not job.spells:
-        return
-    if job.mode != "duet" or job.slice_s is not None:
-        raise LoadError(f"{where}: spells are for mode 'duet', instead of slice_s")
-    if not all(0 < spell.slice_s <= spell.seconds * (1 + 1e-9) for spell in job.spells):
-        raise LoadError(f"{where}: spells: slice_s must be above 0, and seconds no shorter")
-    seconds = sum(spell.seconds for spell in job.spells)
-    if not math.isclose(seconds, job.measure_s, rel_tol=1e-6):
-        raise LoadError(f"{where}: the spells last {seconds:g} s, measure_s says {job.measure_s:g}")
 
 
 def _check_loop(job: Job, where: str, parts: int) -> None:

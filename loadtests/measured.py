@@ -60,8 +60,6 @@ class Measured:
     """As `Meter.stop` gives it; of several workers the busiest share and the longest lags."""
     steps: Steps
     stopped: bool = False
-    spells: Sequence[tuple[float, int]] = ()
-    """duet: the length of slices, in seconds, and the number of the first, for each spell that was begun."""
     beside: Mapping[str, Any] | None = None
     """What has become of the clients beside the requests, as `Crowd.summary` gives it."""
     arrival: int | None = None

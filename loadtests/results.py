@@ -84,7 +84,6 @@ def write(job: Job, measured: Measured, table: Table) -> None:
     result = {
         "version": 1,
         "targets": [_summary(job, measured, table, number) for number in range(len(ids))],
-        "spells": [{"slice_s": slice_s, "first": first} for slice_s, first in measured.spells] if job.spells else None,
         "beside": _beside(job, measured, table),
         "generator": measured.generator,
         "recorded": "requests" if beyond is None else "histograms",

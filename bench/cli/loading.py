@@ -214,7 +214,7 @@ def slices(
     picked, _ = base.prepare(found, picked)
     folder = results / time.strftime("slices-%Y%m%d-%H%M%S")
     study.study(
-        picked, asked, lengths=dict.fromkeys(lengths_ms, seconds), rounds=rounds, connections=connections, seed=seed,
+        picked, asked, lengths_ms=lengths_ms, seconds=seconds, rounds=rounds, connections=connections, seed=seed,
         folder=folder, say=lambda text: base.console.print(text, markup=False),
     )  # fmt: skip
     return subprocess.run(

@@ -214,7 +214,7 @@ def test_a_truth_that_says_nothing_is_refused(one: Path, capsys: Said, truth: st
     ("text", "said"),
     [
         ("{", "is damaged"), ("{}", "names no loads or no stacks"), ("[]", "names no loads or no stacks"),
-        ('{"jobs": [{"name": "0-25", "round": 0, "length_ms": 25}], "stacks": {}}', "0-25.parquet: cannot be read"),
+        ('{"jobs": [{"name": "0-25", "round": 0, "length_ms": 25}], "stacks": {"a": "b"}}', "0-25.parquet: cannot be read"),
     ],
 )  # fmt: skip
 def test_a_study_of_slices_that_is_damaged_is_one_line(tmp_path: Path, capsys: Said, text: str, said: str) -> None:

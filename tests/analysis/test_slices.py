@@ -11,25 +11,13 @@ from analysis.slices import rates, report, summary
 from bench.model import BenchError
 
 
-def store(folder: Path, name: str, *, lengths_s: list[float], at_once: bool, service_s: float, slices: int) -> None:
-    """Two stacks of the same true rate, 8 connections: one answers them one by one, the other all 8 together after 8 services. So many
-    slices of each length.
-    """
+def store(folder: Path, name: str, *, length_s: float, at_once: bool, service_s: float, slices: int) -> None:
+    """Two stacks of the same true rate, 8 connections: one answers them one by one, the other all 8 together after 8 services."""
     requests, windows = [], []
     now = 0.0
-    for number in range(slices * len(lengths_s)):
-        length_s = lengths_s[number // slices]
+    for number in range(slices):
         target = "plain" if number % 2 == 0 else "shared"
-        windows.append(
-            {
-                "target": target,
-                "slice": number,
-                "start_s": now,
-                "end_s": now + length_s,
-                "requests": 0,
-                "preceded_by": windows[-1]["target"] if windows else None,
-            }
-        )
+        windows.append({"target": target, "slice": number, "start_s": now, "end_s": now + length_s})
         turn = 8 * service_s if target == "shared" and at_once else service_s
         per_turn = 8 if target == "shared" and at_once else 1
         # What is in flight at the end is answered in the drain: 7 more one by one, or the rest of the turn.
@@ -47,16 +35,13 @@ def store(folder: Path, name: str, *, lengths_s: list[float], at_once: bool, ser
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """Slices are a little longer than their spell says: what was asked for is their length."""
     jobs = []
     for round_ in range(3):
-        lengths_s = [length_s + 0.0001 * round_ for length_s in (0.05, 3.0)]
-        store(tmp_path, str(round_), lengths_s=lengths_s, at_once=True, service_s=0.001, slices=4)
-        spells = [{"slice_s": 0.05, "first": 0}, {"slice_s": 3.0, "first": 4}]
-        jobs.append({"name": str(round_), "round": round_, "spells": spells})
-    stacks = {"plain": "a/b/c", "shared": "a/b/d"}
-    said = {"jobs": jobs, "every_request": True, "stacks": stacks, "pairs": [["a/b/c", "a/b/d"]]}
-    (tmp_path / "slices.json").write_text(json.dumps(said))
+        for length_ms in (50, 3000):
+            name = f"{round_}-{length_ms}"
+            store(tmp_path, name, length_s=length_ms / 1000 + 0.0001 * round_, at_once=True, service_s=0.001, slices=4)
+            jobs.append({"name": name, "round": round_, "length_ms": length_ms})
+    (tmp_path / "slices.json").write_text(json.dumps({"jobs": jobs, "stacks": {"plain": "a/b/c", "shared": "a/b/d"}}))
     return tmp_path
 
 
@@ -92,36 +77,6 @@ def test_the_tables_are_written_and_printed(study: Path) -> None:
 def test_no_study_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="`bench slices` writes it"):
         report(tmp_path)
-
-
-def test_a_study_that_loaded_one_length_after_the_other_is_refused(study: Path) -> None:
-    """Its figures would be of another design."""
-    said = json.loads((study / "slices.json").read_text())
-    for job in said["jobs"]:
-        del job["spells"]
-        job["length_ms"] = 50
-    (study / "slices.json").write_text(json.dumps(said))
-    with pytest.raises(BenchError, match=r"slices\.json: is of a version that loaded one length after the other"):
-        rates(study)
-
-
-def test_where_only_counts_were_stored_they_are_the_rates_without_slices_right_after_their_own(study: Path) -> None:
-    said = json.loads((study / "slices.json").read_text())
-    (study / "slices.json").write_text(json.dumps({**said, "every_request": False}))
-    for number in range(3):
-        (study / "requests" / f"{number}.parquet").unlink()
-        path = study / "slices" / f"{number}.parquet"
-        table = pd.read_parquet(path)
-        table["requests"] = np.where(table["target"] == "plain", 600.0, 300.0) * (table["end_s"] - table["start_s"])
-        # A slice right after one of the same stack, which may be faster, and in a run hardly ever happens: it is left out.
-        again = table.iloc[[-1]].assign(slice=len(table), requests=1e6, preceded_by=table["target"].iloc[-1])
-        pd.concat([table, again]).to_parquet(path)
-    table = rates(study)
-    assert set(table["estimator"]) == {"settled"}
-    assert len(table) == 3 * 2 * 2, "rounds, lengths, stacks"
-    assert table.groupby("stack")["rate_rps"].mean().to_dict() == pytest.approx({"a/b/c": 600, "a/b/d": 300})
-    with pytest.raises(BenchError, match="holds no single requests, so estimators cannot be compared"):
-        report(study)
 
 
 def test_the_drift_trace_is_there_for_statistics() -> None:

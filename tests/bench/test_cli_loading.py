@@ -257,7 +257,7 @@ def test_a_worker_without_a_master_is_not_started(bench: Call, below: Below) -> 
 # bench slices
 
 STUDY: dict[str, Any] = {
-    "lengths": dict.fromkeys((25, 50, 100, 250, 500, 3000), 3.0), "rounds": 6, "connections": plan.CONNECTIONS, "seed": 1,
+    "lengths_ms": (25, 50, 100, 250, 500, 3000), "seconds": 3.0, "rounds": 6, "connections": plan.CONNECTIONS, "seed": 1,
 }  # fmt: skip
 """What `bench slices` asks for without a word."""
 
@@ -285,9 +285,9 @@ def studied(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     [
         ("", {}),
         ("--scenario json", {"scenario": "json"}),
-        ("--lengths-ms 50 1000.5", {"lengths": {50.0: 3.0, 1000.5: 3.0}}),
+        ("--lengths-ms 50 1000.5", {"lengths_ms": (50.0, 1000.5)}),
         ("--rounds 2", {"rounds": 2}),
-        ("--seconds 5", {"lengths": dict.fromkeys((25, 50, 100, 250, 500, 3000), 5.0)}),
+        ("--seconds 5", {"seconds": 5.0}),
         ("--connections 12", {"connections": 12}),
         ("--seed 9", {"seed": 9}),
     ],

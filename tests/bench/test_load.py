@@ -17,7 +17,7 @@ from bench.model import BenchError
 from bench.render import Endpoint
 from bench.session import Session
 from loadtests.beside import Beside as EnginesBeside
-from loadtests.job import Spell, Workers
+from loadtests.job import Workers
 from loadtests.schema import build
 
 PLAYER = """
@@ -215,14 +215,6 @@ def test_the_job_says_all_that_the_generator_needs(play: Callable[..., dict[str,
     assert (job["mode"], job["rate_rps"], job["arrivals"]) == ("open", 200.0, "constant")
     assert "slice_s" not in job
     assert "workers" not in job
-
-
-def test_spells_are_named_with_the_engines_own_keys(play: Callable[..., dict[str, Any]]) -> None:
-    job = play(ALL_WELL, slice_s=None, spells=[(0.1, 1.2), (0.4, 0.8)])["job"]
-    assert "slice_s" not in job
-    assert [build(Spell, one, "spells") for one in job["spells"]] == [
-        Spell(slice_s=0.1, seconds=1.2), Spell(slice_s=0.4, seconds=0.8),
-    ]  # fmt: skip
 
 
 def test_several_workers_are_named_with_the_engines_own_keys(play: Callable[..., dict[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """What `bench trust` plants and loads; that it is found is shown on the machine (`make bench-trust`), not in a test."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +22,27 @@ def test_planted_variants_are_stacks_that_differ_in_turns_alone() -> None:
     assert not folder.exists()
 
 
-def test_unlike_pairs_are_loaded_together_in_the_length_in_use_and_longer(
+def test_unlike_pairs_are_loaded_in_long_windows_that_are_cut_at_the_length_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared: list[str] = []
     asked: dict[str, Any] = {}
 
-    def study(stacks: Iterable[Stack], scenario: Scenario, **how: Any) -> None:
-        asked.update(how, stacks=[one.id for one in stacks], scenario=scenario.name)
+    def windows(pairs: Sequence[tuple[Stack, Stack]], scenario: Scenario, **how: Any) -> None:
+        asked.update(how, pairs=[tuple(one.id for one in pair) for pair in pairs], scenario=scenario.name)
 
     def prepare(found: Any, apps: Iterable[App], say: Any) -> None:
         prepared.extend(one.name for one in apps)
 
-    monkeypatch.setattr(slices, "study", study)
+    monkeypatch.setattr(slices, "windows", windows)
     monkeypatch.setattr(environments, "prepare", prepare)
     said: list[str] = []
     folder = trust.lengths(results=tmp_path, rounds=3, say=said.append)
     assert (asked["folder"], folder.parent) == (folder, tmp_path)
-    assert asked["stacks"] == [one for pair in trust.PAIRS.values() for one in pair]
     assert asked["pairs"] == [*trust.PAIRS.values()]
-    assert (asked["scenario"], asked["rounds"]) == ("json", 3)
-    assert asked["lengths"] == {100.0: 4.0, 200.0: 4.0, 400.0: 4.0, 1000.0: 10.0}
-    assert asked["warmup_s"] > 0, "who is slow is loaded as in a run"
-    assert asked["every_request"] is False
+    assert (asked["scenario"], asked["rounds"], asked["windows"]) == ("json", 3, 10)
+    assert (asked["cuts_s"], asked["window_s"]) == (pytest.approx((0.1, 0.2, 0.4)), 1.0)
+    assert asked["warmup_s"] > 0, "as in a run"
+    assert asked["connections"] == 16, "no stack has fewer in a run"
     assert set(prepared) == {"flask", "django", "aiohttp", "tornado"}
-    assert said == ["slices of 100 to 1000 ms on 3 pairs: about 7 min"]
+    assert said == ["slices of 100, 200, 400 and 1000 ms on 3 pairs: about 3 min"]

@@ -1,6 +1,5 @@
 """Slices: every target in turn, in a seeded order in which each comes after each other equally often."""
 
-import json
 import time
 from collections import Counter
 from itertools import pairwise
@@ -12,7 +11,6 @@ from scripted_servers import BODY, CLOSE, GOOD, HANG, head
 
 from loadtests import duet
 from loadtests.duet import multiples, order, visits
-from loadtests.job import Spell
 
 
 @pytest.mark.parametrize("targets", range(2, 14))
@@ -72,32 +70,6 @@ def test_slices_are_loaded_in_turn_and_the_drain_is_left_out(
         assert all(row["end_s"] < starts[row["slice"]] for row in lead)
     assert outcome.control.events[:2] == ["ready", "<go"]
     assert outcome.control.events[-2:] == ["measured", "<end"]
-
-
-def test_spells_of_several_lengths_come_one_after_the_other(
-    serve: Any, load: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(duet, "TURNS", 0)
-    ports = [serve(lambda number: [GOOD]).port for _ in range(2)]
-    lengths = ((0.02, 0.06), (0.05, 0.05), (0.02, 0.04))
-    spells = tuple(Spell(slice_s=slice_s, seconds=seconds) for slice_s, seconds in lengths)
-    outcome = load(*ports, mode="duet", slice_s=None, spells=spells, measure_s=0.15, warmup_s=0.02, seed=4)
-    slices = pq.read_table(outcome.job.slices_path).to_pylist()
-    assert [row["slice"] for row in slices] == list(range(12))
-    assert [round(row["end_s"] - row["loaded_s"], 6) for row in slices] == [0.02] * 6 + [0.05] * 2 + [0.02] * 4
-    expected = [*order(2, 3, 4), *order(2, 1, 5), *order(2, 2, 6)]
-    assert [row["target"] for row in slices] == [f"t{target}" for target in expected]
-    result = json.loads(outcome.job.result_path.read_text())
-    assert result["spells"] == [
-        {"slice_s": 0.02, "first": 0}, {"slice_s": 0.05, "first": 6}, {"slice_s": 0.02, "first": 8},
-    ]  # fmt: skip
-    assert [target["seconds"] for target in outcome.targets] == pytest.approx([0.8 * 0.15] * 2)
-
-
-def test_without_spells_the_result_names_none(serve: Any, load: Any) -> None:
-    port = serve(lambda number: [GOOD]).port
-    outcome = load(port, mode="duet", slice_s=0.02, measure_s=0.04)
-    assert json.loads(outcome.job.result_path.read_text())["spells"] is None
 
 
 def test_servers_that_close_chunk_or_write_in_parts_are_counted_alike(serve: Any, load: Any) -> None:

@@ -18,7 +18,6 @@ from loadtests.session import Session
 from tests.waiting import until
 
 TARGET = {"id": "a", "host": "127.0.0.1", "port": 80, "unix": None, "connections": 2}
-SPELL = {"slice_s": 0.1, "seconds": 0.5}
 
 
 def orders(folder: Path, **keys: Any) -> dict[str, Any]:
@@ -65,14 +64,6 @@ def test_a_job_is_read(tmp_path: Path) -> None:
         ({"measure_s": 0}, "measure_s must be above 0"),
         ({"warmup_s": -1}, "warmup_s must not be negative"),
         ({"slice_s": None}, "slice_s is needed in mode 'duet'"),
-        ({"spells": [SPELL]}, "spells are for mode 'duet', instead of slice_s"),
-        ({"spells": [SPELL], "slice_s": None, "mode": "closed"}, "spells are for mode 'duet', instead of slice_s"),
-        ({"spells": [SPELL], "slice_s": None}, "the spells last 0.5 s, measure_s says 1"),
-        (
-            {"spells": [{**SPELL, "slice_s": 0.6}] * 2, "slice_s": None},
-            "slice_s must be above 0, and seconds no shorter",
-        ),
-        ({"spells": [{**SPELL, "slice_s": 0}] * 2, "slice_s": None}, "slice_s must be above 0, and seconds no shorter"),
         ({"mode": "open"}, "rate_rps is needed in mode 'open'"),
         ({"timeout_s": "long"}, "timeout_s: expected a number, got 'long'"),
         ({"result_path": "/nowhere/r.json"}, "result_path: the folder /nowhere does not exist"),
