@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     verdicts.add_argument("--metric", action="append", metavar="NAME", help="this one (may be repeated); capacity_rps")
     lengths = command(
         "lengths",
-        "whether ratios depend on how long slices are: of `bench slices` folders; exit code 1 unless all agree",
+        "whether ratios depend on how long slices are: of folders of `bench trust`; exit code 1 unless all agree",
         folder="",
     )
     lengths.add_argument(

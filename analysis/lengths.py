@@ -7,7 +7,7 @@ scenario, windows and connections count together.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis import slices
 from analysis.stats.pairs import MARGIN
+from bench.model import BenchError
 
 ALLOWED = MARGIN / 2
 """Half the margin: what a bias may be."""
@@ -48,16 +49,23 @@ class Bias:
         return "differ" if low > allowed or high < -allowed else "unresolved"
 
 
-def counts(folder: Path) -> pd.DataFrame:
-    """One row for each round, length and stack of a study: `requests` in a window, the mean. Raises BenchError where there is none."""
-    said = slices.described(folder, kind="windows")
+def counts(folder: Path, said: Mapping[str, Any]) -> pd.DataFrame:
+    """One row for each round, length and stack of a study: `requests` in a window, the mean. `said`: see `slices.described`.
+
+    Raises BenchError where it cannot be read, or a stack answered nothing: then there is no ratio.
+    """
     frames = [
         slices.read(folder / "counts" / f"{name}.parquet", ["target", "length_ms", "requests"]).assign(round=name)
         for name in said["rounds"]
     ]
     table = pd.concat(frames, ignore_index=True)
     table["stack"] = table["target"].map(said["stacks"])
-    return table.groupby(["round", "length_ms", "stack"])["requests"].mean().reset_index()
+    means = table.groupby(["round", "length_ms", "stack"])["requests"].mean().reset_index()
+    for one in means[means["requests"] == 0].head(1).itertuples():
+        raise BenchError(
+            f"{folder}: {one.stack} answered nothing in the first {one.length_ms:g} ms of any window of round {one.round}"
+        )
+    return means
 
 
 def biases(table: pd.DataFrame, pairs: Sequence[Sequence[str]]) -> list[Bias]:
@@ -85,13 +93,18 @@ def together(folders: Sequence[Path]) -> list[tuple[pd.DataFrame, list[list[str]
     """
     found: dict[str, tuple[pd.DataFrame, list[list[str]]]] = {}
     for number, folder in enumerate(folders):
-        said: dict[str, Any] = slices.described(folder, kind="windows")
-        table = counts(folder)
+        said = slices.described(folder, kind="windows")
+        table = counts(folder, said)
         table["round"] = [f"{number}-{one}" for one in table["round"]]
         kind = repr([said["pairs"], said["scenario"], said["window_s"], said["connections"]])
         earlier = [found[kind][0]] if kind in found else []
         found[kind] = pd.concat([*earlier, table], ignore_index=True), said["pairs"]
     return list(found.values())
+
+
+def _line(one: Bias) -> str:
+    interval = f"[{one.low - 1:+.2%}, {one.high - 1:+.2%}]" if one.rounds > 1 else "none"
+    return f"  {one.length_ms:>5g} ms {one.rounds:>7} {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  {interval:<18}  {one.answer}"
 
 
 def report(folders: Sequence[Path]) -> tuple[str, bool]:
@@ -105,11 +118,7 @@ def report(folders: Sequence[Path]) -> tuple[str, bool]:
         for (stack, other), group in itertools.groupby(found, lambda one: (one.stack, one.other)):
             lines += ["", f"{stack} / {other}", f"slices of {found[0].used_ms:g} ms"]
             lines.append("   against  rounds    ratio     bias  95% interval        answer")
-            lines += [
-                f"  {one.length_ms:>5g} ms {one.rounds:>7} {one.ratio:>8.4f} {one.bias - 1:>+8.2%}  "
-                f"[{one.low - 1:+.2%}, {one.high - 1:+.2%}]  {one.answer}"
-                for one in group
-            ]
+            lines += [_line(one) for one in group]
         answers += [one.answer for one in found]
     said = {answer: answers.count(answer) for answer in ("agree", "differ", "unresolved")}
     lines += ["", ", ".join(f"{count} {answer}" for answer, count in said.items())]

@@ -10,7 +10,7 @@ was answered in the first part of each: until it ends, a slice is nothing else (
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,7 @@ from bench.model import BenchError, Budget, Scenario, Stack
 from bench.plan import database_connections, plan_stack
 from bench.session import Session
 from bench.site import open_site
-
-LEAD = 0.2
-"""The part of a slice at its beginning in which nothing is counted, as the load engine leaves it out."""
+from bench.trial import LEAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +43,17 @@ class _Up:
     folder: Path
     connections: int
 
-    def load(self, job: Mapping[str, Any], name: str) -> dict[str, Any]:
-        """Load all of them in a duet; `job`: what else `load.Job` takes. The engine stores requests and slices under `name`."""
+    @property
+    def targets(self) -> list[load.Target]:
+        """All of them, for a job."""
+        return [load.Target(id=one.id, endpoint=one.client, connections=self.connections) for one in self.deployments]
+
+    def load(self, job: load.Job, name: str) -> dict[str, Any]:
+        """Carry out `job`. The engine stores requests and slices under `name`."""
         if self.database_url:
             data.settle(self.database_url)
-        targets = [
-            load.Target(id=one.id, endpoint=one.client, connections=self.connections) for one in self.deployments
-        ]
         return load.run(
-            self.session, load.Job(mode="duet", targets=targets, **job), folder=self.folder, name=name,
+            self.session, job, folder=self.folder, name=name,
             log=self.folder / "logs" / f"{name}.log", cpus=self.budget.load_cpus if self.budget.pinned else (),
             work=self.session.scratch, on_ready=lambda pid: None, on_measured=lambda pid: None, on_progress=lambda done: None,
         )  # fmt: skip
@@ -105,17 +105,17 @@ def study(
         raise BenchError(
             "--lengths-ms must be above 0 and --seconds no shorter than the longest; --rounds and --connections 1 or more"
         )
-    rng = random.Random(seed)
+    rng, lengths = random.Random(seed), sorted(set(lengths_ms))
     jobs: list[dict[str, object]] = []
     with _up(stacks, connections=connections, folder=folder) as up:
         for round_ in range(rounds):
-            for length_ms in rng.sample(list(lengths_ms), len(lengths_ms)):
+            for length_ms in rng.sample(lengths, len(lengths)):
                 name = f"{round_}-{length_ms:g}"
                 say(f"round {round_ + 1} of {rounds}: slices of {length_ms:g} ms")
-                job = {
-                    "scenario": scenario.name, "seed": rng.randrange(10**6), "warmup_s": 0.0, "measure_s": seconds,
-                    "slice_s": length_ms / 1000, "lead": 0.0,
-                }  # fmt: skip
+                job = load.Job(
+                    scenario=scenario.name, mode="duet", targets=up.targets, seed=rng.randrange(10**6), warmup_s=0.0,
+                    measure_s=seconds, slice_s=length_ms / 1000, lead=0.0,
+                )  # fmt: skip
                 answer = up.load(job, name)
                 if answer["recorded"] != "requests":
                     raise BenchError(
@@ -145,10 +145,10 @@ def windows(
         for round_ in range(rounds):
             name = str(round_)
             say(f"round {round_ + 1} of {rounds}")
-            job = {
-                "scenario": scenario.name, "seed": rng.randrange(10**6), "warmup_s": warmup_s, "measure_s": windows * window_s,
-                "slice_s": window_s,
-            }  # fmt: skip
+            job = load.Job(
+                scenario=scenario.name, mode="duet", targets=up.targets, seed=rng.randrange(10**6), warmup_s=warmup_s,
+                measure_s=windows * window_s, slice_s=window_s,
+            )  # fmt: skip
             answer = up.load(job, name)
             if answer["recorded"] != "requests":
                 raise BenchError(

@@ -115,6 +115,8 @@ def trust(
     from bench import trust as known
     from bench.console import Progressing
 
+    if rounds < 0:
+        raise BenchError(f"--rounds must be 1 or more, or 0 to leave that part out, not {rounds}")
     for line in session.recover():
         print(f"note: {line}", file=sys.stderr)
     codes = []

@@ -1,6 +1,7 @@
 """Short slices against long windows: what agrees, what differs, and what cannot be told."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -103,12 +104,19 @@ def test_studies_of_the_same_pairs_count_together(tmp_path: Path, capsys: pytest
     other = store(tmp_path / "other", table({100.0: 1.0, 1000.0: 1.0}, spread=0.013), connections=64)
     ((both, pairs),) = lengths.together([Path(first), Path(again)])
     (found,) = lengths.biases(both, pairs)
-    (alone,) = lengths.biases(lengths.counts(Path(first)), pairs)
+    ((one, _),) = lengths.together([Path(first)])
+    (alone,) = lengths.biases(one, pairs)
     assert (found.rounds, alone.rounds) == (38, 8)
     assert found.high / found.low < alone.high / alone.low, "known better by more rounds"
     assert command.main(["lengths", first, again]) == 0
     assert "1000 ms      38" in capsys.readouterr().out
     assert len(lengths.together([Path(first), Path(other)])) == 2, "another question"
+
+
+def test_one_round_has_no_interval(tmp_path: Path) -> None:
+    text, agree = lengths.report([Path(store(tmp_path, table({100.0: 1.0, 1000.0: 1.0}, spread=0.0, rounds=1)))])
+    assert re.search(r"1000 ms       1   2\.0000   [+-]0\.00%  none {16}unresolved", text)
+    assert not agree
 
 
 def test_what_is_no_study_of_windows_is_refused(tmp_path: Path) -> None:
@@ -117,6 +125,10 @@ def test_what_is_no_study_of_windows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "slices.json").write_text(json.dumps({"jobs": [{}], "stacks": {"a": "b"}}))
     with pytest.raises(BenchError, match="names no loads or no stacks; `bench trust` makes another"):
         lengths.report([tmp_path])
+    none = table({100.0: 1.0, 1000.0: 1.0}, spread=0.002)
+    none.loc[(none["stack"] == "left") & (none["length_ms"] == 100) & (none["round"] == "2"), "requests"] = 0
+    with pytest.raises(BenchError, match="left answered nothing in the first 100 ms of any window of round 2"):
+        lengths.report([Path(store(tmp_path / "none", none))])
     folder = Path(store(tmp_path / "one", table({100.0: 1.0, 1000.0: 1.0}, spread=0.002)))
     (folder / "counts" / "3.parquet").unlink()
     with pytest.raises(BenchError, match=r"3\.parquet: cannot be read"):

@@ -664,6 +664,10 @@ def test_trust_does_both_parts_or_one_and_fails_where_one_does_not_hold(
     assert asked == [planted, lengths, planted]
     monkeypatch.setattr(cli.base, "analysis", lambda *given, quiet=False: int(given[0] == "lengths"))
     assert [bench("trust", *words).code for words in ((), ("--blocks", "0"), ("--rounds", "0"))] == [1, 1, 0]
+    before = len(asked)
+    done = bench("trust", "--rounds=-1")
+    assert (done.code, done.err.count("\n"), len(asked)) == (2, 1, before), "refused before the first part is run"
+    assert "--rounds must be 1 or more" in done.err
 
 
 def test_the_index_alone_is_of_all_runs(

@@ -19,7 +19,6 @@ from bench.load import Job, LoadFailedError
 from bench.machine import Topology
 from bench.model import BenchError, Failed
 from bench.service import Database
-from loadtests.job import Job as EnginesJob
 
 LENGTHS_MS = (25.0, 100.0, 500.0)
 RPS = {"ant": 1000, "bee": 500, "cat": 250}
@@ -286,5 +285,6 @@ def test_windows_of_one_stack_have_no_ratio(world: World) -> None:
     assert not world.folder.exists()
 
 
-def test_the_lead_is_the_engines() -> None:
-    assert EnginesJob.__dataclass_fields__["lead"].default == slices.LEAD
+def test_a_length_that_is_given_twice_is_tried_once(world: World) -> None:
+    world.study(lengths_ms=(100.0, 25.0, 100.0), rounds=1)
+    assert sorted(one[1] for one in world.work if one[0] == "load") == ["0-100", "0-25"]

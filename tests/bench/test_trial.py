@@ -10,6 +10,7 @@ from bench import trial
 from bench.deployment import Deployment
 from bench.model import Budget, Failed, Skipped
 from bench.plan import Plan
+from loadtests.job import Job
 
 DEPLOYMENT = cast(Deployment, None)  # whose figures these are is said by `named`
 ACCOUNTS: dict[str, Any] = {
@@ -197,3 +198,8 @@ def test_too_few_turns_for_a_rate_are_no_figure_and_no_failure(named: dict[str, 
     found = measured(named, answer(requests=3, batches={"requests": 0, "seconds": 0.0, "rps": None}))
     assert (found["status"], found["rps"], found["flags"]) == ("skipped", None, [])
     assert found["reason"] == "3 answers in 2 s to 32 connections: too few turns to tell a rate from"
+
+
+def test_the_lead_is_the_engines() -> None:
+    """It imports nothing of the orchestrator, nor the other way round: two constants that must be one."""
+    assert Job.__dataclass_fields__["lead"].default == trial.LEAD
