@@ -37,8 +37,8 @@ LENGTHS_S = tuple(times * _USED.slice_s for times in (1, 2, 4))
 """The length in use, twice and four times it."""
 WINDOW_S = 1.0
 """Long windows, which those are held against, and parts of which they are."""
-WINDOWS = 10
-"""Of each stack in a round."""
+WINDOWS = round(_USED.capacity_s / _USED.slice_s)
+"""Of each stack in a round, as many as slices in a run: a window resumes as the one before ended, the first one as the warm-up did."""
 _AROUND_S = 2.5
 """For the load process and the warm-up of a round, and to count what came."""
 PAIR_SCENARIO = "json"

@@ -11,6 +11,7 @@ from gevent.event import Event
 
 from loadtests.alarm import Alarm
 from loadtests.connection import Connection
+from loadtests.duet import TURNS
 from loadtests.pool import Pool
 from loadtests.recorder import Window, clock
 from loadtests.stages import Stage
@@ -18,10 +19,13 @@ from loadtests.stages import Stage
 STORM = 64
 """Of a large crowd so many open at once, the next soon after: a crowd in one instant overruns a listening queue, which no server chose."""
 STORM_GAP_S = 0.005
-FEW, STEPS, STEP_GAP_S = 8, 8, 0.01
-"""In a warm-up `FEW` open at once, or an eighth of them where that is more, every `STEP_GAP_S`: all are open within 0.08 s. Python's
-`socketserver`, and so Django's development server, queues 10; a client that finds the queue full tries again after 1 s, then 3 s
-(tcp(7), tcp_syn_retries)."""
+FEW, STEPS, STEP_GAP_S = 4, 16, 0.005
+"""In a warm-up `FEW` open at once, or a sixteenth of them where that is more, every `STEP_GAP_S`: all are open within 0.08 s. Opened all at
+once they would be answered, and ask again, together for hundreds of turns, which makes Tornado faster than it is in the long run; one by
+one it would be slower. And Python's `socketserver`, so Django's development server, queues 10; a client that finds the queue full tries
+again after 1 s, then 3 s (tcp(7), tcp_syn_retries)."""
+RESUMES_WITHIN = 1 / TURNS
+"""Of a window, at the most, is what a connection waits before it resumes: a turn of the slowest of which a slice holds `TURNS`."""
 
 
 class ClosedLoop:
@@ -49,26 +53,26 @@ class ClosedLoop:
         self._alarm: Alarm | None = None
         self._stages: Sequence[Stage] = ()
         self._place: dict[Connection, int] = {}
+        self._drained_after_s: dict[Connection, float] = {}
+        """How long after the end of the last window what each had in flight ended."""
         self.ended = 0
         """Requests that ended within their window, in sum: for progress, not for figures."""
 
     def run(self, window: Window, stages: Sequence[Stage] = ()) -> None:
         """Load the target until `window.end_s`, then wait until what is in flight has ended. Blocks the calling greenlet only.
 
-        All connections send from the start, those that must be opened first a crowd at a time. With `stages` so many connections send
-        as these say. What ends after `end_s` is the drain, and enters no figure.
+        Each connection resumes where it was when the window before ended: it sends as long after the start as what it had in flight then
+        took to end, so that connections are no more in step than in one long window. In the first window all send from the start, those
+        that must be opened first a crowd at a time, and in a warm-up a few. With `stages` so many connections send as these say.
+        What ends after `end_s` is the drain, and enters no figure.
         """
         self._window, self._end_s, self._stages = window, window.end_s, stages
         self._drained.clear()
         self._pool.drive(self)
         connections = self._pool.connections
         self._active = len(connections)
-        closed, warm = self._parts * sum(not one.is_open for one in connections), window.phase == "warm"
-        if stages or self._think_s or closed > (FEW if warm else STORM):
-            self._begin_in_turns(window, connections, *(_gently(closed) if warm else (STORM, STORM_GAP_S)))
-        else:
-            for connection in connections:
-                connection.submit(clock())
+        self._begin(window, connections)
+        self._drained_after_s.clear()
         try:
             self._drained.wait()
         finally:
@@ -97,15 +101,22 @@ class ClosedLoop:
             else:
                 connection.submit(clock())
             return
+        self._drained_after_s[connection] = now_s - self._end_s
         if self._window is not None:
             self._window.read_cpu(now_s)
         self._leave()
 
-    def _begin_in_turns(self, window: Window, connections: Sequence[Connection], at_once: int, gap_s: float) -> None:
+    def _begin(self, window: Window, connections: Sequence[Connection]) -> None:
+        closed = self._parts * sum(not one.is_open for one in connections)
+        at_once, gap_s = _gently(closed) if window.phase == "warm" else (STORM, STORM_GAP_S)
+        if closed <= at_once:
+            gap_s = 0.0
+        latest_s = RESUMES_WITHIN * (window.end_s - window.start_s)
         self._alarm = Alarm(self._ring)
         self._place = {connection: self._part + self._parts * place for place, connection in enumerate(connections)}
         for connection, place in self._place.items():
-            first_s = self._first_pause_s() if self._think_s else 0.0
+            resumes_s = min(self._drained_after_s.get(connection, 0.0), latest_s)
+            first_s = self._first_pause_s() if self._think_s else resumes_s
             after_s = max(first_s, place // at_once * gap_s, _joins_s(self._stages, place))
             heapq.heappush(self._due, (window.start_s + after_s, next(self._number), connection))
         self._ring()

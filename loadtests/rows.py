@@ -42,7 +42,7 @@ class Window:
     start_s: float
     end_s: float
     counted_s: float = 0.0
-    """From when on requests that end are counted: before it, all begin at once and the turns of the connections are not mixed yet."""
+    """From when on requests that end are counted: before it, the connections begin, and their turns are not mixed yet."""
     keeps_late: bool = False
     """Open loop: what was due within the window belongs to it, however late it was answered."""
     drained_s: float = 0.0

@@ -2,15 +2,19 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import gevent
 import pyarrow.parquet as pq
 import pytest
 from scripted_servers import BODY, CLOSE, GOOD, HANG, head
 
 from loadtests import duet
+from loadtests.closed import ClosedLoop
 from loadtests.duet import multiples, order, visits
+from loadtests.recorder import Recorder, clock
 
 
 @pytest.mark.parametrize("targets", range(2, 14))
@@ -98,6 +102,52 @@ def test_no_two_targets_are_loaded_at_once(serve: Any, load: Any) -> None:
     servers = [serve(lambda number: [GOOD]) for _ in range(2)]
     outcome = load(*(server.port for server in servers), mode="duet", slice_s=0.02, measure_s=0.1)
     outcome.assert_windows_hold_their_own_target_alone(servers)
+
+
+class _Answering:
+    """A connection whose request in flight ends `after_s` after the window that is loaded; `sent_s`: when it asked, one list a window."""
+
+    is_open = True
+
+    def __init__(self, after_s: float) -> None:
+        self.after_s = after_s
+        self.sent_s: list[float] = []
+        self.ends_s = 0.0
+        self.driver: Any = None
+
+    def submit(self, intended_s: float) -> None:
+        self.sent_s.append(intended_s)
+        gevent.spawn_later(max(self.ends_s + self.after_s - clock(), 0.0), lambda: self.driver.settled(self, clock()))
+
+
+class _Fixed:
+    """A pool of those."""
+
+    def __init__(self, connections: Sequence[_Answering]) -> None:
+        self.connections = connections
+
+    def drive(self, driver: Any) -> None:
+        for one in self.connections:
+            one.driver = driver
+
+
+def test_a_slice_resumes_as_the_one_before_ended() -> None:
+    """Who was answered 15 ms after its end asks 15 ms after the start, but none waits longer than one of ten turns."""
+    connections = [_Answering(after_s) for after_s in (0.015, 0.005, 0.3, 0.01)]
+    loop, recorder = ClosedLoop(_Fixed(connections)), Recorder()  # type: ignore[arg-type]
+    began_s = []
+    for number in range(2):
+        window = recorder.open(target=0, phase="measure", slice=number, start_s=clock(), seconds=0.2)
+        for one in connections:
+            one.ends_s = window.end_s
+        loop.run(window)
+        began_s.append(window.start_s)
+    first, second = ([one.sent_s[number] - began_s[number] for one in connections] for number in range(2))
+    assert sorted(first) == first, "all at once, one after the other"
+    for after_s, least_s in zip(second, (0.015, 0.005, 0.02, 0.01), strict=True):
+        assert after_s >= least_s - 1e-6, "none sooner; later where the machine is busy"
+    assert sorted(range(4), key=lambda place: second[place]) == [1, 3, 0, 2]
+    assert [len(one.sent_s) for one in connections] == [2, 2, 2, 2]
 
 
 def test_who_falls_silent_is_left_out(serve: Any, load: Any) -> None:
