@@ -33,7 +33,7 @@ def rates(folder: Path) -> pd.DataFrame:
     for job in study["jobs"]:
         name = f"{job['name']}.parquet"
         requests = read(folder / "requests" / name, ["target", "end_s", "error", "phase", "slice"])
-        slices = read(folder / "slices" / name, ["target", "slice", "start_s", "end_s"])
+        slices = read(folder / "slices" / name, ["target", "slice", "loaded_s", "end_s"])
         found = _rates(requests, slices)
         frames.append(found.assign(round=job["round"], length_ms=float(job["length_ms"])))
     table = pd.concat(frames, ignore_index=True)
@@ -43,19 +43,19 @@ def rates(folder: Path) -> pd.DataFrame:
 def _rates(requests: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
     right = requests[(requests["phase"] != "warm") & requests["error"].isna()]
     joined = right.drop(columns="target").merge(slices, on="slice", suffixes=("", "_slice"))
-    lead_s = LEAD * (joined["end_s_slice"] - joined["start_s"])
+    lead_s = LEAD * (joined["end_s_slice"] - joined["loaded_s"])
     joined = joined.assign(
         within=joined["end_s"] < joined["end_s_slice"],
         drained=True,
-        settled=(joined["end_s"] >= joined["start_s"] + lead_s) & (joined["end_s"] < joined["end_s_slice"]),
+        settled=(joined["end_s"] >= joined["loaded_s"] + lead_s) & (joined["end_s"] < joined["end_s_slice"]),
     )
     counts = joined.groupby("slice")[list(ESTIMATORS)].sum()
     last = joined.groupby("slice")["end_s"].max()
     table = slices.set_index("slice").join(counts).fillna(dict.fromkeys(ESTIMATORS, 0))
-    length = table["end_s"] - table["start_s"]
+    length = table["end_s"] - table["loaded_s"]
     seconds = {
         "within": length,
-        "drained": np.maximum(last.reindex(table.index), table["end_s"]) - table["start_s"],
+        "drained": np.maximum(last.reindex(table.index), table["end_s"]) - table["loaded_s"],
         "settled": (1 - LEAD) * length,
     }
     rows = [

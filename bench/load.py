@@ -104,8 +104,6 @@ class Job:
     rate_rps: float | None = None
     arrivals: Literal["constant", "poisson"] = "poisson"
     timeout_s: float = 10.0
-    lead: float | None = None
-    """The share of a slice in which nothing is counted yet; None: the engine's own."""
     think_s: float = 0.0
     stages: Sequence[tuple[float, float, float]] = ()
     """(seconds, start, end) of rates in the open loop, of connections in the closed one; `measure_s` in all."""
@@ -261,7 +259,6 @@ def _encode(job: Job) -> dict[str, Any]:
         "request": list(job.requests) or None,
         "slice_s": job.slice_s,
         "rate_rps": job.rate_rps,
-        "lead": job.lead,
         "think_s": job.think_s or None,
         "workers": {**asdict(job.workers), "cpus": list(job.workers.cpus)} if job.workers else None,
         "stages": [{"seconds": seconds, "start": start, "end": end} for seconds, start, end in job.stages] or None,

@@ -1,7 +1,7 @@
 """What the length of slices does to the ratios between stacks, on this machine.
 
 `bench slices` (`study`): the same deployments are loaded in slices of several lengths, in turn and in an order drawn anew for each round,
-without a lead and without a warm-up, so that no slice is made longer for a slow one. Every request is stored, so that estimators can be
+without a warm-up, so that no slice is made longer for a slow one. Every request is stored, so that estimators can be
 compared afterwards from the same records (`python -m analysis slices FOLDER`).
 
 `bench trust` (`windows`): the same deployments are loaded in long windows, and what slices of several lengths would have counted is what
@@ -114,7 +114,7 @@ def study(
                 say(f"round {round_ + 1} of {rounds}: slices of {length_ms:g} ms")
                 job = load.Job(
                     scenario=scenario.name, mode="duet", targets=up.targets, seed=rng.randrange(10**6), warmup_s=0.0,
-                    measure_s=seconds, slice_s=length_ms / 1000, lead=0.0,
+                    measure_s=seconds, slice_s=length_ms / 1000,
                 )  # fmt: skip
                 answer = up.load(job, name)
                 if answer["recorded"] != "requests":

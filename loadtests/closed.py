@@ -25,7 +25,7 @@ once they would be answered, and ask again, together for hundreds of turns, whic
 one it would be slower. And Python's `socketserver`, so Django's development server, queues 10; a client that finds the queue full tries
 again after 1 s, then 3 s (tcp(7), tcp_syn_retries)."""
 RESUMES_WITHIN = 1 / TURNS
-"""Of a window, at the most, is what a connection waits before it resumes: a turn of the slowest of which a slice holds `TURNS`."""
+"""Of a slice, at the most, is what a connection waits before it resumes: a turn of the slowest of which a slice holds `TURNS`."""
 
 
 class ClosedLoop:
@@ -61,10 +61,10 @@ class ClosedLoop:
     def run(self, window: Window, stages: Sequence[Stage] = ()) -> None:
         """Load the target until `window.end_s`, then wait until what is in flight has ended. Blocks the calling greenlet only.
 
-        Each connection resumes where it was when the window before ended: it sends as long after the start as what it had in flight then
-        took to end, so that connections are no more in step than in one long window. In the first window all send from the start, those
-        that must be opened first a crowd at a time, and in a warm-up a few. With `stages` so many connections send as these say.
-        What ends after `end_s` is the drain, and enters no figure.
+        In a window with a lead each connection resumes where it was when the window before ended: it sends as long after the start as
+        what it had in flight then took to end, within the lead, so that connections are no more in step than in one long window. Else all
+        send from the start, those that must be opened first a crowd at a time, and in a warm-up a few. With `stages` so many connections
+        send as these say. What ends after `end_s` is the drain, and enters no figure.
         """
         self._window, self._end_s, self._stages = window, window.end_s, stages
         self._drained.clear()
@@ -111,7 +111,7 @@ class ClosedLoop:
         at_once, gap_s = _gently(closed) if window.phase == "warm" else (STORM, STORM_GAP_S)
         if closed <= at_once:
             gap_s = 0.0
-        latest_s = RESUMES_WITHIN * (window.end_s - window.start_s)
+        latest_s = min(RESUMES_WITHIN * (window.end_s - window.start_s), window.counted_s - window.start_s)
         self._alarm = Alarm(self._ring)
         self._place = {connection: self._part + self._parts * place for place, connection in enumerate(connections)}
         for connection, place in self._place.items():

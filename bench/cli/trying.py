@@ -92,7 +92,7 @@ def claims(
 
 @base.app.command
 def trust(
-    *, blocks: int = 6, seconds: float = 1.5, rounds: int = 60, results: Path = base.RESULTS,
+    *, blocks: int = 6, seconds: float = 1.5, rounds: int = 120, results: Path = base.RESULTS,
 ) -> int:  # fmt: skip
     """Take stacks with known differences through the whole pipeline: two equal ones, and two planted 5% and 10% slower.
 
@@ -107,7 +107,7 @@ def trust(
     seconds
         Load of each deployment.
     rounds
-        How often three unlike pairs are loaded for slices of several lengths, a minute each time; 0 leaves this part out.
+        How often three unlike pairs are loaded for slices of several lengths, half a minute each time; 0 leaves this part out.
     results
         The folder that holds the runs.
     """

@@ -17,7 +17,7 @@ def store(folder: Path, name: str, *, length_s: float, at_once: bool, service_s:
     now = 0.0
     for number in range(slices):
         target = "plain" if number % 2 == 0 else "shared"
-        windows.append({"target": target, "slice": number, "start_s": now, "end_s": now + length_s})
+        windows.append({"target": target, "slice": number, "loaded_s": now, "end_s": now + length_s})
         turn = 8 * service_s if target == "shared" and at_once else service_s
         per_turn = 8 if target == "shared" and at_once else 1
         # What is in flight at the end is answered in the drain: 7 more one by one, or the rest of the turn.

@@ -147,10 +147,10 @@ def test_the_seed_fixes_the_order_and_what_is_drawn_for_each_load(world: World, 
     assert len({seed for _, seed in drawn[:9]}) == 9
 
 
-def test_a_load_has_no_lead_and_no_warm_up_and_the_slices_that_its_name_says(world: World) -> None:
+def test_a_load_has_no_warm_up_and_the_slices_that_its_name_says(world: World) -> None:
     world.study(connections=5, seconds=0.75, rounds=1)
     for job, (_, name) in zip(world.jobs, [one for one in world.work if one[0] == "load"], strict=True):
-        assert (job.scenario, job.mode, job.warmup_s, job.lead, job.measure_s) == ("db", "duet", 0.0, 0.0, 0.75)
+        assert (job.scenario, job.mode, job.warmup_s, job.measure_s) == ("db", "duet", 0.0, 0.75)
         assert job.slice_s == pytest.approx(float(name.split("-")[1]) / 1000)
         assert [(one.id, one.endpoint.port, one.connections) for one in job.targets] == [
             ("0-ant--plain--direct-0", 20000, 5), ("0-bee--plain--direct-0", 20001, 5), ("0-cat--plain--direct-0", 20002, 5),
@@ -247,9 +247,7 @@ def test_a_database_that_cannot_be_reached_by_address_is_not_settled(world: Worl
 def test_what_shorter_slices_would_have_counted_is_the_first_part_of_each_window(world: World) -> None:
     """Errors and the warm-up are no answers; of a window right after one of the same stack nothing is kept."""
     world.windows()
-    assert [(job.mode, job.slice_s, job.measure_s, job.warmup_s, job.lead) for job in world.jobs] == [
-        ("duet", 1.0, 3.0, 0.1, None)
-    ] * 2
+    assert [(job.mode, job.slice_s, job.measure_s, job.warmup_s) for job in world.jobs] == [("duet", 1.0, 3.0, 0.1)] * 2
     assert world.jobs[0].seed != world.jobs[1].seed
     assert world.said == ["round 1 of 2", "round 2 of 2"]
     said = world.described()

@@ -136,18 +136,21 @@ def test_a_slice_resumes_as_the_one_before_ended() -> None:
     connections = [_Answering(after_s) for after_s in (0.015, 0.005, 0.3, 0.01)]
     loop, recorder = ClosedLoop(_Fixed(connections)), Recorder()  # type: ignore[arg-type]
     began_s = []
-    for number in range(2):
-        window = recorder.open(target=0, phase="measure", slice=number, start_s=clock(), seconds=0.2)
+    for number in range(3):
+        window = recorder.open(
+            target=0, phase="measure", slice=number, start_s=clock(), seconds=0.2, lead_s=(0.04, 0.04, 0.0)[number]
+        )
         for one in connections:
             one.ends_s = window.end_s
         loop.run(window)
         began_s.append(window.start_s)
-    first, second = ([one.sent_s[number] - began_s[number] for one in connections] for number in range(2))
+    first, second, third = ([one.sent_s[number] - began_s[number] for one in connections] for number in range(3))
     assert sorted(first) == first, "all at once, one after the other"
+    assert sorted(third) == third, "and so they do where there is no lead"
     for after_s, least_s in zip(second, (0.015, 0.005, 0.02, 0.01), strict=True):
         assert after_s >= least_s - 1e-6, "none sooner; later where the machine is busy"
     assert sorted(range(4), key=lambda place: second[place]) == [1, 3, 0, 2]
-    assert [len(one.sent_s) for one in connections] == [2, 2, 2, 2]
+    assert [len(one.sent_s) for one in connections] == [3, 3, 3, 3]
 
 
 def test_who_falls_silent_is_left_out(serve: Any, load: Any) -> None:
