@@ -40,9 +40,9 @@ def test_unlike_pairs_are_loaded_in_long_windows_that_are_cut_at_the_length_in_u
     folder = trust.lengths(results=tmp_path, rounds=3, say=said.append)
     assert (asked["folder"], folder.parent) == (folder, tmp_path)
     assert asked["pairs"] == [*trust.PAIRS.values()]
-    assert (asked["scenario"], asked["rounds"], asked["windows"]) == ("json", 3, 10)
+    assert (asked["scenario"], asked["rounds"], asked["windows"]) == ("json", 3, 4)
     assert (asked["cuts_s"], asked["window_s"]) == (pytest.approx((0.1, 0.2, 0.4)), 1.0)
     assert asked["warmup_s"] > 0, "as in a run"
     assert asked["connections"] == 16, "no stack has fewer in a run"
     assert set(prepared) == {"flask", "django", "aiohttp", "tornado"}
-    assert said == ["slices of 100, 200, 400 and 1000 ms on 3 pairs: about 3 min"]
+    assert said == ["slices of 100, 200, 400 and 1000 ms on 3 pairs: about 1 min"]
