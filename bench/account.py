@@ -60,14 +60,18 @@ def accounts(
     """CPU seconds by role over the measured window, by worker as shares, memory right after it, and the host's steal.
 
     The window is that of all deployments, each of which is loaded for `loaded_s` of it: what `idle` says that it takes in the rest is none
-    of its requests' and is left out. `now`: the processes, where they are read for several deployments at once.
+    of its requests' and is left out. Where that leaves nothing of who answered, it is null: they took some. `now`: the processes, where
+    they are read for several deployments at once.
     """
     before, after = snapshots
     rates, waiting_s = idle.get(deployment.id, {}), max(after.at - before.at - loaded_s, 0.0)
-    used = {
-        role: None if spent is None else max(spent - (rates.get(role) or 0.0) * waiting_s, 0.0)
-        for role, spent in _used(deployment, before, after).items()
-    }
+    used: dict[str, float | None] = {}
+    for role, spent in _used(deployment, before, after).items():
+        own_s = (rates.get(role) or 0.0) * waiting_s
+        if spent is not None and 0 < own_s >= spent:
+            used[role] = 0.0 if role == "database" else None
+        else:
+            used[role] = None if spent is None else spent - own_s
     used["generator"] = sample.used(before, after, "generator")
     pids = {role: deployment.pids(role, now) for role in ROLES}
     open_now = None if after.connections is None else after.connections.get(application_name(deployment.id), 0)
