@@ -26,6 +26,10 @@ from bench.store import Earlier, RunStore
 
 SHARE_NOTED = 0.05
 """A change of the load's share that a reader is told."""
+STARTING = 0.05
+"""A deployment that takes more of a CPU than this while nobody asks is not idle: workers that are not the first to answer still start."""
+IDLE_READINGS = 5
+"""How often that is waited for at the most."""
 
 
 @dataclass(kw_only=True)
@@ -204,14 +208,19 @@ def refusal(context: Context, deployment: Deployment, unfit: Mapping[str, Failed
 
 
 def idle(context: Context, deployments: Sequence[Deployment]) -> account.Idle:
-    """What each deployment uses of the CPU while nobody asks anything."""
+    """What each deployment uses of the CPU while nobody asks anything; read again while one of them is still starting its workers."""
     idle_s = context.plan.profile.idle_s
     if not deployments or not idle_s:
         return {}
-    before = context.sampling(account.snapshot, context.database, deployments, None)
-    time.sleep(idle_s)
-    after = context.sampling(account.snapshot, context.database, deployments, None)
-    return account.idle(deployments, before, after)
+    found: account.Idle = {}
+    for _ in range(IDLE_READINGS):
+        before = context.sampling(account.snapshot, context.database, deployments, None)
+        time.sleep(idle_s)
+        after = context.sampling(account.snapshot, context.database, deployments, None)
+        found = account.idle(deployments, before, after)
+        if all((share or 0.0) < STARTING for shares in found.values() for share in shares.values()):
+            break
+    return found
 
 
 def observe(context: Context, deployments: Sequence[Deployment]) -> None:

@@ -436,12 +436,13 @@ def test_what_a_deployment_uses_while_nobody_asks_is_read_in_every_block(
     one = world([JSON], blocks=2, idle_s=3.0)
     slept: list[float] = []
     monkeypatch.setattr(run.time, "sleep", slept.append)
-    found = {"0-ant--plain--direct-0": {"app": 0.25}}
-    monkeypatch.setattr(account, "idle", lambda deployments, before, after: found)
+    found, starting = ({"0-ant--plain--direct-0": {"app": share, "front": None}} for share in (0.02, 0.25))
+    readings = [starting, found, found]
+    monkeypatch.setattr(account, "idle", lambda deployments, before, after: readings.pop(0))
     given: list[Any] = []
     monkeypatch.setattr(account, "accounts", lambda *_, idle, loaded_s: given.append((idle, loaded_s)) or {})
     run.run_blocks(one.context)
-    assert slept == [3.0, 3.0]
+    assert slept == [3.0, 3.0, 3.0], "once more where workers were still starting"
     assert given == [(found, 1.0)] * len(one.trials)
 
 
