@@ -68,10 +68,10 @@ def accounts(
     used: dict[str, float | None] = {}
     for role, spent in _used(deployment, before, after).items():
         own_s = (rates.get(role) or 0.0) * waiting_s
-        if spent is not None and 0 < own_s >= spent:
-            used[role] = 0.0 if role == "database" else None
-        else:
-            used[role] = None if spent is None else spent - own_s
+        left_s = None if spent is None else spent - own_s
+        if own_s and left_s is not None and left_s <= 0:
+            left_s = 0.0 if role == "database" else None
+        used[role] = left_s
     used["generator"] = sample.used(before, after, "generator")
     pids = {role: deployment.pids(role, now) for role in ROLES}
     open_now = None if after.connections is None else after.connections.get(application_name(deployment.id), 0)

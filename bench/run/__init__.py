@@ -26,7 +26,7 @@ from bench.store import Earlier, RunStore
 
 SHARE_NOTED = 0.05
 """A change of the load's share that a reader is told."""
-STARTING = 0.05
+STARTING = 0.01
 """A deployment that takes more of a CPU than this while nobody asks is not idle: workers that are not the first to answer still start."""
 IDLE_READINGS = 5
 """How often that is waited for at the most."""

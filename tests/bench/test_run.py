@@ -436,7 +436,7 @@ def test_what_a_deployment_uses_while_nobody_asks_is_read_in_every_block(
     one = world([JSON], blocks=2, idle_s=3.0)
     slept: list[float] = []
     monkeypatch.setattr(run.time, "sleep", slept.append)
-    found, starting = ({"0-ant--plain--direct-0": {"app": share, "front": None}} for share in (0.02, 0.25))
+    found, starting = ({"0-ant--plain--direct-0": {"app": share, "front": None}} for share in (0.005, 0.02))
     readings = [starting, found, found]
     monkeypatch.setattr(account, "idle", lambda deployments, before, after: readings.pop(0))
     given: list[Any] = []

@@ -33,13 +33,10 @@ def test_a_run_in_containers_measures_accounts_and_leaves_nothing(
     assert len(trials) == 2 * 2 * 2
     for trial in trials:
         assert (trial["status"], trial["mode"], trial["errors"]) == ("measured", "compose", {})
+        assert trial["cpu_s"]["app"] > 0
         assert trial["cpu_s"]["generator"] > 0
         assert trial["pss_bytes"]["app"] > 0
-        assert ("front" in trial["processes"]) != trial["stack"].endswith("/direct")
-        # Of a load of few requests nothing may be left: two tenths of a second say what they did besides.
-        if trial["view"] == "capacity":
-            assert trial["cpu_s"]["app"] > 0
-            assert (trial["cpu_s"]["front"] is None) == trial["stack"].endswith("/direct")
+        assert (trial["cpu_s"]["front"] is None) == trial["stack"].endswith("/direct")
     db = next(trial for trial in trials if trial["scenario"] == "db" and trial["view"] == "capacity")
     assert db["cpu_s"]["database"] > 0, "a connection's process is found outside of its container"
     assert ours() == []
