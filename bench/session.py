@@ -211,10 +211,14 @@ class Session:
             "processes": [[spawned.pid, spawned.started] for spawned in self._spawned], "projects": self._projects,
         }  # fmt: skip
         with self._recording:  # several threads may start and stop what is theirs
-            self._lock.seek(0)
-            self._lock.truncate()
-            self._lock.write(json.dumps(state))
-            self._lock.flush()
+            _write(self._lock.fileno(), state)
+
+
+def _write(record: int, state: Mapping[str, Any]) -> None:
+    """In one call, and only then shortened: whenever its owner is killed, what a record begins with can be read (see `_read`)."""
+    text = json.dumps(state).encode()
+    os.pwrite(record, text, 0)
+    os.ftruncate(record, len(text))
 
 
 def _pass_on_niceness(pid: int) -> None:
@@ -245,21 +249,30 @@ def recover(home: Path = HOME) -> list[str]:
             except BlockingIOError:
                 continue  # its owner lives
             state = _read(record.read())
-            families = [process for pid, started in state["processes"] for process in members(pid, started)]
+            recorded = [process for pid, started in state["processes"] for process in members(pid, started)]
+            families = list(dict.fromkeys([*recorded, *_tagged(path.stem)]))
             _reap(families, [], {}, asked=False)
             left = {name: engine for name, engine in state["projects"].items() if not _remove_project(name, engine)}
-            scratch = Path(state["scratch"])
-            if _is_of(scratch, path.stem):
-                shutil.rmtree(scratch, ignore_errors=True)
+            for scratch in (Path(state["scratch"]), *Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
+                if _is_of(scratch, path.stem):
+                    shutil.rmtree(scratch, ignore_errors=True)
             said.append(f"ended what {path.stem} left behind: {len(families)} processes")
             if left:
-                record.seek(0)
-                record.truncate()
-                record.write(json.dumps({"id": path.stem, "scratch": "", "processes": [], "projects": left}))
+                _write(record.fileno(), {"id": path.stem, "scratch": "", "processes": [], "projects": left})
                 said.append(f"but not {', '.join(left)}: the next command tries again; to give it up, delete {path}")
             else:
                 path.unlink(missing_ok=True)
     return said
+
+
+def _tagged(session: str) -> list[psutil.Process]:
+    """What has that session's id in its environment: also what its owner had just started, and was killed before it wrote that down."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(TAG) == session:
+                found.append(process)
+    return found
 
 
 def _is_of(scratch: Path, session: str) -> bool:
@@ -271,9 +284,9 @@ def _is_of(scratch: Path, session: str) -> bool:
 
 
 def _read(text: str) -> dict[str, Any]:
-    """A record as written; one that was cut off while being written names nothing."""
+    """A record as written, whatever of an older one still stands behind it; one that is not whole names nothing."""
     try:
-        state = json.loads(text)
+        state, _ = json.JSONDecoder().raw_decode(text)
         return {
             "scratch": str(state["scratch"]),
             "processes": [(int(pid), float(at)) for pid, at in state["processes"]],

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -377,6 +378,43 @@ def test_a_recycled_number_is_not_touched(home: Path, stray: subprocess.Popen[by
     assert recover(home) == [f"ended what {path.stem} left behind: 0 processes"]
     assert stray.poll() is None
     assert not path.exists()
+
+
+def test_what_was_started_and_not_recorded_yet_is_ended_too(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner was killed right then; the scratch folder is known by its marker."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    scratch = tmp_path / "forkloop-x"
+    scratch.mkdir()
+    path = write(home, [])
+    path.write_text("")
+    (scratch / ".session").write_text(path.stem)
+    begun = [subprocess.Popen(SLEEP, env={**ENV, "FORKLOOP_SESSION": name}) for name in (path.stem, f"{path.stem}x")]
+    try:
+        assert recover(home) == [f"ended what {path.stem} left behind: 1 processes"]
+        assert [gone(one.pid) for one in begun] == [True, False], "another session's lives on"
+    finally:
+        for one in begun:
+            one.kill()
+            one.wait()
+    assert not scratch.exists()
+
+
+def test_a_record_is_read_whatever_of_an_older_one_stands_behind_it(home: Path, stray: subprocess.Popen[bytes]) -> None:
+    path = write(home, [[stray.pid, started_s(stray.pid)]])
+    path.write_text(path.read_text() + '1, 123.5]], "projects": {}}')
+    assert recover(home) == [f"ended what {path.stem} left behind: 1 processes"]
+    assert gone(stray.pid)
+
+
+def test_a_shorter_record_takes_the_place_of_a_longer_one(home: Path, live: Session) -> None:
+    path = home / f"{live.id}.json"
+    spawned = spawn(live, SLEEP, home / "x.log")
+    longer = path.read_text()
+    live.stop([spawned])
+    assert json.loads(path.read_text())["processes"] == []
+    assert len(path.read_text()) < len(longer)
 
 
 def test_a_living_owners_record_is_not_touched(home: Path, stray: subprocess.Popen[bytes]) -> None:
