@@ -6,7 +6,7 @@ BENCH := .venv/bin/bench
 ARGS ?=
 # Files whole to a process each, the longest first (tests/conftest.py); without written bytecode every process would compile every test.
 # Many tests wait, so that a third process helps on two CPUs; where nobody watches two are steadier.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n $(if $(CI),2,3) --dist loadfile --no-loadscope-reorder
+PYTEST := env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m tests -n $(if $(CI),2,3) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bench bench-engine bench-report bench-trust claims claims-quick power test test-unit test-browser bench-page verify report serve-report serve compose-up compose-down list doctor clean lint lock tool dev

@@ -22,6 +22,10 @@ hypothesis.settings.load_profile("tests")
 
 # A shell that starts something in the background without job control has it ignore Ctrl-C, and whatever that starts inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # and nohup has a hang-up ignored, which tests send: the one who asked for it keeps to it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 HERE = Path(__file__).parent
 SERVICES = (
