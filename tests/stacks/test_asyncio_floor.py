@@ -34,7 +34,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     )  # fmt: skip
     try:
         deadline = time.monotonic() + HANG_S
-        while not path.exists():
+        while not _listens(path):  # the path is there from bind() on, and refuses until listen()
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -44,6 +44,11 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     finally:
         process.kill()
         process.wait()
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as one:
+        return one.connect_ex(str(path)) == 0
 
 
 @pytest.fixture
