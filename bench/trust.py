@@ -1,8 +1,8 @@
 """`bench trust`: stacks whose differences are known, taken through the whole pipeline, and what it says of them; and pairs of unlike stacks
 whose ratio must not depend on how long a slice is.
 
-The aiohttp application is put into a catalogue of its own, as variants that turn an empty loop for each request: none (twice over: two
-equal stacks under two names), and as many turns as make a request take 5% and 10% more time.
+The aiohttp application is put into a catalogue of its own, as variants that answer at a known pace: two equal ones under two names, and
+some whose pace is 5% and 10% slower. Deployments of each vary around it by a known law too.
 """
 
 import shutil
@@ -22,10 +22,15 @@ from bench.plan import PROFILES, Plan
 
 NAME = "planted"
 STACK = f"{NAME}{{variant}}/single/direct"
-TRIAL_TURNS = 4000
-"""With which the cost of one turn is found, against none."""
-SLOWER: Mapping[str, float] = {"five": 0.05, "ten": 0.10}
-"""From variant to how much more time a request takes."""
+PACE_US = 200.0
+"""From one answer to the next: several times what this application takes by itself, so that its pace alone decides its rate."""
+SPREAD = 0.01
+"""Standard deviation of the logarithm of deployments' paces: what event loops' deployments were found to differ by."""
+HELD = 0.9
+"""Of the pace must be held at least. What a busy machine takes away it takes from all alike; an application that is slower than its pace
+has another ratio to the rest than was planted."""
+SLOWER: Mapping[str, float] = {"same": 0.0, "five": 0.05, "ten": 0.10}
+"""From variant to how much longer its pace is."""
 
 PAIRS: Mapping[str, tuple[str, str]] = {
     "sync": ("flask/gunicorn-sync/direct", "django/gunicorn-sync/direct"),
@@ -44,28 +49,34 @@ _AROUND_S = 2.5
 PAIR_SCENARIO = "json"
 """Its slices vary least from one moment to the next, so that a bias of a percent can be seen; what they cut is the same in all."""
 
-_APP = '''
-"""aiohttp's application, with an empty loop of PLANTED_TURNS turns before each answer."""
+_APP = f'''
+"""aiohttp's application at a known pace: no answer leaves earlier than PLANTED_US after the one before it, times what this process drew."""
 
-import itertools
+import math
 import os
+import random
+import time
 
 import app
 from aiohttp import web
 
-TURNS = int(os.environ.get("PLANTED_TURNS", "0"))
+PACE_NS = 1000 * float(os.environ.get("PLANTED_US", "{PACE_US}")) * math.exp(random.gauss(0.0, {SPREAD}))
+left_ns = 0
 
 
 @web.middleware
-async def work(request, handler):
-    for _ in itertools.repeat(None, TURNS):
+async def pace(request, handler):
+    global left_ns
+    due_ns = left_ns + PACE_NS
+    while (now_ns := time.perf_counter_ns()) < due_ns:
         pass
+    left_ns = now_ns
     return await handler(request)
 
 
 def make_app():
     made = app.make_app()
-    made.middlewares.append(work)
+    made.middlewares.append(pace)
     return made
 '''
 
@@ -79,8 +90,8 @@ class Planted:
 
 
 @contextmanager
-def planted(turns: Mapping[str, int]) -> Iterator[Catalog]:
-    """A catalogue with one application, as variants that turn an empty loop so often."""
+def planted(paces_us: Mapping[str, float]) -> Iterator[Catalog]:
+    """A catalogue with one application, as variants with these microseconds from one answer to the next; without variant it has PACE_US."""
     with TemporaryDirectory(prefix="forkloop-trust-") as name:
         root = Path(name)
         (root / "loadtests").mkdir()
@@ -91,29 +102,30 @@ def planted(turns: Mapping[str, int]) -> Iterator[Catalog]:
         shutil.copy(ROOT / "apps" / "CONTRACT.md", root / "apps")
         (folder / "planted.py").write_text(_APP, encoding="utf-8")
         manifest = (folder / "app.toml").read_text(encoding="utf-8").replace('"app:make_app"', '"planted:make_app"')
-        for variant, count in turns.items():
-            env = f'env = {{ PLANTED_TURNS = "{count}" }}'
-            manifest += f'\n[variants.{variant}]\ndescription = "{count} turns"\ndata = "psycopg 3"\n{env}\n'
+        for variant, pace_us in paces_us.items():
+            env = f'env = {{ PLANTED_US = "{pace_us:g}" }}'
+            manifest += f'\n[variants.{variant}]\ndescription = "{pace_us:g} us"\ndata = "psycopg 3"\n{env}\n'
         (folder / "app.toml").write_text(manifest, encoding="utf-8")
         yield catalog.load(root)
 
 
 def measure(*, results: Path, blocks: int, seconds: float, progress: Callable[[Plan], Progressing]) -> Planted:
-    """Find what a turn costs, plant the differences, and run. Raises BenchError where a stack gives no figure.
+    """Plant the differences, and run. Raises BenchError where a stack gives no figure, or the planted pace was not held.
 
-    `seconds`: load of each deployment. The trial run is stored beside the other.
+    `seconds`: load of each deployment.
     """
-    with planted({"trial": TRIAL_TURNS}) as found:
-        stored = _run(found, ["", "+trial"], results=results, blocks=1, seconds=2.0, progress=progress)
-    none_s, trial_s = (1 / rate for rate in _rates(stored, ["", "+trial"]))
-    if trial_s <= none_s:
-        raise BenchError(f"{TRIAL_TURNS} turns of a loop cost nothing that could be seen; is the machine very busy?")
-    turns = {name: round(TRIAL_TURNS * share * none_s / (trial_s - none_s)) for name, share in SLOWER.items()}
-    with planted({"same": 0, **turns}) as found:
-        variants = ["", *(f"+{name}" for name in ("same", *SLOWER))]
+    with planted({name: PACE_US * (1 + share) for name, share in SLOWER.items()}) as found:
+        variants = ["", *(f"+{name}" for name in SLOWER)]
         folder = _run(found, variants, results=results, blocks=blocks, seconds=seconds, progress=progress)
-    truth = {STACK.format(variant=""): 1.0, STACK.format(variant="+same"): 1.0}
+    truth = {STACK.format(variant=""): 1.0}
     truth |= {STACK.format(variant=f"+{name}"): 1 / (1 + share) for name, share in SLOWER.items()}
+    for stack, relative in truth.items():
+        rate, pace = _rate(folder, stack), relative * 1e6 / PACE_US
+        if rate < HELD * pace:
+            raise BenchError(
+                f"{stack} answered {rate:,.0f}/s of the {pace:,.0f}/s that its pace allows: this machine is too slow or too busy for what "
+                "was planted, and nothing is said of it; try again when it does nothing else"
+            )
     return Planted(folder=folder, truth=truth)
 
 
@@ -156,16 +168,12 @@ def _run(
     return outcome.folder
 
 
-def _rates(folder: Path, variants: list[str]) -> list[float]:
-    rates = []
-    for variant in variants:
-        stack = STACK.format(variant=variant)
-        mine = [
-            one
-            for one in store.read_run(folder).trials
-            if one["stack"] == stack and one["view"] == "capacity" and one["rps"]
-        ]
-        if not mine:
-            raise BenchError(f"{stack} gave no figure; `bench report {folder.name}` says why")
-        rates.append(sum(one["requests"] for one in mine) / sum(one["seconds"] for one in mine))
-    return rates
+def _rate(folder: Path, stack: str) -> float:
+    mine = [
+        one
+        for one in store.read_run(folder).trials
+        if one["stack"] == stack and one["view"] == "capacity" and one["rps"]
+    ]
+    if not mine:
+        raise BenchError(f"{stack} gave no figure; `bench report {folder.name}` says why")
+    return float(sum(one["requests"] for one in mine) / sum(one["seconds"] for one in mine))

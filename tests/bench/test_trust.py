@@ -1,7 +1,15 @@
 """What `bench trust` plants and loads; that it is found is shown on the machine (`make bench-trust`), not in a test."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import itertools
+import math
+import random
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,16 +18,90 @@ from bench import environments, slices, trust
 from bench.model import App, Scenario, Stack
 
 
-def test_planted_variants_are_stacks_that_differ_in_turns_alone() -> None:
-    with trust.planted({"same": 0, "five": 300}) as found:
+def test_planted_variants_are_stacks_that_differ_in_pace_alone() -> None:
+    with trust.planted({"same": 200.0, "five": 210.0}) as found:
         stacks = {one: found.stacks[trust.STACK.format(variant=f"+{one}")] for one in ("same", "five")}
         assert {one: stack.variant and dict(stack.variant.env) for one, stack in stacks.items()} == {
-            "same": {"PLANTED_TURNS": "0"}, "five": {"PLANTED_TURNS": "300"},
+            "same": {"PLANTED_US": "200"}, "five": {"PLANTED_US": "210"},
         }  # fmt: skip
         folder = found.apps[trust.NAME].folder
         assert "planted:make_app" in (folder / "app.toml").read_text()
-        compile((folder / "planted.py").read_text(), "planted.py", "exec")
     assert not folder.exists()
+
+
+@dataclass
+class Clock:
+    """Reads 1 ns more each time it is read: what asks it in a loop is sure to get there."""
+
+    now_ns: int = 10**9
+
+    def perf_counter_ns(self) -> int:
+        self.now_ns += 1
+        return self.now_ns
+
+
+@pytest.fixture
+def application(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Load the planted application as a process would, with a clock of ours; aiohttp's is not there, and need not be."""
+
+    def load(**env: str) -> Any:
+        with trust.planted({}) as found:
+            source = (found.apps[trust.NAME].folder / "planted.py").read_text()
+        for key, value in env.items():
+            monkeypatch.setenv(key, value)
+        made = SimpleNamespace(middlewares=[])
+        monkeypatch.setitem(sys.modules, "app", SimpleNamespace(make_app=lambda: made))
+        monkeypatch.setitem(
+            sys.modules, "aiohttp", SimpleNamespace(web=SimpleNamespace(middleware=lambda function: function))
+        )
+        module = ModuleType("planted")
+        exec(compile(source, "planted.py", "exec"), module.__dict__)
+        module.__dict__["time"] = Clock()
+        assert module.make_app() is made
+        assert made.middlewares == [module.pace]
+        return module
+
+    return load
+
+
+async def _answers(application: Any, count: int) -> list[int]:
+    """When each of so many requests got to the framework's handler."""
+    clock, at = application.time, []
+
+    async def handler(request: object) -> str:
+        at.append(clock.now_ns)
+        return f"to {request}"
+
+    for number in range(count):
+        assert await application.pace(number, handler) == f"to {number}"
+    return at
+
+
+def test_no_answer_leaves_earlier_than_its_pace_after_the_one_before(application: Callable[..., Any]) -> None:
+    found = application(PLANTED_US="2")
+    at = asyncio.run(_answers(found, 50))
+    assert {later - earlier for earlier, later in itertools.pairwise(at)} == {math.ceil(found.PACE_NS)}
+    found.time.now_ns += 10**6
+    first, second = asyncio.run(_answers(found, 2))
+    assert second - first == math.ceil(found.PACE_NS), "what a wait put off is not made up for"
+
+
+def test_deployments_of_one_pace_draw_theirs_by_the_law_that_is_planted(
+    application: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = random.Random(5)
+    monkeypatch.setattr(random, "gauss", drawn.gauss)
+    logs = [math.log(application(PLANTED_US="210").PACE_NS / 210_000) for _ in range(400)]
+    assert statistics.fmean(logs) == pytest.approx(0.0, abs=4 * trust.SPREAD / 20)
+    assert statistics.stdev(logs) == pytest.approx(trust.SPREAD, rel=0.2)
+
+
+def test_without_a_variant_the_pace_is_the_one_that_the_others_are_slower_than(
+    application: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "gauss", lambda middle, spread: middle)
+    monkeypatch.delenv("PLANTED_US", raising=False)
+    assert application().PACE_NS == 1000 * trust.PACE_US
 
 
 def test_unlike_pairs_are_loaded_in_long_windows_that_are_cut_at_the_length_in_use(
