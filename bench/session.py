@@ -6,6 +6,7 @@ finds it, ends what still runs, by recorded process id *and* start time, never b
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -206,18 +207,24 @@ class Session:
         self.stop([one for one in self._spawned if one.role == role])
 
     def _record(self) -> None:
-        state = {
-            "id": self.id, "scratch": str(self.scratch),
-            "processes": [[spawned.pid, spawned.started] for spawned in self._spawned], "projects": self._projects,
-        }  # fmt: skip
-        with self._recording:  # several threads may start and stop what is theirs
+        with (
+            self._recording
+        ):  # several threads may start and stop what is theirs: what is written last must be what was true last
+            state = {
+                "id": self.id, "scratch": str(self.scratch),
+                "processes": [[spawned.pid, spawned.started] for spawned in self._spawned], "projects": self._projects,
+            }  # fmt: skip
             _write(self._lock.fileno(), state)
 
 
 def _write(record: int, state: Mapping[str, Any]) -> None:
-    """In one call, and only then shortened: whenever its owner is killed, what a record begins with can be read (see `_read`)."""
+    """In one call, and only then shortened: whenever its owner is killed, what a record begins with can be read (see `_read`).
+
+    Raises OSError where the disk is full.
+    """
     text = json.dumps(state).encode()
-    os.pwrite(record, text, 0)
+    if os.pwrite(record, text, 0) < len(text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a record of started processes")
     os.ftruncate(record, len(text))
 
 
@@ -266,7 +273,9 @@ def recover(home: Path = HOME) -> list[str]:
 
 
 def _tagged(session: str) -> list[psutil.Process]:
-    """What has that session's id in its environment: also what its owner had just started, and was killed before it wrote that down."""
+    """What has that session's id in its environment, as far as that may be read: also what its owner had just started, and was
+    killed before it wrote that down. Not this process, which may be a command that such a one started.
+    """
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):

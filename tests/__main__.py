@@ -1,7 +1,8 @@
-"""`python -m tests`: pytest with the same arguments, of which no process and no temporary file is left, however it ends.
+"""`python -m tests`: pytest with the same arguments, of which no process and no temporary file is left.
 
-Tests start real servers in processes of their own, and a signal may end the process that would have ended them. Orphans become children
-of this one (a Session makes it their subreaper), so it finds them all.
+Tests start real servers in processes of their own, and a signal may end the process that would have ended them. On Linux orphans become
+children of this one (a Session makes it their subreaper), so it finds them all. Where it is killed outright, the next command of this
+checkout finds what its session's id was handed down to, as it does for any command.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.session import MARKER, Session, stop_on_signals
+from bench.session import MARKER, TAG, Session, recover, stop_on_signals
 
 GRACE_S = 5.0
 """How long what is ending has got to be gone, before it is ended, and how long it then gets before it is killed."""
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     try:
         with Session() as session:
             session.enter(_nothing_left(session.scratch, left))
-            os.environ["TMPDIR"] = str(session.scratch)
+            os.environ |= {"TMPDIR": str(session.scratch), TAG: session.id}
             tempfile.tempdir = None  # it was asked for already, and is remembered
             code = int(pytest.main([f"--basetemp={session.scratch / TESTS_OWN}", *arguments]))
     except KeyboardInterrupt:
@@ -58,6 +59,7 @@ def _nothing_left(scratch: Path, left: list[str]) -> Iterator[None]:
                 with contextlib.suppress(psutil.Error):
                     ask(process)
             psutil.wait_procs(below, timeout=GRACE_S)
+        left += recover()  # of commands that were ended here in the middle of ending what was theirs
         left += [_listed(path) for path in sorted(scratch.iterdir()) if path.name not in (TESTS_OWN, MARKER)]
 
 

@@ -44,9 +44,10 @@ class Clock:
 def application(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Load the planted application as a process would, with a clock of ours; aiohttp's is not there, and need not be."""
 
+    with trust.planted({}) as found:
+        source = (found.apps[trust.NAME].folder / "planted.py").read_text()
+
     def load(**env: str) -> Any:
-        with trust.planted({}) as found:
-            source = (found.apps[trust.NAME].folder / "planted.py").read_text()
         for key, value in env.items():
             monkeypatch.setenv(key, value)
         made = SimpleNamespace(middlewares=[])

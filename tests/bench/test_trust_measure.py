@@ -117,11 +117,23 @@ def test_nothing_else_is_measured_and_nothing_but_the_blocks_asked_for(machine: 
 def test_where_the_pace_is_not_held_nothing_is_said_of_what_was_planted(machine: Machine, tmp_path: Path) -> None:
     machine.held = trust.HELD - 0.01
     with pytest.raises(
-        BenchError, match=r"planted/single/direct answered 4,450/s of the 5,000/s .* too slow or too busy"
+        BenchError, match=r"planted/single/direct answered 4,800/s of the 5,000/s .* too slow or too busy"
     ):
         measure(tmp_path)
     machine.held = trust.HELD + 0.01
     assert measure(tmp_path).truth
+
+
+def test_a_rate_is_all_answers_over_all_time_of_what_was_measured(tmp_path: Path) -> None:
+    stored = RunStore.create(tmp_path, {})
+    mine, other = stack(""), stack("+five")
+    stored.append([
+        capacity(mine, requests=100, seconds=1.0, rps=100.0), capacity(mine, requests=500, seconds=2.0, rps=250.0),
+        capacity(mine, requests=None, seconds=None, rps=None), capacity(other, requests=50, seconds=1.0, rps=50.0),
+        {**capacity(mine, requests=9, seconds=9.0, rps=1.0), "view": "latency"},
+    ])  # fmt: skip
+    stored.close()
+    assert [trust._rate(stored.folder, one) for one in (mine, other)] == [200.0, 50.0]
 
 
 def test_one_that_alone_is_slower_than_its_pace_is_named(machine: Machine, tmp_path: Path) -> None:
