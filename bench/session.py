@@ -67,7 +67,7 @@ class Session:
     """Use as a context manager: at its end every process is gone and the scratch folder with it."""
 
     def __init__(self, *, home: Path = HOME) -> None:
-        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         self._home = home
         self._path = home / f"{self.id}.json"
         self._spawned: list[Spawned] = []

@@ -24,6 +24,7 @@ from bench.model import BenchError
 SCHEMA = 1
 LATEST, LATEST_CLAIMS = "latest", "latest-claims"
 """The names under which the newest run over the matrix, and the newest over claims, are found."""
+DRAWS = 16
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
@@ -66,6 +67,20 @@ class Earlier:
     """From stack and scenario to what the pilot chose."""
 
 
+def _new_folder(results: Path) -> Path:
+    """Of a run that begins now. Two that begin in one second may draw the same id: the later one draws again. Raises OSError."""
+    for left in reversed(range(DRAWS)):
+        folder = results / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not left:
+                raise
+        else:
+            break
+    return folder
+
+
 class RunStore:
     """Writes one run. Every method leaves the folder readable, whenever the command is cut off."""
 
@@ -77,11 +92,11 @@ class RunStore:
     @classmethod
     def create(cls, results: Path, header: Mapping[str, Any], *, latest: str = LATEST) -> "RunStore":
         """Make `results/<run-id>/` and point `results/<latest>` there. Raises BenchError where that cannot be written."""
-        run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        store = cls(results / run_id)
         try:
+            store = cls(_new_folder(results))
+            run_id = store.folder.name
             for name in ("requests", "slices", "logs", "configs"):
-                (store.folder / name).mkdir(parents=True)
+                (store.folder / name).mkdir()
             store.lock()
             store.update({"schema": SCHEMA, "run_id": run_id, "status": "running", **header})
             (store.folder / "trials.jsonl").touch()
@@ -90,7 +105,7 @@ class RunStore:
             partial.replace(results / latest)
         except OSError as error:
             raise BenchError(
-                f"{store.folder}: cannot be written: {error.strerror}; choose another folder with --results"
+                f"{error.filename or results}: cannot be written: {error.strerror}; choose another folder with --results"
             ) from None
         return store
 

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import resource
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,19 @@ def test_the_folder_is_all_there_from_the_start(results: Path) -> None:
         ".lock", "run.json", "trials.jsonl", "requests", "slices", "logs", "configs",
     }  # fmt: skip
     assert {path.name for path in results.iterdir()} == {run.run_id, "latest"}
+
+
+def test_runs_that_begin_in_one_second_and_draw_the_same_id_do_not_share_a_folder(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["aaaa", "aaaa", "bbbb"])
+    monkeypatch.setattr(time, "strftime", lambda form: "20260101-000000")
+    monkeypatch.setattr(secrets, "token_hex", lambda count: next(drawn))
+    assert [RunStore.create(results, {}).run_id for _ in range(2)] == ["20260101-000000-aaaa", "20260101-000000-bbbb"]
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "aaaa")
+    assert refusal(RunStore.create, results, {}).endswith(
+        ": cannot be written: File exists; choose another folder with --results"
+    )
 
 
 def test_latest_points_to_the_newest_run_from_its_start(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
