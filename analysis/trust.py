@@ -41,15 +41,16 @@ def judge(frames: Frames, truth: Mapping[str, float]) -> Verdict:
     if not found or not found.pairs:
         reasons = "; ".join(dict.fromkeys(found.left_out.values())) if found else ""
         raise BenchError(f"{frames.path.name}: no intervals, so nothing can be judged ({reasons or 'no figures'})")
+    pairs = list(itertools.combinations(truth, 2))
+    wide = max(len(_pair(*pair)) for pair in pairs)
     lines = [
         f"{frames.path.name}: {found.blocks} blocks, margin {found.margin:.1%}, intervals hold together (95%)",
-        f"{'pair':<52}{'true':>7}{'found':>8}  {'interval':<18}answer",
+        f"{'pair':<{wide}}{'true':>7}{'found':>8}  {'interval':<16}answer",
     ]
     wrongs, planted = Counter[str](), {True: list[bool](), False: list[bool]()}
-    pairs = list(itertools.combinations(truth, 2))
     for stack, other in pairs:
         true, pair = truth[stack] / truth[other], found.pair(stack, other)
-        start = f"{_short(stack)} / {_short(other)}".ljust(52) + f"{true:>7.3f}"
+        start = _pair(stack, other).ljust(wide) + f"{true:>7.3f}"
         if pair is None:
             wrongs["not compared"] += 1
             why = found.left_out.get(stack) or found.left_out.get(other) or "no figures"
@@ -67,7 +68,7 @@ def judge(frames: Frames, truth: Mapping[str, float]) -> Verdict:
         }
         wrongs.update(name for name, so in own.items() if so)
         mark = next((f"  {name.upper()}" for name, so in own.items() if so), "")
-        lines.append(f"{start}{ratio:>8.3f}  [{low:.3f}, {high:.3f}]    {pair.answer}{mark}")
+        lines.append(f"{start}{ratio:>8.3f}  [{low:.3f}, {high:.3f}]  {pair.answer}{mark}")
     spreads = ", ".join(f"{kind} {spread:.2%}" for kind, spread in found.copies.by_class.items())
     lines.append(f"copies of one stack differ by: {spreads or 'not known'}")
     lines.append(
@@ -82,5 +83,5 @@ def judge(frames: Frames, truth: Mapping[str, float]) -> Verdict:
     return Verdict(holds=not wrongs, text="\n".join(lines))
 
 
-def _short(stack: str) -> str:
-    return stack.split("/")[0]
+def _pair(*stacks: str) -> str:
+    return " / ".join(stack.split("/")[0] for stack in stacks)

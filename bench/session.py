@@ -1,7 +1,8 @@
 """What one command has running: every process it started, and its scratch folder, so that nothing outlives it, however it ends.
 
 A session is recorded in a file as it goes. A command that was killed outright leaves that file behind without its lock; the next command
-finds it, ends what still runs, by recorded process id *and* start time, never by name, and removes the scratch folder.
+finds it, ends what still runs, by recorded process id *and* start time or the session's id in its environment, never by name, and removes
+the scratch folder.
 """
 
 import contextlib
@@ -207,9 +208,8 @@ class Session:
         self.stop([one for one in self._spawned if one.role == role])
 
     def _record(self) -> None:
-        with (
-            self._recording
-        ):  # several threads may start and stop what is theirs: what is written last must be what was true last
+        # Several threads may start and stop what is theirs: what is written last must be what was true last.
+        with self._recording:
             state = {
                 "id": self.id, "scratch": str(self.scratch),
                 "processes": [[spawned.pid, spawned.started] for spawned in self._spawned], "projects": self._projects,

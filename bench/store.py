@@ -25,6 +25,7 @@ SCHEMA = 1
 LATEST, LATEST_CLAIMS = "latest", "latest-claims"
 """The names under which the newest run over the matrix, and the newest over claims, are found."""
 DRAWS = 16
+"""How often a run's id is drawn at the most: one in 65,536 is that of another run of the same second."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 

@@ -22,9 +22,8 @@ hypothesis.settings.load_profile("tests")
 
 # A shell that starts something in the background without job control has it ignore Ctrl-C, and whatever that starts inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # and nohup has a hang-up ignored, which tests send: the one who asked for it keeps to it
+# nohup has a hang-up ignored, which is inherited too, and tests send one. The main process goes on ignoring it, as was asked.
+if "PYTEST_XDIST_WORKER" in os.environ:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 HERE = Path(__file__).parent

@@ -43,7 +43,6 @@ class Clock:
 @pytest.fixture
 def application(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Load the planted application as a process would, with a clock of ours; aiohttp's is not there, and need not be."""
-
     with trust.planted({}) as found:
         source = (found.apps[trust.NAME].folder / "planted.py").read_text()
 
@@ -78,7 +77,7 @@ async def _answers(application: Any, count: int) -> list[int]:
     return at
 
 
-def test_no_answer_leaves_earlier_than_its_pace_after_the_one_before(application: Callable[..., Any]) -> None:
+def test_no_answer_begins_earlier_than_its_pace_after_the_one_before(application: Callable[..., Any]) -> None:
     found = application(PLANTED_US="2")
     at = asyncio.run(_answers(found, 50))
     assert {later - earlier for earlier, later in itertools.pairwise(at)} == {math.ceil(found.PACE_NS)}
